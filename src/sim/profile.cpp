@@ -1,0 +1,102 @@
+#include "sim/profile.h"
+
+namespace vitrine::sim {
+namespace {
+
+// Prices of a machine of the 2010 era (about 3 GHz, IPC 1). Only sums and ratios matter to a guest.
+constexpr CostTable kCosts2010{
+    .instruction = {333, "assumed: 3 GHz, one instruction a cycle"},
+    .system_call = {100'000, "assumed: 300 cycles, the order of published SYSCALL round trips of the era"},
+    .context_switch = {1'000'000, "assumed: 3,000 cycles with cache effects"},
+    .page_fault = {500'000, "assumed: 1,500 cycles, soft fault"},
+    .zero_page = {300'000, "assumed: 4 KB at 13 GB/s"},
+    .copy_page = {500'000, "assumed: 4 KB at 8 GB/s read and written"},
+    .interrupt = {1'500'000, "assumed: 4,500 cycles"},
+    .exception_dispatch = {2'000'000, "assumed: 6,000 cycles"},
+    .disk_access = {100'000'000, "assumed: 0.1 ms, a cached or solid-state read"},
+    .disk_page = {2'000'000, "assumed: 2 GB/s"},
+    .csrss_visit = {5'000, "measured on a current machine: 1 to 5 ns a cached visit"},
+    .thread_create = {55'600'000, "seed 001: 90,000 threads in 5 s"},
+};
+
+constexpr u64 kGiB = 1ull << 30;
+constexpr u64 kMiB = 1ull << 20;
+
+// CM: the Windows 7 / 2008 R2 x64 layout; 5.2 x64 has the same pools and system PTE sizes (H. Klein 2007).
+constexpr KernelLayout kLayoutX64{
+    .system_ptes = {0xFFFF'F880'0000'0000, 128 * kGiB},
+    .paged_pool = {0xFFFF'F8A0'0000'0000, 128 * kGiB},
+    .nonpaged_pool = {0xFFFF'FA84'0000'0000, 128 * kGiB},  // MmNonPagedPoolStart varies; placed after 16 GiB of PFN database
+    .pfn_database = {0xFFFF'FA80'0000'0000, 16 * kGiB},
+    .session = {0xFFFF'F900'0000'0000, 512 * kGiB},
+    .system_cache = {0xFFFF'F980'0000'0000, 1024 * kGiB},
+};
+
+// Seed 004's slide: the x86 kernel half.
+constexpr KernelLayout kLayoutX86{
+    .system_ptes = {0xE800'0000, 0xFFBE'0000 - 0xE800'0000},
+    .paged_pool = {0xE100'0000, 112 * kMiB},
+    .nonpaged_pool = {0x8200'0000, 256 * kMiB},
+    .pfn_database = {0x8000'0000, 32 * kMiB},
+    .session = {0xA000'0000, 64 * kMiB},
+    .system_cache = {0xC100'0000, 512 * kMiB},
+};
+
+constexpr HandleGeometry kHandlesX86{512, 1024, 32, 1u << 24};
+constexpr HandleGeometry kHandlesX64{256, 512, 128, 1u << 24};
+
+constexpr StructureSizes kSizes52X86{
+    .kthread = 0x1B8, .ethread = 0x250, .kprocess = 0x78, .eprocess = 0x278, .ejob = 0x180, .teb = 0xFBC, .peb = 0x230,
+    .object_header = 0x18, .object_name_info = 16, .object_handle_info = 8, .object_quota_info = 16, .object_creator_info = 16,
+    .quota_info_on_threads = false, .handle_table = 0x44, .handle_table_entry = 8,
+    .vad_short = 0x18, .vad = 0x28, .vad_long = 0x34, .pool_header = 8, .pool_granule = 8, .pfn_entry = 24,
+    .event = 16, .semaphore = 20, .mutant = 32, .timer = 40, .queue = 40, .keyed_event = 4,
+    .segment = 64, .control_area = 56, .subsection = 32, .file_object = 0x70, .section_object = 0x28, .io_completion_packet = 0x1C,
+};
+constexpr StructureSizes kSizes52X64{
+    .kthread = 0x320, .ethread = 0x428, .kprocess = 0xB8, .eprocess = 0x3E0, .ejob = 0x220, .teb = 0x17D8, .peb = 0x358,
+    .object_header = 0x30, .object_name_info = 32, .object_handle_info = 16, .object_quota_info = 32, .object_creator_info = 32,
+    .quota_info_on_threads = false, .handle_table = 0x70, .handle_table_entry = 16,
+    .vad_short = 0x30, .vad = 0x50, .vad_long = 0x68, .pool_header = 16, .pool_granule = 16, .pfn_entry = 48,
+    .event = 24, .semaphore = 32, .mutant = 56, .timer = 64, .queue = 64, .keyed_event = 8,
+    .segment = 104, .control_area = 72, .subsection = 48, .file_object = 0xB8, .section_object = 0x40, .io_completion_packet = 0x30,
+};
+constexpr StructureSizes kSizes61X64{
+    .kthread = 0x360, .ethread = 0x498, .kprocess = 0x160, .eprocess = 0x4D0, .ejob = 0x1C8, .teb = 0x1818, .peb = 0x380,
+    .object_header = 0x30, .object_name_info = 32, .object_handle_info = 16, .object_quota_info = 32, .object_creator_info = 32,
+    .quota_info_on_threads = true, .handle_table = 0x68, .handle_table_entry = 16,
+    .vad_short = 0x40, .vad = 0x78, .vad_long = 0x90, .pool_header = 16, .pool_granule = 16, .pfn_entry = 48,
+    .event = 24, .semaphore = 32, .mutant = 56, .timer = 64, .queue = 64, .keyed_event = 8,
+    .segment = 80, .control_area = 128, .subsection = 56, .file_object = 0xD8, .section_object = 0x40, .io_completion_packet = 0x30,
+};
+
+// A client with default settings: variable, short quanta, separation 2 ("Programs", 0x26) [facts 6.3].
+constexpr u32 kSeparationPrograms = 0x26;
+
+constexpr std::array<Profile, 3> kProfiles{{
+    {.name = "nt52-x86", .pointer_size = 4, .sizes = kSizes52X86, .stack = {3, 1, 15}, .layout = kLayoutX86,
+     .handles = kHandlesX86,
+     .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512},
+     .user = {0x0001'0000, 0x7FFF'0000, 1}, .costs = kCosts2010},
+    {.name = "nt52-x64", .pointer_size = 8, .sizes = kSizes52X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
+     .handles = kHandlesX64,
+     .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512},
+     .user = {0x0001'0000, 0x7FF'FFFF'0000, 1}, .costs = kCosts2010},
+    {.name = "nt61-x64", .pointer_size = 8, .sizes = kSizes61X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
+     .handles = kHandlesX64,
+     .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256},
+     .user = {0x0001'0000, 0x7FF'FFFF'0000, 3}, .costs = kCosts2010},
+}};
+
+}  // namespace
+
+std::span<const Profile> all_profiles() { return kProfiles; }
+
+const Profile* find_profile(std::string_view name) {
+  for (const Profile& profile : kProfiles) {
+    if (profile.name == name) return &profile;
+  }
+  return nullptr;
+}
+
+}  // namespace vitrine::sim
