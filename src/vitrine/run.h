@@ -1,0 +1,82 @@
+// The embedding API: describe a run, run it, read what came of it. `vitrine run` is a thin shell over this.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <expected>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "sim/profile.h"
+#include "trace/event.h"
+
+namespace vitrine {
+
+// A host folder that the guest sees.
+struct Mount {
+  std::string guest_path;  // `C:\work`
+  std::filesystem::path host_folder;
+  bool read_only = false;
+};
+
+struct RunOptions {
+  std::filesystem::path program;        // host path of the .exe
+  std::vector<std::string> arguments;   // UTF-8, without the program's name
+  const sim::Profile* profile = sim::find_profile(sim::kDefaultProfile);
+  u32 processors = 1;                   // 1..64
+  u64 ram_bytes = 1ull << 30;
+  u64 seed = 0;
+  double timeout_seconds = 0;           // host time; 0: none
+  u64 host_limit_bytes = 0;             // 0: none
+  std::filesystem::path system32;       // empty: found
+  std::vector<Mount> mounts;            // besides the program's folder and the current folder
+  std::map<std::string, std::string> environment;  // added to the fixed default environment
+  bool show_output = true;              // false: guest output goes nowhere (second run of --verify)
+  bool check_invariants = false;
+  std::array<int, 3> streams{0, 1, 2};  // host descriptors of standard input, output, error
+  std::function<void(const trace::Event&)> on_event;          // may be empty
+  std::function<void(std::string_view)> on_service;           // --strace lines, may be empty
+  std::function<void(std::string_view)> on_notice;            // one line for the user: a missing service, a guest diagnostic
+};
+
+enum class RunEnd : u8 {
+  exited,          // the program ended; exit_code is its own
+  timed_out,       // --timeout
+  interrupted,     // SIGINT or SIGTERM
+  host_limit,      // --host-limit
+  deadlocked,      // every thread waits for ever and nothing outside can wake one
+};
+
+struct RunStatistics {
+  u64 instructions = 0, system_calls = 0, page_faults = 0, context_switches = 0, events = 0;
+  u64 threads_created = 0, processes_created = 0, peak_threads = 0;
+  u64 virtual_nanoseconds = 0, host_nanoseconds = 0;
+  u64 peak_host_bytes = 0, guest_frames_used = 0, translated_bytes = 0;
+  std::map<std::string, u64> services;  // calls by name
+};
+
+struct RunResult {
+  RunEnd end = RunEnd::exited;
+  u32 exit_code = 0;
+  u64 trace_hash = 0;
+  RunStatistics statistics;
+  std::string explanation;  // one line where `end` is not exited
+};
+
+// What kept a run from starting. `exit_code` is the tool's documented one (docs/running.md).
+struct StartError {
+  int exit_code;
+  std::string message;  // one line: what is wrong and what to do next
+};
+
+// Runs the program to its end. Several runs may exist side by side; `interrupt`, where given, ends the run soon after it becomes true.
+[[nodiscard]] std::expected<RunResult, StartError> run_program(const RunOptions& options,
+                                                               const std::atomic<bool>* interrupt = nullptr);
+
+}  // namespace vitrine
