@@ -1,0 +1,57 @@
+// CallbackArray: a fixed array of notify routines (process, thread and image creation). NT: 8 slots in 5.2, 64 since Vista
+// [WI6 ch. 5]; each call goes through the slots in order.
+#pragma once
+
+#include <array>
+#include <functional>
+
+#include "base/status.h"
+#include "base/types.h"
+
+namespace vitrine::ex {
+
+inline constexpr u32 kMaximumCallbacks = 64;
+
+template <typename... Arguments>
+class CallbackArray {
+ public:
+  using Routine = std::function<void(Arguments...)>;
+
+  explicit CallbackArray(u32 slots = kMaximumCallbacks) : slots_(slots < kMaximumCallbacks ? slots : kMaximumCallbacks) {}
+
+  // Takes the first empty slot and returns its number. Error: insufficient_resources when all are taken (NT's status for
+  // PsSetCreateThreadNotifyRoutine).
+  [[nodiscard]] Result<u32> add(Routine routine) {
+    for (u32 slot = 0; slot < slots_; ++slot) {
+      if (routines_[slot]) continue;
+      routines_[slot] = std::move(routine);
+      ++count_;
+      return slot;
+    }
+    return Failure(Status::insufficient_resources);
+  }
+  // Error: procedure_not_found.
+  Status remove(u32 slot) {
+    if (slot >= slots_ || !routines_[slot]) return Status::procedure_not_found;
+    routines_[slot] = nullptr;
+    --count_;
+    return Status::success;
+  }
+  // A routine may add or remove routines, itself included.
+  void call(Arguments... arguments) {
+    if (count_ == 0) return;
+    for (u32 slot = 0; slot < slots_; ++slot) {
+      if (!routines_[slot]) continue;
+      Routine routine = routines_[slot];
+      routine(arguments...);
+    }
+  }
+  [[nodiscard]] u32 count() const { return count_; }
+
+ private:
+  const u32 slots_;
+  u32 count_ = 0;
+  std::array<Routine, kMaximumCallbacks> routines_{};
+};
+
+}  // namespace vitrine::ex
