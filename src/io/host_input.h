@@ -1,0 +1,38 @@
+// HostInput: the one door through which bytes of the outside world enter a running machine (standard input, and a
+// terminal's lines). `io` never reads a host descriptor for input by itself: the composition root implements this over
+// `sim`'s input log, which records what arrived and when, or replays it.
+#pragma once
+
+#include <optional>
+#include <span>
+
+#include "base/status.h"
+#include "base/types.h"
+
+namespace vitrine::io {
+
+enum class InputSource : u8 { standard_input };
+
+class HostInput {
+ public:
+  virtual ~HostInput() = default;
+  // Takes up to `out.size()` bytes that have arrived. nullopt: nothing yet (ask to be called: see `want`); 0: end of
+  // input. Errors: unexpected status of the host, mapped by io/host_error.h. Never blocks.
+  virtual Result<std::optional<u64>> take(InputSource source, std::span<u8> out) = 0;
+  // How many bytes `take` would give now, without taking them; 0 also at the end of input.
+  [[nodiscard]] virtual u64 available(InputSource source) = 0;
+  // Someone waits (true) or nobody does any more: when idle the run loop then polls the host descriptor and calls
+  // `HostStream::input_arrived`.
+  virtual void want(InputSource source, bool wanted) = 0;
+};
+
+// HostOutput: where output bytes go. The composition root writes them to the host and absorbs them into the trace hash.
+class HostOutput {
+ public:
+  virtual ~HostOutput() = default;
+  enum class Sink : u8 { standard_output, standard_error };
+  // Writes all bytes or fails: pipe_broken when the reader is gone (never a signal), disk_full, io errors.
+  virtual Status write(Sink sink, std::span<const u8> bytes) = 0;
+};
+
+}  // namespace vitrine::io

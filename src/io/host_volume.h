@@ -1,0 +1,93 @@
+// HostVolume: a disk volume made of host folders (NT: a file system driver and its volume, seen from outside like NTFS
+// without short names). It owns the mounts, the control blocks of open files and the virtual ids; it refuses to leave its
+// mounts: every host path is walked component by component, `..`, absolute links and links to the outside end there.
+//
+// Names compare without case: an exact match wins, else the smallest host name in byte order. Host names that are not valid
+// UTF-8 or hold characters that Windows forbids do not exist for the guest; so do sockets, FIFOs and device nodes.
+// Ids, serial numbers, order and free space are virtual and the same in every run; see HostSnapshot for times and sizes.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/device.h"
+
+namespace vitrine::mm {
+class FileBacking;
+}
+
+namespace vitrine::io {
+
+enum class MountAccess : u8 { read_only, read_write };
+
+struct Mount {
+  std::u16string guest_path;               // below the volume: u"" (its root), u"\\windows\\system32"
+  std::vector<std::string> host_folders;   // several make a union: the first that has a name wins; writes go to the first
+  MountAccess access = MountAccess::read_only;
+};
+
+// What the guest may learn of a host file. The one place where metadata of the host enters the machine.
+struct HostMetadata {
+  u64 id = 0;                      // virtual
+  i64 modified_time = 0;           // 100 ns since 1601
+  u64 size = 0;                    // bytes
+  u32 mode = 0;                    // host permission bits
+  u32 links = 1;
+  bool is_directory = false;
+};
+
+class HostSnapshot {
+ public:
+  virtual ~HostSnapshot() = default;
+  // May record or replace what the host said of the file (replay, fixed times).
+  virtual void observe(HostMetadata& metadata) = 0;
+  // The guest's system time: stamps what the guest itself changes.
+  [[nodiscard]] virtual i64 system_time() = 0;
+};
+
+struct VolumeOptions {
+  std::u16string label = u"Vitrine";
+  u32 serial_number = 0x56495452;
+  u64 total_bytes = 256ull << 30;  // virtual, so that runs are equal on every host
+  u64 free_bytes = 128ull << 30;
+};
+
+class HostVolume final : public Device {
+ public:
+  // `snapshot` outlives the volume. no_such_device / object_path_not_found when a host folder cannot be opened.
+  static Result<std::unique_ptr<HostVolume>> create(std::vector<Mount> mounts, VolumeOptions options,
+                                                    HostSnapshot& snapshot);
+  ~HostVolume() override;
+
+  [[nodiscard]] abi::DeviceType type(const FileObject& file) const override;
+  [[nodiscard]] u32 characteristics() const override;
+  Result<abi::CreateAction> create(FileObject& file, const CreateParameters& parameters) override;
+  void cleanup(FileObject& file) override;
+  void close(FileObject& file) override;
+  Status dispatch(Irp& irp) override;
+  void cancel(Irp& irp) override;
+  Status query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out,
+                           u32* written) override;
+  Status set_information(FileObject& file, abi::FileInformationClass information_class,
+                         std::span<const u8> in) override;
+  Status query_volume(FileObject& file, abi::VolumeInformationClass information_class, std::span<u8> out,
+                      u32* written) override;
+  Status query_directory(FileObject& file, const DirectoryQuery& query, std::span<u8> out, u32* written) override;
+  Status unlock(FileObject& file, i64 offset, u64 length, u32 key) override;
+
+  // The backing of a section over this open file: shared by all sections of the same file, coherent with reads and
+  // writes, holds the host file open. file_is_a_directory, invalid_file_for_section.
+  Result<std::shared_ptr<mm::FileBacking>> section_backing(FileObject& file);
+
+  // "C:\..."-style path of a host file below some mount, without the drive: for turning a command-line argument into a
+  // guest path. object_path_not_found when no mount shows it.
+  [[nodiscard]] Result<std::u16string> guest_path_of(const std::string& host_path) const;
+
+ private:
+  struct State;
+  explicit HostVolume(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vitrine::io
