@@ -2,11 +2,12 @@
 #pragma once
 
 #include "base/types.h"
+#include "ke/types.h"
 
 namespace vitrine::se {
 
-// NT: KPROCESSOR_MODE of the caller. Kernel callers skip probing and access checks [facts 10.2].
-enum class Mode : u8 { kernel, user };
+// Of the caller: kernel callers skip probing and access checks [facts 10.2].
+using ke::Mode;
 
 namespace access {
 inline constexpr u32 kDelete = 0x0001'0000;
