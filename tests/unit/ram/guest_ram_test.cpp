@@ -1,0 +1,62 @@
+#include "ram/guest_ram.h"
+
+#include <gtest/gtest.h>
+
+#include <utility>
+
+namespace vitrine::ram {
+namespace {
+
+TEST(GuestRam, RoundsUpToWholePages) {
+  auto ram = GuestRam::create(kPageSize + 1);
+  ASSERT_TRUE(ram);
+  EXPECT_EQ(ram->page_count(), 2u);
+}
+
+TEST(GuestRam, RefusesSizesThatNoHostHas) {
+  EXPECT_FALSE(GuestRam::create(0));
+  EXPECT_FALSE(GuestRam::create(~0ull));
+}
+
+TEST(GuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
+  auto ram = GuestRam::create(64ull << 30);
+  ASSERT_TRUE(ram);
+  EXPECT_EQ(ram->page(Pfn{12'345'678})[17], std::byte{0});
+  EXPECT_LE(ram->resident_bytes(), 4u << 20);
+}
+
+TEST(GuestRam, FramesAreDistinctAndKeepTheirBytes) {
+  auto ram = GuestRam::create(16 * kPageSize);
+  ASSERT_TRUE(ram);
+  for (u64 n = 0; n < 16; ++n) ram->page(Pfn{n})[n] = std::byte(n + 1);
+  for (u64 n = 0; n < 16; ++n) EXPECT_EQ(ram->page(Pfn{n})[n], std::byte(n + 1));
+}
+
+TEST(GuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
+  auto ram = GuestRam::create(4 * kPageSize);
+  ASSERT_TRUE(ram);
+  for (u64 n = 0; n < 4; ++n) ram->page(Pfn{n})[9] = std::byte{7};
+  ram->discard(Pfn{1}, 2);
+  EXPECT_EQ(ram->page(Pfn{0})[9], std::byte{7});
+  EXPECT_EQ(ram->page(Pfn{1})[9], std::byte{0});
+  EXPECT_EQ(ram->page(Pfn{2})[9], std::byte{0});
+  EXPECT_EQ(ram->page(Pfn{3})[9], std::byte{7});
+}
+
+TEST(GuestRam, MovingKeepsTheMapping) {
+  auto ram = GuestRam::create(kPageSize);
+  ASSERT_TRUE(ram);
+  ram->page(Pfn{0})[0] = std::byte{3};
+  GuestRam moved = std::move(*ram);
+  EXPECT_EQ(moved.page(Pfn{0})[0], std::byte{3});
+  EXPECT_EQ(moved.page_count(), 1u);
+}
+
+TEST(GuestRamDeathTest, AFrameOutsideTheMappingIsRefused) {
+  auto ram = GuestRam::create(kPageSize);
+  ASSERT_TRUE(ram);
+  EXPECT_DEATH((void)ram->page(Pfn{1}), "page_count_");
+}
+
+}  // namespace
+}  // namespace vitrine::ram
