@@ -1,5 +1,5 @@
 // Typed views of guest arguments. A UserPtr is an address that a guest handed over: it is never dereferenced, only copied
-// through the page tables, and every copy can fail. Handle is a guest's handle value.
+// through the page tables, and every copy can fail. Handle is a handle value as the guest gave it.
 #pragma once
 
 #include <span>
@@ -7,13 +7,12 @@
 
 #include "base/status.h"
 #include "base/types.h"
+#include "ex/handle_table.h"
 #include "mm/address_space.h"
 
 namespace vitrine::nt {
 
-struct Handle {
-  u64 value = 0;
-};
+using ex::Handle;
 
 template <typename T>
 struct UserPtr {

@@ -1,0 +1,88 @@
+#include "nt/dispatch.h"
+
+#include <fmt/format.h>
+
+#include "nt/strace.h"
+
+namespace vitrine::nt {
+namespace {
+
+// Where the fifth argument lies at SYSCALL: above the return address and the home area of the first four [x64 calling
+// convention].
+constexpr u64 kStackArguments = 0x28;
+constexpr u32 kRegisterArguments = 4;
+
+// Fills raw[0..count). Error: access_violation when the stack cannot be read.
+Status capture_arguments(Call call, u32 count, u64* raw) {
+  const cpu::GuestContext& r = call.thread->registers();
+  raw[0] = r[cpu::Gpr::r10];  // SYSCALL overwrites RCX, so the stub moves it
+  raw[1] = r[cpu::Gpr::rdx];
+  raw[2] = r[cpu::Gpr::r8];
+  raw[3] = r[cpu::Gpr::r9];
+  if (count <= kRegisterArguments) return Status::success;
+  return call.space().read(r[cpu::Gpr::rsp] + kStackArguments,
+                           std::as_writable_bytes(std::span(raw + kRegisterArguments, count - kRegisterArguments)));
+}
+
+}  // namespace
+
+void ServiceDispatcher::enter(ps::Thread& thread) {
+  const Call call{&executive_, &thread};
+  const u32 number = static_cast<u32>(thread.registers()[cpu::Gpr::rax]);
+  thread.user->service_number = number;
+  ++thread.process->system_calls;
+  const Service* service = table_.find(number);
+  if (service == nullptr) return refuse(thread, number);
+  if (counts_.size() <= number) counts_.resize(number + 1);
+  ++counts_[number];
+
+  std::array<u64, kMaximumArguments> raw{};
+  if (const Status status = capture_arguments(call, service->argument_count, raw.data()); !is_success(status)) {
+    return finish(thread, status);
+  }
+  record(thread, trace::EventType::service_enter, number, raw[0], raw[1], raw[2]);
+  if (trace_) trace_(fmt::format("[{:x}] {}", thread.id, format_call(call, *service, raw.data())));
+
+  Outcome outcome = service->invoke(call, raw.data());
+  if (!outcome.suspends()) return finish(thread, outcome.status());
+  thread.user->service = outcome.take_task();
+  thread.user->service.start();
+  service_ended(thread);
+}
+
+void ServiceDispatcher::service_ended(ps::Thread& thread) {
+  Task<Status>& task = thread.user->service;
+  if (!task.done()) return;
+  const Status status = task.result();
+  task.reset();
+  finish(thread, status);
+}
+
+void ServiceDispatcher::finish(ps::Thread& thread, Status status) {
+  const u32 number = thread.user->service_number;
+  record(thread, trace::EventType::service_exit, number, static_cast<u32>(status));
+  if (trace_) trace_(fmt::format("[{:x}]   {} = {}", thread.id, table_.name(number), status_name(status)));
+  if (std::exchange(thread.user->registers_replaced, false)) return;
+  thread.registers()[cpu::Gpr::rax] = static_cast<u32>(status);
+}
+
+void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
+  if (!table_.is_known_number(number)) {
+    // NT: a number outside the table raises nothing; the caller gets this status.
+    record(thread, trace::EventType::service_enter, number, 0);
+    return finish(thread, Status::invalid_system_service);
+  }
+  if (table_.first_report(number)) {
+    executive_.notice(fmt::format("{} called {}, which Vitrine does not have; it got STATUS_NOT_IMPLEMENTED",
+                                  thread.process->short_name(), table_.name(number)));
+  }
+  record(thread, trace::EventType::service_enter, number, 0);
+  finish(thread, Status::not_implemented);
+}
+
+void ServiceDispatcher::record(ps::Thread& thread, trace::EventType type, u64 a, u64 b, u64 c, u64 d) {
+  const u32 processor = executive_.kernel.executing_processor();
+  executive_.trace.record({executive_.machine.clock(processor).value, type, static_cast<u16>(processor), thread.id, {a, b, c, d}});
+}
+
+}  // namespace vitrine::nt

@@ -1,0 +1,43 @@
+// Executive: the parts that system services work on. Plain references; the machine owns them all.
+#pragma once
+
+#include <functional>
+#include <string_view>
+
+#include "cm/registry.h"
+#include "hal/machine.h"
+#include "io/io_manager.h"
+#include "io/named_pipe.h"
+#include "ke/kernel.h"
+#include "ldr/loader.h"
+#include "mm/memory_manager.h"
+#include "ob/object_manager.h"
+#include "ob/sync_objects.h"
+#include "ps/process_manager.h"
+#include "sim/profile.h"
+#include "sim/random.h"
+#include "trace/recorder.h"
+
+namespace vitrine::nt {
+
+struct Executive {
+  const sim::Profile& profile;
+  hal::Machine& machine;
+  trace::Recorder& trace;
+  sim::Random& random;          // random numbers that programs ask for
+  cpu::Backend& processor;
+  ke::Kernel& kernel;
+  ex::Pool& pool;
+  ob::ObjectManager& objects;
+  ob::SyncTypes& sync;          // Event, Mutant, Semaphore, Timer, KeyedEvent
+  mm::MemoryManager& memory;
+  io::IoManager& io;
+  io::NamedPipeDevice& pipes;
+  cm::Registry& registry;
+  ps::ProcessManager& processes;
+  ldr::Loader& loader;
+  // A line for the user: a service that nobody implements, a diagnostic that the guest wrote. Never empty.
+  std::function<void(std::string_view)> notice;
+};
+
+}  // namespace vitrine::nt

@@ -1,0 +1,80 @@
+// Process (EPROCESS): an address space, a handle table and threads. Few exist beside threads, so it may hold containers.
+//
+// Partly destroyed when its last thread ends (handles closed, address space emptied), wholly when the last reference goes.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/intrusive_list.h"
+#include "ex/rundown.h"
+#include "ke/process.h"
+#include "mm/address_space.h"
+#include "ob/handles.h"
+#include "ps/quota.h"
+#include "ps/thread.h"
+#include "ps/token.h"
+
+namespace vitrine::ps {
+
+// Where the kernel enters user mode; addresses in the process's ntdll. Filled by ldr when it maps ntdll.
+struct UserEntryPoints {
+  Va ldr_initialize_thunk = 0;
+  Va rtl_user_thread_start = 0;
+  Va user_exception_dispatcher = 0;
+  Va user_apc_dispatcher = 0;
+  Va user_callback_dispatcher = 0;
+};
+
+// What SECTION_IMAGE_INFORMATION says of the main image.
+struct MainImage {
+  Va base = 0;
+  Va entry_point = 0;
+  u64 stack_reserve = 0, stack_commit = 0;  // bytes
+  u32 subsystem = 0;
+  u16 subsystem_major = 0, subsystem_minor = 0;
+  u16 characteristics = 0, dll_characteristics = 0;
+};
+
+// NT: PROCESS_PRIORITY_CLASS values.
+enum class PriorityClass : u8 { unknown = 0, idle = 1, normal = 2, high = 3, realtime = 4, below_normal = 5, above_normal = 6 };
+
+struct Process : ob::Object {
+  ke::Process pcb;
+  u32 id = 0;
+  u32 parent_id = 0;                   // InheritedFromUniqueProcessId; the parent may be gone
+  u32 session_id = 1;
+  u32 active_threads = 0;
+  IntrusiveList<Thread, &Thread::process_link> threads;  // in order of creation, until each is deleted
+  ListLink active_link;                // ProcessManager's list, in order of creation
+  std::unique_ptr<mm::AddressSpace> space;   // null for System
+  std::unique_ptr<ob::ObjectHandles> handles;
+  std::unique_ptr<QuotaBlock> quota;
+  ob::Ref<TokenObject> token;
+  ob::Ref<ob::Object> section;         // of the main image
+  UserEntryPoints entry_points;
+  MainImage image;
+  std::u16string image_path;           // NT path of the main image
+  Va peb = 0;
+  Va parameters = 0;
+  Ticks create_time{};
+  Ticks exit_time{};
+  Status exit_status = Status::pending;
+  Status last_thread_exit_status = Status::pending;
+  ex::RundownProtection rundown;
+  PriorityClass priority_class = PriorityClass::normal;
+  u32 default_hard_error_mode = 1;
+  u32 cookie = 0;                      // ProcessCookie, drawn at birth
+  bool exiting = false;                // PspExitProcess has begun
+  bool deleting = false;               // ProcessDelete: no thread may be born
+  bool create_reported = false;
+  u64 page_faults = 0;
+  u64 system_calls = 0;
+  u64 ended_thread_user_time = 0, ended_thread_kernel_time = 0;  // ticks
+
+  // The last component of image_path, in UTF-8, for people.
+  [[nodiscard]] std::string short_name() const;
+  static Process* from(ke::Process* pcb);
+};
+
+}  // namespace vitrine::ps
