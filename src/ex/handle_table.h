@@ -49,7 +49,7 @@ class HandleEntry {
   friend class HandleTable;
   u64 object_ = 0;          // host pointer, 8-aligned; low bits: attributes
   u32 access_or_next_ = 0;  // free: index of the next free entry, 0 ends the list
-  u32 reserved_ = 0;
+  [[maybe_unused]] u32 reserved_ = 0;
 };
 static_assert(sizeof(HandleEntry) == 16);
 
@@ -114,7 +114,6 @@ class HandleTable {
   [[nodiscard]] Status book(PoolSite site, u64 bytes);
   void unbook_to(std::size_t block_count);
   [[nodiscard]] HandleEntry& entry(u32 index) { return leaves_[index / geometry_.entries_per_leaf][index % geometry_.entries_per_leaf]; }
-  [[nodiscard]] u32 pop_free();
   void move_last_free();
 
   const sim::HandleGeometry geometry_;
