@@ -1,0 +1,53 @@
+// PhysicalMemory: the machine's two budgets and its frames. Commit is a promise of pages (RAM plus page files); resident-available
+// memory is what may still become nonpageable. Made before the pool, which takes its pages here; MemoryManager is made after it.
+//
+// Owns the PFN database and both books. Refuses: per-process charges (AddressSpace, ps quotas).
+// NT: MmTotalCommittedPages, MmTotalCommitLimit, MmResidentAvailablePages [facts 8.7, 8.14].
+#pragma once
+
+#include <vector>
+
+#include "ex/page_source.h"
+#include "mm/pfn_database.h"
+#include "sim/profile.h"
+
+namespace vitrine::mm {
+
+class PhysicalMemory final : public ex::PageSource {
+ public:
+  // `page_file_pages` is the room of all page files together.
+  PhysicalMemory(ram::GuestRam& ram, const sim::Profile& profile, u64 page_file_pages);
+
+  [[nodiscard]] PfnDatabase& pfn() { return pfn_; }
+  [[nodiscard]] const PfnDatabase& pfn() const { return pfn_; }
+
+  // Error: commitment_limit; nothing is charged then.
+  Status charge_commit(u64 pages);
+  // Precondition: at least that many are charged.
+  void return_commit(u64 pages);
+  // Nonpageable pages. Error: insufficient_resources.
+  Status charge_resident(u64 pages);
+  void return_resident(u64 pages);
+
+  [[nodiscard]] u64 commit_limit() const { return commit_limit_; }
+  [[nodiscard]] u64 committed() const { return committed_; }
+  [[nodiscard]] u64 peak_committed() const { return peak_committed_; }
+  [[nodiscard]] i64 resident_available() const { return resident_available_; }
+  // A page file was added or grew.
+  void add_commit_limit(u64 pages) { commit_limit_ += pages; }
+
+  // ex::PageSource: nonpaged pool takes a frame for each page, paged pool commit only.
+  Status charge_pool_pages(ex::PoolType type, Va first, u64 pages) override;
+  void return_pool_pages(ex::PoolType type, Va first, u64 pages) override;
+
+ private:
+  PfnDatabase pfn_;
+  Va nonpaged_start_;
+  std::vector<u32> nonpaged_frames_;  // frame run of each page of nonpaged pool, grown on demand
+  u64 commit_limit_;
+  u64 committed_ = 0;
+  u64 peak_committed_ = 0;
+  i64 resident_available_;
+};
+
+}  // namespace vitrine::mm

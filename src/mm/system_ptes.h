@@ -1,0 +1,49 @@
+// SystemPtes: the allocator of the system PTE region (kernel stacks, I/O and MDL maps): a bitmap with a hint, one bit per PTE, as
+// NT's MI_SYSTEM_PTE_TYPE. The region's own page tables are charged while one of their PTEs is in use.
+//
+// Owns addresses only; no bytes exist behind them. Refuses: what a PTE maps.
+// NT: facts 3.2. The kernel-stack region of nt61-x64 holds 128 GB / 28 KB = 4,793,490 small stacks.
+#pragma once
+
+#include <vector>
+
+#include "base/status.h"
+#include "mm/physical_memory.h"
+#include "sim/profile.h"
+
+namespace vitrine::mm {
+
+class SystemPtes {
+ public:
+  SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory);
+
+  // The index of the first of `count` adjacent PTEs. Errors: insufficient_resources (no such run), commitment_limit, no_memory
+  // (page-table page).
+  [[nodiscard]] Result<u32> allocate(u32 count);
+  void free(u32 first, u32 count);
+
+  [[nodiscard]] Va address(u32 index) const { return region_.start + (u64{index} << kPageShift); }
+  [[nodiscard]] u64 total() const { return total_; }
+  [[nodiscard]] u64 used() const { return used_; }
+  [[nodiscard]] u64 failures() const { return failures_; }
+  [[nodiscard]] u64 table_pages() const { return table_pages_; }
+
+ private:
+  struct Table { u32 used = 0; FrameRun frame; };
+  [[nodiscard]] bool find_run(u64 from, u64 to, u32 count, u64& found) const;
+  Status charge_tables(u64 first, u32 count);
+  void release_tables(u64 first, u32 count);
+
+  sim::Region region_;
+  PhysicalMemory& memory_;
+  u64 total_;
+  u32 ptes_per_table_;
+  u64 used_ = 0;
+  u64 failures_ = 0;
+  u64 table_pages_ = 0;
+  u64 hint_ = 0;            // no run starts below it that was free when it was set
+  std::vector<u64> bitmap_;  // up to the highest PTE ever used
+  std::vector<Table> tables_;
+};
+
+}  // namespace vitrine::mm
