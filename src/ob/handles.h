@@ -68,15 +68,15 @@ class ObjectHandles {
   };
   // ObInsertObject: enters the name, checks access (creation grants what was asked) and makes the handle.
   [[nodiscard]] Result<Created> insert_new(Ref<Object> object, const ObjectAttributes& attributes, u32 desired_access,
-                                           const AccessState& access, void* parse_context = nullptr);
+                                           const AccessState& access);
 
   // ObReferenceObjectByHandle. `type` null: any. Pseudo handles grant everything.
   // Errors in NT's order: invalid_handle, object_type_mismatch, access_denied (user mode only).
   [[nodiscard]] Result<Ref<Object>> reference(Handle handle, const ObjectType* type, u32 desired_access, se::Mode mode,
                                               HandleInformation* information = nullptr);
 
-  // NtClose. Errors: invalid_handle (also pseudo handles), handle_not_closable (protected, user mode only, or the
-  // type's routine says so).
+  // NtClose. Closing a pseudo handle succeeds and does nothing [Microsoft: CloseHandle]. Errors: invalid_handle,
+  // handle_not_closable (protected, user mode only, or the type's routine says so).
   [[nodiscard]] Status close(Handle handle, se::Mode mode);
   // Closes in ascending order, protected ones too (process exit).
   void close_all();
@@ -101,8 +101,15 @@ class ObjectHandles {
 
  private:
   ObjectHandles(ObjectManager& objects, const Settings& settings) : objects_(objects), settings_(settings) {}
+  struct Resolved {
+    Object* object;
+    u32 granted_access;
+    u8 attributes;
+  };
   [[nodiscard]] ObjectHandles* kernel_table(Handle handle, se::Mode mode) const;
-  void close_entry(Handle handle, ex::HandleEntry& entry);
+  [[nodiscard]] Object* pseudo(Handle handle) const;
+  [[nodiscard]] Result<Resolved> resolve(Handle handle, se::Mode mode) const;
+  void close_entry(Handle handle);
 
   ObjectManager& objects_;
   Settings settings_;

@@ -22,7 +22,6 @@ namespace vitrine::ob {
 
 inline constexpr u32 kMaximumNameUnits = 32'767;  // NT: a UNICODE_STRING holds 65,535 bytes
 inline constexpr u32 kMaximumReparses = 32;       // NT: how many links one look-up follows
-inline constexpr u32 kMaximumDepth = 1'024;       // of directories; NT has no limit but the name's length
 
 // OBJECT_ATTRIBUTES after capture.
 struct ObjectAttributes {
@@ -103,8 +102,10 @@ class ObjectManager {
   [[nodiscard]] DirectoryObject& root() const { return *root_; }
 
   // ObReferenceObjectByName without the access check: follows directories, links (at most 32) and parse procedures.
-  // Errors: object_path_syntax_bad (not absolute, or "a\\b"), object_name_invalid (too long; empty), object_path_not_found (a
-  // directory on the way is missing), object_name_not_found (the last part is), object_type_mismatch, and those of parse.
+  // Errors: object_path_syntax_bad (empty or not absolute; absolute although there is a root), object_name_invalid (too long, or an
+  // empty component: "a\\b", a trailing backslash), object_path_not_found (a directory on the way is missing),
+  // object_name_not_found (the last part is, or more than 32 links), object_type_mismatch (something on the way is neither
+  // directory nor parses, or the result has another type), access_denied, and those of parse.
   [[nodiscard]] Result<Ref<Object>> lookup(const LookupRequest& request);
 
   struct Inserted {
@@ -112,6 +113,7 @@ class ObjectManager {
     Status status;       // success, or object_name_exists (OBJ_OPENIF and it existed)
   };
   // ObInsertObject's name half: enters `object` under attributes.name. Without a name it does nothing.
+  // A symbolic link as the last component is followed; other parse procedures are not called.
   // Errors: those of lookup; object_name_collision (exists, without OBJ_OPENIF); object_type_mismatch (exists with another type).
   [[nodiscard]] Result<Inserted> insert(Ref<Object> object, const ObjectAttributes& attributes, const AccessState& access,
                                         void* parse_context = nullptr);
@@ -143,11 +145,14 @@ class ObjectManager {
  private:
   struct Walk;
   void make_own_types();
-  [[nodiscard]] Status step(Walk& walk);
-  [[nodiscard]] Status step_into_directory(Walk& walk);
-  [[nodiscard]] Status reparse(Walk& walk, std::u16string target);
+  ObjectType& add_type(const TypeTraits& traits);
   [[nodiscard]] Status run(Walk& walk);
+  [[nodiscard]] Status begin(Walk& walk);
+  [[nodiscard]] Status step(Walk& walk, DirectoryObject& directory);
+  [[nodiscard]] Status parse(Walk& walk, Object& object, std::u16string_view remaining);
+  [[nodiscard]] Status check_directory(const Walk& walk, const DirectoryObject& directory, u32 right) const;
   [[nodiscard]] Status enter(DirectoryObject& directory, std::u16string_view name, Object& object);
+  void empty_directories();
   void leave_directory(Object& object);
   void delete_object(Object& object);
   [[nodiscard]] u64 block_bytes(const ObjectType& type, const CreateRequest& request) const;

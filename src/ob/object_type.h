@@ -54,6 +54,7 @@ struct TypeTraits {
   bool carries_quota_info = false;     // carries quota information even at default charges [facts 1.3]
   u32 paged_charge = 0;                // defaults of what the creator's quota pays
   u32 nonpaged_charge = 0;
+  void* context = nullptr;             // the registering manager's own, for its routines
 
   // DeleteProcedure: the last reference is gone; give up what the body holds. Must not suspend. Default: nothing.
   void (*delete_object)(Object&) = nullptr;
@@ -71,7 +72,7 @@ struct TypeTraits {
   Result<ParseOutcome> (*parse)(ParseRequest&) = nullptr;
   // QueryNameProcedure: the full name. Default: built from the directories.
   Result<std::u16string> (*query_name)(Object&) = nullptr;
-  // Who pays for the object, for types of which millions exist (then nothing is stored per object).
+  // Who paid for the object (the request's payer), for types of which millions exist (then nothing is stored per object).
   ex::QuotaCharger* (*quota_payer)(Object&) = nullptr;
 };
 
