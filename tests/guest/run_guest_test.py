@@ -86,6 +86,8 @@ def main() -> int:
     parser.add_argument("--repeats", action="store_true")
     parser.add_argument("case")
     options = parser.parse_args()
+    options.programs = options.programs.resolve()  # cases run in folders of their own
+    options.vitrine = os.path.abspath(options.vitrine)
 
     case = guest_case.load_cases()[options.case]
     if case.fetched and not case.program_path(options.programs).is_file():

@@ -11,7 +11,9 @@ void CALLBACK nested(ULONG_PTR value) {
   order[ran++] = static_cast<int>(value);
   if (value < 103) QueueUserAPC(nested, GetCurrentThread(), value + 1);
 }
-void CALLBACK timer_note(void* argument, DWORD, DWORD) { order[ran++] = static_cast<int>(reinterpret_cast<INT_PTR>(argument)); }
+void CALLBACK timer_note(void* argument, DWORD, DWORD) {
+  order[ran++] = static_cast<int>(reinterpret_cast<INT_PTR>(argument));
+}
 
 HANDLE ready;
 DWORD WINAPI waiter(void* event) {

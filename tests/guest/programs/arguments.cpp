@@ -20,6 +20,7 @@ extern "C" int wmain(int argc, wchar_t** argv) {
   std::string line = utf8(GetCommandLineW());
   std::string tail = "arguments.exe";
   std::size_t at = line.find(tail);
-  std::printf("rest of the line:%s\n", at == std::string::npos ? "?" : line.substr(at + tail.size() + (line[0] == '"')).c_str());
+  std::printf("rest of the line:%s\n",
+              at == std::string::npos ? "?" : line.substr(at + tail.size() + (line[0] == '"')).c_str());
   return 0;
 }

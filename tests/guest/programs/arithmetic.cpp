@@ -21,12 +21,14 @@ void integers() {
   uint64_t a = 0x123456789abcdef1, b = 0xfedcba9876543210;
   volatile unsigned __int128 wide = static_cast<unsigned __int128>(a) * b;
   auto product = static_cast<unsigned __int128>(wide);
-  std::printf("product %016llx%016llx\n", static_cast<unsigned long long>(product >> 64), static_cast<unsigned long long>(product));
+  std::printf("product %016llx%016llx\n", static_cast<unsigned long long>(product >> 64),
+              static_cast<unsigned long long>(product));
   std::printf("quotient %llx remainder %llx\n", static_cast<unsigned long long>(static_cast<uint64_t>(product / 977)),
               static_cast<unsigned long long>(static_cast<uint64_t>(product % 977)));
   uint64_t result, flags;
   asm volatile("mov %2, %0\n add %3, %0\n pushfq\n pop %1" : "=&r"(result), "=&r"(flags) : "r"(a), "r"(b) : "cc");
-  std::printf("add %llx flags %llx\n", static_cast<unsigned long long>(result), static_cast<unsigned long long>(flags & 0x8d5));
+  std::printf("add %llx flags %llx\n", static_cast<unsigned long long>(result),
+              static_cast<unsigned long long>(flags & 0x8d5));
   asm volatile("popcnt %1, %0" : "=r"(result) : "r"(b) : "cc");
   std::printf("popcnt %llu", static_cast<unsigned long long>(result));
   asm volatile("tzcnt %1, %0" : "=r"(result) : "r"(b) : "cc");
@@ -58,13 +60,18 @@ void vectors() {
   alignas(32) static double in[4] = {1.5, -2.25, 1e300, 3.0};
   alignas(32) static double out[4];
   asm volatile(
-      "vmovapd (%0), %%ymm0\n vmulpd %%ymm0, %%ymm0, %%ymm1\n vfmadd231pd %%ymm0, %%ymm0, %%ymm1\n vsqrtpd %%ymm1, %%ymm2\n"
-      "vmovapd %%ymm2, (%1)\n vzeroupper\n" ::"r"(in), "r"(out) : "xmm0", "xmm1", "xmm2", "memory");
+      "vmovapd (%0), %%ymm0\n vmulpd %%ymm0, %%ymm0, %%ymm1\n vfmadd231pd %%ymm0, %%ymm0, %%ymm1\n vsqrtpd %%ymm1, "
+      "%%ymm2\n"
+      "vmovapd %%ymm2, (%1)\n vzeroupper\n" ::"r"(in),
+      "r"(out)
+      : "xmm0", "xmm1", "xmm2", "memory");
   show("avx", out, 32);
   alignas(32) static int32_t words[8] = {1, -2, 3, -4, 5, -6, 7, -8}, shuffled[8];
   asm volatile(
       "vmovdqa (%0), %%ymm0\n vpabsd %%ymm0, %%ymm1\n vpmulld %%ymm0, %%ymm1, %%ymm1\n vpermq $0x1b, %%ymm1, %%ymm1\n"
-      "vmovdqa %%ymm1, (%1)\n vzeroupper\n" ::"r"(words), "r"(shuffled) : "xmm0", "xmm1", "memory");
+      "vmovdqa %%ymm1, (%1)\n vzeroupper\n" ::"r"(words),
+      "r"(shuffled)
+      : "xmm0", "xmm1", "memory");
   show("avx2", shuffled, 32);
   int modes[4] = {_MM_ROUND_NEAREST, _MM_ROUND_DOWN, _MM_ROUND_UP, _MM_ROUND_TOWARD_ZERO};
   for (int mode : modes) {
@@ -80,7 +87,8 @@ void vectors() {
 
 LONG CALLBACK handler(EXCEPTION_POINTERS* pointers) {
   DWORD code = pointers->ExceptionRecord->ExceptionCode;
-  if (code != EXCEPTION_FLT_DIVIDE_BY_ZERO && code != 0xC00002B4 && code != 0xC00002B5) return EXCEPTION_CONTINUE_SEARCH;
+  if (code != EXCEPTION_FLT_DIVIDE_BY_ZERO && code != 0xC00002B4 && code != 0xC00002B5)
+    return EXCEPTION_CONTINUE_SEARCH;
   std::printf("float exception %08lx\n", code);
   pointers->ContextRecord->MxCsr = 0x1f80;
   pointers->ContextRecord->FltSave.MxCsr = 0x1f80;
@@ -110,7 +118,8 @@ int main() {
   RemoveVectoredExceptionHandler(token);
   DWORD expected = registers_survive(reinterpret_cast<void*>(3));
   HANDLE threads[4];
-  for (HANDLE& thread : threads) thread = CreateThread(nullptr, 0, registers_survive, reinterpret_cast<void*>(3), 0, nullptr);
+  for (HANDLE& thread : threads)
+    thread = CreateThread(nullptr, 0, registers_survive, reinterpret_cast<void*>(3), 0, nullptr);
   WaitForMultipleObjects(4, threads, TRUE, INFINITE);
   int equal = 0;
   for (HANDLE thread : threads) {

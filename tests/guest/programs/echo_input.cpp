@@ -18,6 +18,7 @@ int main() {
   std::printf("then %d characters in %d lines, end of file %d\n", characters, lines, std::feof(stdin) != 0);
   DWORD count = 99;
   BOOL ok = ReadFile(GetStdHandle(STD_INPUT_HANDLE), line, sizeof line, &count, nullptr);
-  std::printf("after the end: %lu bytes, %s\n", count, ok || GetLastError() == ERROR_BROKEN_PIPE ? "as expected" : "unexpected");
+  std::printf("after the end: %lu bytes, %s\n", count,
+              ok || GetLastError() == ERROR_BROKEN_PIPE ? "as expected" : "unexpected");
   return 0;
 }

@@ -38,7 +38,13 @@ int main(int argc, char** argv) {
     Sleep(INFINITE);
   }
   if (way == "main_thread") {  // the last thread to end gives the code
-    CreateThread(nullptr, 0, [](void*) -> DWORD { Sleep(20); return 33; }, nullptr, 0, nullptr);
+    CreateThread(
+        nullptr, 0,
+        [](void*) -> DWORD {
+          Sleep(20);
+          return 33;
+        },
+        nullptr, 0, nullptr);
     ExitThread(32);
   }
   if (way == "others") {  // return from main ends the others where they are

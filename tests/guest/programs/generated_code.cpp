@@ -38,7 +38,8 @@ int main() {
   std::printf("patched sum %lld\n", sum);
   write_function(code + 4090, 77);  // across a page border
   std::printf("across pages %d\n", reinterpret_cast<Function>(code + 4090)());
-  unsigned char self_patching[] = {0xc6, 0x05, 0x01, 0, 0, 0, 5, 0xb8, 1, 0, 0, 0, 0xc3};  // changes its own next instruction
+  unsigned char self_patching[] = {0xc6, 0x05, 0x01, 0, 0, 0,   5,
+                                   0xb8, 1,    0,    0, 0, 0xc3};  // changes its own next instruction
   std::memcpy(code, self_patching, sizeof self_patching);
   Report{"self-modified %d %d\n", function(), function()};
   go = CreateEventA(nullptr, FALSE, FALSE, nullptr);

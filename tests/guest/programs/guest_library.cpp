@@ -1,5 +1,5 @@
-// A DLL for load_library: counts what its entry point is told, and exports by name and by number. Also run as a program by the
-// bad-input tests, which must refuse it.
+// A DLL for load_library: counts what its entry point is told, and exports by name and by number. Also run as a program
+// by the bad-input tests, which must refuse it.
 #include <windows.h>
 
 namespace {

@@ -32,7 +32,8 @@ int main() {
   std::printf("close %d\n", CloseHandle(copy));
   Report{"again %d error %lu\n", CloseHandle(copy), GetLastError()};
   HANDLE moved = nullptr;
-  std::printf("move %d", DuplicateHandle(self, again, self, &moved, 0, FALSE, DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE));
+  std::printf("move %d",
+              DuplicateHandle(self, again, self, &moved, 0, FALSE, DUPLICATE_SAME_ACCESS | DUPLICATE_CLOSE_SOURCE));
   Report{" works %d source gone %d\n", SetEvent(moved), moved == again || !SetEvent(again)};
   CloseHandle(moved);
   CloseHandle(event);

@@ -39,7 +39,9 @@ int torture(unsigned seed, int rounds) {
   for (Block& block : blocks) std::free(block.data);
   return errors;
 }
-DWORD WINAPI worker(void* seed) { return static_cast<DWORD>(torture(static_cast<unsigned>(reinterpret_cast<UINT_PTR>(seed)), 3000)); }
+DWORD WINAPI worker(void* seed) {
+  return static_cast<DWORD>(torture(static_cast<unsigned>(reinterpret_cast<UINT_PTR>(seed)), 3000));
+}
 }  // namespace
 
 int main() {
@@ -60,7 +62,7 @@ int main() {
   std::printf("destroy %d\n", HeapDestroy(heap));
   void* zeroed = HeapAlloc(GetProcessHeap(), HEAP_ZERO_MEMORY, 100000);
   Report{"size %llu first byte %d\n", static_cast<unsigned long long>(HeapSize(GetProcessHeap(), 0, zeroed)),
-              *static_cast<char*>(zeroed)};
+         *static_cast<char*>(zeroed)};
   Report{"validate %d\n", HeapValidate(GetProcessHeap(), 0, nullptr)};
   return 0;
 }

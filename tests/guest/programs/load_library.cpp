@@ -1,4 +1,5 @@
-// DLLs at run time: our own beside the program and the system's; exports, reference counts, notifications, resources' absence.
+// DLLs at run time: our own beside the program and the system's; exports, reference counts, notifications, resources'
+// absence.
 #include <windows.h>
 
 #include <cstdio>
@@ -25,7 +26,8 @@ int main() {
     CloseHandle(thread);
   }
   Report{"thread attach %ld detach %ld\n", notifications(2), notifications(3)};
-  std::printf("add %d value %d\n", find<int (*)(int, int)>(library, "add")(40, 2), *find<int*>(library, "exported_value"));
+  std::printf("add %d value %d\n", find<int (*)(int, int)>(library, "add")(40, 2),
+              *find<int*>(library, "exported_value"));
   std::printf("exception inside %d\n", find<int (*)(int)>(library, "throw_and_catch")(5));
   std::printf("same module %d\n", LoadLibraryA("GUEST_LIBRARY") == library);
   FARPROC absent = GetProcAddress(library, "absent");
@@ -35,7 +37,8 @@ int main() {
   HMODULE missing = LoadLibraryA("no_such_library.dll");
   std::printf("missing %d error %lu\n", missing != nullptr, GetLastError());
   HMODULE advapi = LoadLibraryA("advapi32.dll");
-  std::printf("advapi32 %d forwarded export %d\n", advapi != nullptr, GetProcAddress(advapi, "RegOpenKeyExA") != nullptr);
+  std::printf("advapi32 %d forwarded export %d\n", advapi != nullptr,
+              GetProcAddress(advapi, "RegOpenKeyExA") != nullptr);
   char path[MAX_PATH];
   DWORD length = GetModuleFileNameA(nullptr, path, sizeof path);
   std::printf("own name %s\n", length > 16 ? path + length - 16 : path);

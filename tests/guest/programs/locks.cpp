@@ -89,7 +89,9 @@ DWORD WINAPI address_waiter(void*) {
 }  // namespace
 
 int main() {
-  run(4, [](void* argument) -> DWORD { return reinterpret_cast<INT_PTR>(argument) % 2 ? writer(argument) : reader(argument); });
+  run(4, [](void* argument) -> DWORD {
+    return reinterpret_cast<INT_PTR>(argument) % 2 ? writer(argument) : reader(argument);
+  });
   std::printf("left %d right %d torn %d\n", left, right, readers_saw_torn);
   run(3, ping);
   std::printf("ping %d\n", value);

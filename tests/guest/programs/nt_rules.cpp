@@ -1,4 +1,5 @@
-// Rules of NT that Wine 8.0 does not keep; the expected output is written by hand from Microsoft's documentation and [WI5].
+// Rules of NT that Wine 8.0 does not keep; the expected output is written by hand from Microsoft's documentation and
+// [WI5].
 #include <windows.h>
 
 #include <cstdio>
@@ -45,7 +46,8 @@ void pulse() {
   HANDLE object = CreateEventA(nullptr, TRUE, FALSE, nullptr);
   HANDLE threads[4];
   for (HANDLE& thread : threads)
-    thread = CreateThread(nullptr, 0, [](void* e) -> DWORD { return 60 + WaitForSingleObject(e, 10000); }, object, 0, nullptr);
+    thread = CreateThread(
+        nullptr, 0, [](void* e) -> DWORD { return 60 + WaitForSingleObject(e, 10000); }, object, 0, nullptr);
   Sleep(50);
   PulseEvent(object);
   Report{"a pulse releases all who wait %lx", WaitForMultipleObjects(4, threads, TRUE, 5000)};

@@ -8,15 +8,16 @@
 int main() {
   HANDLE self = GetCurrentThread();
   Report{"class %lx priority %d\n", GetPriorityClass(GetCurrentProcess()), GetThreadPriority(self)};
-  int levels[] = {THREAD_PRIORITY_IDLE, THREAD_PRIORITY_LOWEST, THREAD_PRIORITY_BELOW_NORMAL, THREAD_PRIORITY_NORMAL,
-                  THREAD_PRIORITY_ABOVE_NORMAL, THREAD_PRIORITY_HIGHEST, THREAD_PRIORITY_TIME_CRITICAL};
+  int levels[] = {THREAD_PRIORITY_IDLE,         THREAD_PRIORITY_LOWEST,       THREAD_PRIORITY_BELOW_NORMAL,
+                  THREAD_PRIORITY_NORMAL,       THREAD_PRIORITY_ABOVE_NORMAL, THREAD_PRIORITY_HIGHEST,
+                  THREAD_PRIORITY_TIME_CRITICAL};
   for (int level : levels) {
     BOOL set = SetThreadPriority(self, level);
     std::printf("set %d: %d now %d\n", level, set, GetThreadPriority(self));
   }
   SetThreadPriority(self, THREAD_PRIORITY_NORMAL);
   Report{"class %d now %lx\n", SetPriorityClass(GetCurrentProcess(), BELOW_NORMAL_PRIORITY_CLASS),
-              GetPriorityClass(GetCurrentProcess())};
+         GetPriorityClass(GetCurrentProcess())};
   DWORD_PTR process_mask = 0, system_mask = 0;
   Report{"affinity %d", GetProcessAffinityMask(GetCurrentProcess(), &process_mask, &system_mask)};
   std::printf(" equal %d processor 0 %d\n", process_mask == system_mask, static_cast<int>(process_mask & 1));

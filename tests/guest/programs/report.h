@@ -1,4 +1,5 @@
-// Report{"format", a(), b()} prints like printf and calls a before b: braces fix the order of evaluation, a call's parentheses do not.
+// Report{"format", a(), b()} prints like printf and calls a before b: braces fix the order of evaluation, a call's
+// parentheses do not.
 #pragma once
 
 #include <cstdio>

@@ -16,8 +16,8 @@ int main() {
   std::printf("%s\n", second + 10);
   MEMORY_BASIC_INFORMATION info{};
   VirtualQuery(first, &info, sizeof info);
-  std::printf("region %llx state %lx protect %lx type %lx\n", static_cast<unsigned long long>(info.RegionSize), info.State,
-              info.Protect, info.Type);
+  std::printf("region %llx state %lx protect %lx type %lx\n", static_cast<unsigned long long>(info.RegionSize),
+              info.State, info.Protect, info.Type);
   char* copy = static_cast<char*>(MapViewOfFile(section, FILE_MAP_COPY, 0, 65536, 4096));
   copy[10] = 'S';
   std::printf("private %c shared %c\n", copy[10], second[10]);

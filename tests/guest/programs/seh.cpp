@@ -1,4 +1,5 @@
-// Hardware exceptions as a vectored handler sees them: code, parameters, address, registers; and what a changed CONTEXT does.
+// Hardware exceptions as a vectored handler sees them: code, parameters, address, registers; and what a changed CONTEXT
+// does.
 #include <windows.h>
 
 #include <cstdint>
@@ -48,12 +49,12 @@ void show(const char* what) {
 }
 
 // Runs INSTRUCTION with known registers; the handler resumes after it.
-#define FAULT(INSTRUCTION)                                                                                  \
-  asm volatile(                                                                                             \
-      "lea 1f(%%rip), %%rax\n mov %%rax, %0\n mov $0x1122334455667788, %%r15\n mov $7, %%rax\n"             \
-      "mov $0x1234, %%rcx\n xor %%edx, %%edx\n" INSTRUCTION "\n1:\n"                                        \
-      : "=m"(resume_at)                                                                                     \
-      :                                                                                                     \
+#define FAULT(INSTRUCTION)                                                                      \
+  asm volatile(                                                                                 \
+      "lea 1f(%%rip), %%rax\n mov %%rax, %0\n mov $0x1122334455667788, %%r15\n mov $7, %%rax\n" \
+      "mov $0x1234, %%rcx\n xor %%edx, %%edx\n" INSTRUCTION "\n1:\n"                            \
+      : "=m"(resume_at)                                                                         \
+      :                                                                                         \
       : "rax", "rcx", "rdx", "r15", "memory", "cc")
 
 void access_violations() {
@@ -88,13 +89,19 @@ void others() {
 
 void protections() {
   auto* page = static_cast<volatile char*>(VirtualAlloc(nullptr, 4096, MEM_RESERVE | MEM_COMMIT, PAGE_READONLY));
-  asm volatile("lea 1f(%%rip), %%rax\n mov %%rax, %0\n movb $1, (%1)\n1:\n" : "=m"(resume_at) : "r"(page) : "rax", "memory");
+  asm volatile("lea 1f(%%rip), %%rax\n mov %%rax, %0\n movb $1, (%1)\n1:\n"
+               : "=m"(resume_at)
+               : "r"(page)
+               : "rax", "memory");
   std::printf("read-only    code %08lx kind %llu offset %lld\n", seen.code, seen.information[0],
               static_cast<long long>(seen.information[1] - reinterpret_cast<ULONG_PTR>(page)));
   DWORD old = 0;
   VirtualProtect(const_cast<char*>(page), 4096, PAGE_READWRITE, &old);
   page[0] = static_cast<char>(0xc3);
-  asm volatile("lea 1f(%%rip), %%rax\n mov %%rax, %0\n mov %1, %%rcx\n jmp *%%rcx\n1:\n" : "=m"(resume_at) : "r"(page) : "rax", "rcx", "memory");
+  asm volatile("lea 1f(%%rip), %%rax\n mov %%rax, %0\n mov %1, %%rcx\n jmp *%%rcx\n1:\n"
+               : "=m"(resume_at)
+               : "r"(page)
+               : "rax", "rcx", "memory");
   std::printf("no-execute   code %08lx kind %llu offset %lld\n", seen.code, seen.information[0],
               static_cast<long long>(seen.information[1] - reinterpret_cast<ULONG_PTR>(page)));
   VirtualFree(const_cast<char*>(page), 0, MEM_RELEASE);

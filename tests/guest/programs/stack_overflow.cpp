@@ -1,4 +1,5 @@
-// The stack grows through its guard page, overflows with STATUS_STACK_OVERFLOW, and after _resetstkoflw can do it again.
+// The stack grows through its guard page, overflows with STATUS_STACK_OVERFLOW, and after _resetstkoflw can do it
+// again.
 #include <malloc.h>
 #include <windows.h>
 
@@ -14,7 +15,8 @@ LONG CALLBACK handler(EXCEPTION_POINTERS* pointers) {
   code = pointers->ExceptionRecord->ExceptionCode;
   if (code != EXCEPTION_STACK_OVERFLOW) return EXCEPTION_CONTINUE_SEARCH;
   // Too little stack for an unwind: continue in a function that jumps out.
-  pointers->ContextRecord->Rip = reinterpret_cast<DWORD64>(+[] { __builtin_longjmp(reinterpret_cast<void**>(&escape), 1); });
+  pointers->ContextRecord->Rip =
+      reinterpret_cast<DWORD64>(+[] { __builtin_longjmp(reinterpret_cast<void**>(&escape), 1); });
   pointers->ContextRecord->Rsp &= ~15ull;
   pointers->ContextRecord->Rsp -= 8;
   return EXCEPTION_CONTINUE_EXECUTION;

@@ -69,7 +69,12 @@ int main() {
   GetExitCodeThread(other, &code);
   std::printf("let out with %lu\n", code);
 
-  HANDLE victim = CreateThread(nullptr, 0, [](void*) -> DWORD { for (;;) Sleep(10); }, nullptr, 0, nullptr);
+  HANDLE victim = CreateThread(
+      nullptr, 0,
+      [](void*) -> DWORD {
+        for (;;) Sleep(10);
+      },
+      nullptr, 0, nullptr);
   std::printf("terminate %d", TerminateThread(victim, 55));
   std::printf(" %lu", WaitForSingleObject(victim, 10000));
   GetExitCodeThread(victim, &code);

@@ -36,9 +36,11 @@ int main() {
   Sleep(50);
   GetSystemTimeAsFileTime(&second);
   QueryPerformanceCounter(&end);
-  double milliseconds = 1000.0 * static_cast<double>(end.QuadPart - start.QuadPart) / static_cast<double>(frequency.QuadPart);
+  double milliseconds =
+      1000.0 * static_cast<double>(end.QuadPart - start.QuadPart) / static_cast<double>(frequency.QuadPart);
   auto wall = static_cast<double>(((static_cast<ULONGLONG>(second.dwHighDateTime) << 32) | second.dwLowDateTime) -
-                                  ((static_cast<ULONGLONG>(first.dwHighDateTime) << 32) | first.dwLowDateTime)) / 10000;
+                                  ((static_cast<ULONGLONG>(first.dwHighDateTime) << 32) | first.dwLowDateTime)) /
+              10000;
   std::printf("counter moved %d wall clock moved %d they agree %d\n", milliseconds >= 45, wall >= 30,
               milliseconds - wall < 100 && wall - milliseconds < 100);
   volatile ULONGLONG spins = 0;

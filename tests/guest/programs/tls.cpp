@@ -1,4 +1,5 @@
-// Thread-local storage in its four forms: the loader's (thread_local), TlsAlloc, FlsAlloc with callbacks, TLS callbacks.
+// Thread-local storage in its four forms: the loader's (thread_local), TlsAlloc, FlsAlloc with callbacks, TLS
+// callbacks.
 #include <windows.h>
 
 #include <atomic>

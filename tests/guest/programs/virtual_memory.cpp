@@ -9,11 +9,11 @@ char* base;
 void query(const char* what, SIZE_T offset) {
   MEMORY_BASIC_INFORMATION info{};
   SIZE_T size = VirtualQuery(base + offset, &info, sizeof info);
-  std::printf("%-10s size %llu at %lld base %lld alloc-protect %lx region %llx state %lx protect %lx type %lx\n", what,
-              static_cast<unsigned long long>(size),
-              static_cast<long long>(static_cast<char*>(info.BaseAddress) - base),
-              info.AllocationBase ? static_cast<long long>(static_cast<char*>(info.AllocationBase) - base) : -1,
-              info.AllocationProtect, static_cast<unsigned long long>(info.RegionSize), info.State, info.Protect, info.Type);
+  std::printf(
+      "%-10s size %llu at %lld base %lld alloc-protect %lx region %llx state %lx protect %lx type %lx\n", what,
+      static_cast<unsigned long long>(size), static_cast<long long>(static_cast<char*>(info.BaseAddress) - base),
+      info.AllocationBase ? static_cast<long long>(static_cast<char*>(info.AllocationBase) - base) : -1,
+      info.AllocationProtect, static_cast<unsigned long long>(info.RegionSize), info.State, info.Protect, info.Type);
 }
 
 volatile DWORD last_code;

@@ -45,7 +45,8 @@ void semaphores_and_mutexes() {
   Report{"release %d %d", ReleaseMutex(mutex), ReleaseMutex(mutex)};
   BOOL third = ReleaseMutex(mutex);
   std::printf(" %d error %lu\n", third, GetLastError());
-  HANDLE thread = CreateThread(nullptr, 0, [](void* m) -> DWORD { return WaitForSingleObject(m, INFINITE); }, mutex, 0, nullptr);
+  HANDLE thread =
+      CreateThread(nullptr, 0, [](void* m) -> DWORD { return WaitForSingleObject(m, INFINITE); }, mutex, 0, nullptr);
   WaitForSingleObject(thread, INFINITE);
   std::printf("abandoned %lx\n", WaitForSingleObject(mutex, INFINITE));
   std::printf("owned now %d\n", ReleaseMutex(mutex));
@@ -58,7 +59,8 @@ void manual_and_pulse() {
   HANDLE gate = CreateEventA(nullptr, TRUE, FALSE, nullptr);
   HANDLE threads[10];
   for (HANDLE& thread : threads)
-    thread = CreateThread(nullptr, 0, [](void* g) -> DWORD { return 50 + WaitForSingleObject(g, INFINITE); }, gate, 0, nullptr);
+    thread = CreateThread(
+        nullptr, 0, [](void* g) -> DWORD { return 50 + WaitForSingleObject(g, INFINITE); }, gate, 0, nullptr);
   std::printf("all wait %lu\n", WaitForMultipleObjects(10, threads, FALSE, 20));
   SetEvent(gate);
   std::printf("all woken %lu\n", WaitForMultipleObjects(10, threads, TRUE, INFINITE));
