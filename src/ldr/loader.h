@@ -4,6 +4,7 @@
 // Owns the shared user data frames and the section of ntdll. Refuses to create processes or threads (ps does).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "io/io_manager.h"
 #include "mm/memory_manager.h"
 #include "mm/section.h"
+#include "pe/image.h"
 #include "ps/process_manager.h"
 
 namespace vitrine::ldr {
@@ -45,6 +47,7 @@ class Loader {
     ob::ObjectManager& objects;
     ps::ProcessManager& processes;
     ram::GuestRam& ram;
+    u64 seed;
   };
   // Opens \??\C:\windows\system32\ntdll.dll and apisetschema.dll through the I/O manager and reads ntdll's exports.
   // Errors: those of opening; invalid_image_format when ntdll lacks an entry point.
@@ -66,24 +69,27 @@ class Loader {
 
  private:
   explicit Loader(const Dependencies& dependencies);
+  [[nodiscard]] Result<ob::Ref<io::FileObject>> open_file(std::u16string_view nt_path);
+  [[nodiscard]] Result<ob::Ref<mm::SectionObject>> image_section(io::FileObject& file);
+  [[nodiscard]] Result<std::vector<std::byte>> read_whole(io::FileObject& file);
   [[nodiscard]] Status load_ntdll();
+  void collect_stubs(const pe::Image& image);
   [[nodiscard]] Status load_api_set();
   [[nodiscard]] Status make_shared_data();
+  [[nodiscard]] Result<Va> map_image(ps::Process& process, const mm::SectionObject& section);
   [[nodiscard]] Status map_shared_data(ps::Process& process);
   [[nodiscard]] Status map_ntdll(ps::Process& process);
-  [[nodiscard]] Status map_api_set(ps::Process& process, Va& address);
-  [[nodiscard]] Status make_parameters(ps::Process& process, const ParameterBlock& parameters);
   [[nodiscard]] Status make_peb(ps::Process& process, Va api_set);
 
   Dependencies on_;
   ob::Ref<mm::SectionObject> ntdll_;
-  ob::Ref<mm::SectionObject> shared_data_;
-  std::vector<std::byte> api_set_;
+  ob::Ref<mm::SectionObject> api_set_;
+  u32 api_set_offset_ = 0;
   std::vector<Stub> stubs_;
-  // Relative to ntdll's base.
-  ps::UserEntryPoints entry_offsets_;
-  Va unix_call_dispatcher_offset_ = 0;
+  ps::UserEntryPoints entry_offsets_;     // relative to ntdll's base
+  Va unix_call_dispatcher_offset_ = 0;    // 0: not Wine's ntdll
   Pfn shared_data_frame_{};
+  Pfn stub_frame_{};
 };
 
 }  // namespace vitrine::ldr

@@ -24,6 +24,9 @@ struct UserEntryPoints {
   Va user_exception_dispatcher = 0;
   Va user_apc_dispatcher = 0;
   Va user_callback_dispatcher = 0;
+  // What ntdll's own thread start needs of every stack, in bytes: Wine's clears 0xF0000 bytes below the initial CONTEXT.
+  u64 minimum_stack_reserve = 0;
+  u64 minimum_stack_commit = 0;
 };
 
 // What SECTION_IMAGE_INFORMATION says of the main image.
@@ -39,8 +42,11 @@ struct MainImage {
 // NT: PROCESS_PRIORITY_CLASS values.
 enum class PriorityClass : u8 { unknown = 0, idle = 1, normal = 2, high = 3, realtime = 4, below_normal = 5, above_normal = 6 };
 
+class ProcessManager;
+
 struct Process : ob::Object {
   ke::Process pcb;
+  ProcessManager* manager = nullptr;   // that made it
   u32 id = 0;
   u32 parent_id = 0;                   // InheritedFromUniqueProcessId; the parent may be gone
   u32 session_id = 1;

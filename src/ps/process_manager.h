@@ -38,15 +38,16 @@ struct ThreadParameters {
 
 struct ProcessCounts {
   u64 processes_created = 0, threads_created = 0;
-  u64 processes = 0, threads = 0, peak_threads = 0;  // alive
+  u64 threads = 0, peak_threads = 0;  // alive: born and not yet exited
 };
 
-class ProcessManager final : public ob::CurrentContext {
+class ProcessManager final : public ob::CurrentContext, public mm::PageInitializer {
  public:
   // All outlive it.
   struct Dependencies {
     const sim::Profile& profile;
     ke::Kernel& kernel;
+    hal::Machine& machine;
     ob::ObjectManager& objects;
     mm::MemoryManager& memory;
     ex::Pool& pool;
@@ -107,16 +108,22 @@ class ProcessManager final : public ob::CurrentContext {
   ob::Object& current_thread() override;
   ob::ObjectHandles& kernel_handles() override;
 
+  // The first contents of a TEB, from the thread's record (cookie: its id). See mm::PageInitializer.
+  void fill(mm::AddressSpace& space, Va block, u32 page_index, u64 cookie, std::span<std::byte, kPageSize> into) override;
+
  private:
   explicit ProcessManager(const Dependencies& dependencies);
   [[nodiscard]] Status initialize();
   [[nodiscard]] Status make_user_memory(Process& process, Thread& thread, const ThreadParameters& parameters);
   void release_user_memory(Thread& thread);
+  void link_thread(Process& process, Thread& thread, const ThreadParameters& parameters);
+  [[nodiscard]] Result<u32> allocate_id(ob::Object& object);
   void exit_process(Process& process);
-  void delete_thread(Thread& thread);
   void delete_process(Process& process);
   void record(trace::EventType type, u64 a, u64 b, u64 c = 0);
+  void forget_id(u32 id) { ids_->release({id}); }
   static void delete_thread_object(ob::Object& object);
+  static void destroy_thread_object(ob::Object* object);
   static void delete_process_object(ob::Object& object);
 
   Dependencies on_;

@@ -12,7 +12,7 @@
 #include "cpu/context.h"
 #include "ex/rundown.h"
 #include "ke/thread.h"
-#include "mm/kernel_stack.h"
+#include "mm/memory_manager.h"
 #include "ob/object.h"
 
 namespace vitrine::ps {

@@ -1,0 +1,240 @@
+#include "ldr/loader.h"
+
+#include <cstring>
+
+#include "abi/context.h"
+#include "abi/peb.h"
+#include "abi/user_shared_data.h"
+#include "ldr/parameter_writer.h"
+#include "ldr/shared_data.h"
+#include "pe/image.h"
+
+namespace vitrine::ldr {
+namespace {
+
+constexpr std::u16string_view kNtdllPath = u"\\??\\C:\\windows\\system32\\ntdll.dll";
+constexpr std::u16string_view kApiSetPath = u"\\??\\C:\\windows\\system32\\apisetschema.dll";
+
+// mov r10,rcx; mov eax,imm32: how every system-call stub of ntdll begins [facts: user-mode.md "System-call stubs"].
+constexpr std::array<u8, 4> kStubPrologue{0x4C, 0x8B, 0xD1, 0xB8};
+
+// Wine's ntdll clears this much below the CONTEXT of a starting thread, so all of it must be committed.
+constexpr u64 kWineStackReserve = 0x10'0000;
+constexpr u64 kWineStackCommit = 0xF'0000 + 2 * kPageSize;
+
+Va export_offset(const pe::Image& image, std::string_view name) {
+  const auto found = image.find_export(name);
+  return found ? found->rva : 0;
+}
+
+}  // namespace
+
+Loader::Loader(const Dependencies& dependencies) : on_(dependencies) {}
+Loader::~Loader() {
+  if (shared_data_frame_.value != 0) on_.memory.free_shared_frame(shared_data_frame_);
+  if (stub_frame_.value != 0) on_.memory.free_shared_frame(stub_frame_);
+}
+
+Result<std::unique_ptr<Loader>> Loader::create(const Dependencies& dependencies) {
+  std::unique_ptr<Loader> loader(new Loader(dependencies));
+  if (const Status status = loader->load_ntdll(); !is_success(status)) return Failure(status);
+  if (const Status status = loader->load_api_set(); !is_success(status)) return Failure(status);
+  if (const Status status = loader->make_shared_data(); !is_success(status)) return Failure(status);
+  return loader;
+}
+
+Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) {
+  io::CreateParameters parameters;
+  parameters.access = abi::kFileReadData | abi::kFileExecute | se::access::kSynchronize;
+  parameters.share = abi::kFileShareRead | abi::kFileShareDelete;
+  parameters.options = abi::kFileSynchronousIoNonalert | abi::kFileNonDirectoryFile;
+  auto opened = on_.io.open_path(nullptr, nt_path, parameters);
+  if (!opened) return Failure(opened.error());
+  return std::move(opened->file);
+}
+
+Result<ob::Ref<mm::SectionObject>> Loader::image_section(io::FileObject& file) {
+  const auto backing = on_.io.section_backing(file);
+  if (!backing) return Failure(backing.error());
+  auto section = on_.memory.create_section({*backing, 0, mm::page::kExecute, mm::sec::kImage});
+  if (!section) return Failure(section.error());
+  ob::ObjectType* type = on_.objects.find_type(u"Section");
+  return on_.objects.create<mm::SectionObject>(*type, {.kernel_object = true}, std::move(*section));
+}
+
+Result<ob::Ref<mm::SectionObject>> Loader::open_image(std::u16string_view nt_path) {
+  auto file = open_file(nt_path);
+  if (!file) return Failure(file.error());
+  return image_section(**file);
+}
+
+Result<std::vector<std::byte>> Loader::read_whole(io::FileObject& file) {
+  const auto backing = on_.io.section_backing(file);
+  if (!backing) return Failure(backing.error());
+  if ((*backing)->size() > pe::kMaximumImageBytes) return Failure(Status::invalid_image_format);
+  std::vector<std::byte> bytes((*backing)->size());
+  (*backing)->retain();
+  const Status status = (*backing)->read(0, bytes);
+  (*backing)->release();
+  if (!is_success(status)) return Failure(status);
+  return bytes;
+}
+
+Status Loader::load_ntdll() {
+  auto file = open_file(kNtdllPath);
+  if (!file) return file.error();
+  const auto bytes = read_whole(**file);
+  if (!bytes) return bytes.error();
+  const auto image = pe::parse(*bytes);
+  if (!image) return pe::to_status(image.error());
+  entry_offsets_ = {.ldr_initialize_thunk = export_offset(*image, "LdrInitializeThunk"),
+                    .rtl_user_thread_start = export_offset(*image, "RtlUserThreadStart"),
+                    .user_exception_dispatcher = export_offset(*image, "KiUserExceptionDispatcher"),
+                    .user_apc_dispatcher = export_offset(*image, "KiUserApcDispatcher"),
+                    .user_callback_dispatcher = export_offset(*image, "KiUserCallbackDispatcher"),
+                    .minimum_stack_reserve = 0, .minimum_stack_commit = 0};
+  if (entry_offsets_.ldr_initialize_thunk == 0 || entry_offsets_.rtl_user_thread_start == 0 ||
+      entry_offsets_.user_exception_dispatcher == 0 || entry_offsets_.user_apc_dispatcher == 0) {
+    return Status::entrypoint_not_found;
+  }
+  // Only Wine's ntdll has this export; it names the pointer through which its DLLs reach their Unix halves.
+  unix_call_dispatcher_offset_ = export_offset(*image, "__wine_unix_call_dispatcher");
+  if (unix_call_dispatcher_offset_ != 0) {
+    entry_offsets_.minimum_stack_reserve = kWineStackReserve;
+    entry_offsets_.minimum_stack_commit = kWineStackCommit;
+  }
+  collect_stubs(*image);
+  auto section = image_section(**file);
+  if (!section) return section.error();
+  ntdll_ = std::move(*section);
+  return Status::success;
+}
+
+void Loader::collect_stubs(const pe::Image& image) {
+  std::map<u32, std::string_view> by_number;
+  for (const pe::Export& e : image.exports()) {
+    const auto code = image.bytes_at(e.rva, 8);
+    if (e.rva == 0 || e.name.empty() || code.empty()) continue;
+    if (std::memcmp(code.data(), kStubPrologue.data(), kStubPrologue.size()) != 0) continue;
+    u32 number;
+    std::memcpy(&number, code.data() + kStubPrologue.size(), sizeof number);
+    std::string_view& name = by_number[number];
+    if (name.empty() || e.name.starts_with("Nt")) name = e.name;
+  }
+  for (const auto& [number, name] : by_number) stubs_.push_back({number, std::string(name)});
+}
+
+// NT: the API set schema is published in the PEB: the address of the raw data of section .apiset, mapped read-only.
+Status Loader::load_api_set() {
+  auto file = open_file(kApiSetPath);
+  if (!file) return file.error();
+  const auto bytes = read_whole(**file);
+  if (!bytes) return bytes.error();
+  const auto image = pe::parse(*bytes);
+  if (!image) return pe::to_status(image.error());
+  const pe::Section* map = image->section_named(".apiset");
+  if (map == nullptr) return Status::invalid_image_format;
+  api_set_offset_ = map->virtual_address;
+  auto section = image_section(**file);
+  if (!section) return section.error();
+  api_set_ = std::move(*section);
+  return Status::success;
+}
+
+Status Loader::make_shared_data() {
+  const auto data = on_.memory.allocate_shared_frame();
+  if (!data) return data.error();
+  shared_data_frame_ = *data;
+  const auto stub = on_.memory.allocate_shared_frame();
+  if (!stub) return stub.error();
+  stub_frame_ = *stub;
+  write_shared_data(on_.ram.page(shared_data_frame_), on_.machine, on_.ram.page_count(), on_.seed);
+  write_unix_call_stub(on_.ram.page(stub_frame_));
+  update_time();
+  return Status::success;
+}
+
+void Loader::update_time() { write_shared_time(on_.ram.page(shared_data_frame_), on_.machine); }
+
+Result<Va> Loader::map_image(ps::Process& process, const mm::SectionObject& section) {
+  const auto mapped = process.space->map_view(section.section, {.inherit = 2, .protect = mm::page::kExecuteReadWrite});
+  if (!mapped) return Failure(mapped.error());
+  return mapped->range.base;
+}
+
+Status Loader::map_shared_data(ps::Process& process) {
+  VITRINE_TRY(process.space->map_shared_frame(abi::kUserSharedDataAddress, shared_data_frame_));
+  return process.space->map_shared_frame(abi::kUserSharedDataAddress + kPageSize, stub_frame_, mm::SharedFrameUse::code);
+}
+
+Status Loader::map_ntdll(ps::Process& process) {
+  const auto base = map_image(process, *ntdll_);
+  if (!base) return base.error();
+  ps::UserEntryPoints& entry = process.entry_points;
+  entry = entry_offsets_;
+  for (Va* address : {&entry.ldr_initialize_thunk, &entry.rtl_user_thread_start, &entry.user_exception_dispatcher,
+                      &entry.user_apc_dispatcher, &entry.user_callback_dispatcher}) {
+    if (*address != 0) *address += *base;
+  }
+  if (unix_call_dispatcher_offset_ == 0) return Status::success;
+  const Va stub = kUnixCallStubAddress;
+  return process.space->write_through_protection(*base + unix_call_dispatcher_offset_, std::as_bytes(std::span(&stub, 1)));
+}
+
+Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, const ParameterBlock& parameters) {
+  const auto information = image->section.image_information();
+  if (!information) return information.error();
+  VITRINE_TRY(map_shared_data(process));
+  // The main image first: it may have to lie at its preferred address.
+  const auto base = map_image(process, *image);
+  if (!base) return base.error();
+  process.image = {.base = *base,
+                   .entry_point = *base + (information->transfer_address - image->section.segment()->image_base),
+                   .stack_reserve = information->maximum_stack_size, .stack_commit = information->committed_stack_size,
+                   .subsystem = information->subsystem_type, .subsystem_major = information->subsystem_major,
+                   .subsystem_minor = information->subsystem_minor, .characteristics = information->image_characteristics,
+                   .dll_characteristics = information->dll_characteristics};
+  process.section = image;
+  VITRINE_TRY(map_ntdll(process));
+  const auto api_set = map_image(process, *api_set_);
+  if (!api_set) return api_set.error();
+  const auto block = write_parameters(*process.space, parameters);
+  if (!block) return block.error();
+  process.parameters = *block;
+  VITRINE_TRY(make_peb(process, *api_set + api_set_offset_));
+  on_.processes.image_notify.call(process, process.image_path, *base, image->section.size());
+  return Status::success;
+}
+
+Status Loader::make_peb(ps::Process& process, Va api_set) {
+  const auto address = process.space->create_shadow_block(static_cast<u32>(abi::kPebRegionBytes / kPageSize), 0);
+  if (!address) return address.error();
+  abi::Peb peb{};
+  peb.image_base = process.image.base;
+  peb.process_parameters = process.parameters;
+  peb.api_set_map = api_set;
+  peb.processor_count = on_.machine.processor_count();
+  // NT's defaults: 30 days; heaps reserve 1 MB, commit two pages, decommit above 64 KB and one page [WI5 ch.9].
+  peb.critical_section_timeout = -25'920'000'000'000;
+  peb.heap_segment_reserve = 0x10'0000;
+  peb.heap_segment_commit = 0x2000;
+  peb.heap_decommit_total_free = 0x1'0000;
+  peb.heap_decommit_free_block = 0x1000;
+  peb.os_major_version = abi::kOsMajor;
+  peb.os_minor_version = abi::kOsMinor;
+  peb.os_build_number = abi::kOsBuild;
+  peb.os_platform_id = 2;  // VER_PLATFORM_WIN32_NT
+  peb.image_subsystem = process.image.subsystem;
+  peb.image_subsystem_major_version = process.image.subsystem_major;
+  peb.image_subsystem_minor_version = process.image.subsystem_minor;
+  peb.session_id = process.session_id;
+  VITRINE_TRY(process.space->write_value(*address, peb));
+  // One default channel with errors and messages of class "err" alone, as Wine starts without WINEDEBUG but quieter.
+  abi::WineDebugChannel channels{};
+  channels.flags = kWineDebugErrors;
+  VITRINE_TRY(process.space->write_value(*address + abi::kWineDebugChannelOffset, channels));
+  process.peb = *address;
+  return Status::success;
+}
+
+}  // namespace vitrine::ldr

@@ -1,0 +1,255 @@
+// Birth, first entry into user mode, and death of threads: PspCreateThread [facts 5.11], PspUserThreadStartup [5.12],
+// PspExitThread and the reaper [5.14].
+#include <algorithm>
+#include <cstring>
+
+#include "abi/context.h"
+#include "abi/peb.h"
+#include "abi/teb.h"
+#include "ps/context_transfer.h"
+#include "ps/process_manager.h"
+
+namespace vitrine::ps {
+namespace {
+
+constexpr u32 kTebPages = static_cast<u32>(abi::kTebRegionBytes / kPageSize);
+// ntdll expects this much between the initial RSP and the stack's end [facts: user-mode.md "First state of a process"].
+constexpr u64 kInitialStackGap = 0x28;
+
+// The exit APC. Its kernel routine runs when the exit is taken up; exit_thread does the work, so only the record goes.
+void free_exit_apc(ke::Kernel&, ke::Apc& apc, ke::UserApcCall*) { delete &apc; }
+void rundown_exit_apc(ke::Kernel&, ke::Apc& apc) { delete &apc; }
+constexpr ke::ApcOperations kExitApcOperations{&free_exit_apc, &rundown_exit_apc, nullptr};
+
+}  // namespace
+
+Result<ob::Ref<Thread>> ProcessManager::create_thread(Process& process, const ThreadParameters& parameters) {
+  if (process.deleting || !process.rundown.acquire()) return Failure(Status::process_is_terminating);
+  struct Guard {
+    Process& process;
+    ~Guard() { (void)process.rundown.release(); }
+  } guard{process};
+
+  auto created = on_.objects.create<Thread>(*thread_type_, {.payer = process.quota.get()});
+  if (!created) return created;
+  ob::Ref<Thread> thread = std::move(*created);
+  thread->process = &process;
+  ob::reference(process);
+  thread->start_address = parameters.start_address;
+  thread->argument = parameters.argument;
+  thread->flags = parameters.flags;
+  const auto id = allocate_id(*thread);
+  if (!id) return Failure(id.error());
+  thread->id = *id;
+
+  const auto stack = on_.memory.create_kernel_stack();
+  if (!stack) return Failure(stack.error());
+  thread->kernel_stack = *stack;
+  if (process.space != nullptr && !thread->has_flag(cross_thread_flags::kSystem)) {
+    if (const Status status = make_user_memory(process, *thread, parameters); !is_success(status)) {
+      on_.memory.delete_kernel_stack(std::exchange(thread->kernel_stack, {}));
+      return Failure(status);
+    }
+  }
+  link_thread(process, *thread, parameters);
+  return thread;
+}
+
+// Everything that can fail is done: the thread becomes part of the process and of the scheduler.
+void ProcessManager::link_thread(Process& process, Thread& thread, const ThreadParameters& parameters) {
+  process.threads.push_back(thread);
+  ++process.active_threads;
+  ++counts_.threads_created;
+  counts_.peak_threads = std::max(counts_.peak_threads, ++counts_.threads);
+  ob::reference(thread);  // keep-alive, until the reaper is done with it
+  on_.kernel.init_thread(thread.tcb, process.pcb,
+                         {.base_priority = process.pcb.base_priority, .thread_id = thread.id,
+                          .system_thread = thread.has_flag(cross_thread_flags::kSystem)});
+  on_.kernel.start_thread(thread.tcb);
+  thread.create_time = on_.kernel.system_time();
+  if (!process.create_reported) {
+    process.create_reported = true;
+    process_notify.call(process, true);
+  }
+  thread_notify.call(thread, true);
+  record(trace::EventType::thread_create, thread.id, process.id, thread.start_address);
+  if (parameters.suspended) (void)on_.kernel.suspend_thread(thread.tcb);  // cannot exceed the count: it is the first
+  on_.kernel.ready_thread(thread.tcb);
+}
+
+Status ProcessManager::make_user_memory(Process& process, Thread& thread, const ThreadParameters& parameters) {
+  const u64 reserve = std::max({parameters.stack_reserve != 0 ? parameters.stack_reserve : process.image.stack_reserve,
+                                process.entry_points.minimum_stack_reserve, u64{mm::kAllocationGranularity}});
+  const u64 commit = std::max({parameters.stack_commit != 0 ? parameters.stack_commit : process.image.stack_commit,
+                               process.entry_points.minimum_stack_commit, kPageSize});
+  const auto stack = process.space->create_user_stack(reserve, commit);
+  if (!stack) return stack.error();
+  const auto teb = process.space->create_shadow_block(kTebPages, thread.id);
+  if (!teb) {
+    (void)process.space->free(stack->allocation_base, 0, mm::mem::kRelease);
+    return teb.error();
+  }
+  thread.teb = *teb;
+  thread.stack_base = stack->base;
+  thread.stack_allocation = stack->allocation_base;
+  thread.stack_committed = static_cast<u32>(stack->base - stack->limit);
+  return Status::success;
+}
+
+void ProcessManager::fill(mm::AddressSpace& space, Va block, u32 page_index, u64 cookie, std::span<std::byte, kPageSize> into) {
+  const ob::Ref<Thread> thread = find_thread(cookie);
+  if (!thread || thread->process->space.get() != &space) return;
+  // The TEB proper spans two pages; the rest of the region starts as zero.
+  alignas(16) std::array<std::byte, 2 * kPageSize> pages{};
+  if (page_index >= 2) return;
+  abi::Teb teb{};
+  teb.exception_list = ~0ull;
+  teb.stack_base = thread->stack_base;
+  teb.stack_limit = thread->stack_base - thread->stack_committed;
+  teb.self = block;
+  teb.client_id = teb.real_client_id = {thread->process->id, thread->id};
+  teb.peb = thread->process->peb;
+  teb.frame_list_cache = {block + offsetof(abi::Teb, frame_list_cache), block + offsetof(abi::Teb, frame_list_cache)};
+  teb.activation_context_stack = block + offsetof(abi::Teb, active_frame);
+  teb.static_unicode_string = {0, sizeof teb.static_unicode_buffer, 0, block + offsetof(abi::Teb, static_unicode_buffer)};
+  teb.deallocation_stack = thread->stack_allocation;
+  static_assert(sizeof teb <= sizeof pages);
+  std::memcpy(pages.data(), &teb, sizeof teb);
+  std::memcpy(into.data(), pages.data() + page_index * kPageSize, kPageSize);
+}
+
+Status ProcessManager::begin_user_mode(Thread& thread) {
+  thread.user = std::make_unique<UserState>();
+  cpu::GuestContext& registers = thread.user->registers;
+  const UserEntryPoints& entry = thread.process->entry_points;
+  registers.gs_base = thread.teb;
+  registers.set_mxcsr(cpu::kMxcsrReset);
+  registers.set_fpcw(cpu::kFpcwWindows);
+  const Va stack_top = thread.stack_base - kInitialStackGap;
+  if (entry.ldr_initialize_thunk == 0) {  // a process without ntdll begins at its start address
+    registers.rip = thread.start_address;
+    registers[cpu::Gpr::rcx] = thread.argument;
+    registers[cpu::Gpr::rsp] = stack_top;
+    return Status::success;
+  }
+  abi::Context context{};
+  context.context_flags = abi::context_flags::kFull;
+  context.mx_csr = cpu::kMxcsrReset;
+  cpu::GuestContext initial = registers;
+  initial.rip = entry.rtl_user_thread_start;
+  initial[cpu::Gpr::rcx] = thread.start_address;
+  initial[cpu::Gpr::rdx] = thread.argument;
+  initial[cpu::Gpr::rsp] = stack_top;
+  initial.rflags = 0x200;  // as CONTEXT records of new threads show; loading it restores the fixed bits
+  store_context(initial, abi::context_flags::kFull | abi::context_flags::kSegments, context);
+  const Va address = align_down(stack_top, 16) - sizeof context;
+  VITRINE_TRY(thread.process->space->write_value(address, context));
+  registers.rip = entry.ldr_initialize_thunk;
+  registers[cpu::Gpr::rcx] = address;
+  registers[cpu::Gpr::rsp] = address - 8;  // as if called
+  return Status::success;
+}
+
+void ProcessManager::terminate_thread(Thread& thread, Status exit_status) {
+  if (thread.has_flag(cross_thread_flags::kTerminated)) return;
+  thread.flags |= cross_thread_flags::kTerminated;
+  thread.exit_status = exit_status;
+  auto* apc = new ke::Apc();
+  ke::Kernel::init_apc(*apc, thread.tcb, ke::ApcKind::special_kernel, kExitApcOperations);
+  if (!on_.kernel.insert_exit_apc(*apc)) delete apc;  // it is past the point of no return already
+}
+
+Status ProcessManager::terminate_process(Process& process, Status exit_status, Thread* except) {
+  if (except == nullptr) {
+    process.deleting = true;
+    if (process.exit_status == Status::pending) process.exit_status = exit_status;
+  }
+  bool any = false;
+  for (Thread* thread = process.threads.front(); thread != nullptr;) {
+    Thread* next = process.threads.next(*thread);
+    if (thread != except && thread->tcb.state != ke::ThreadState::terminated) {
+      any = true;
+      terminate_thread(*thread, exit_status);
+    }
+    thread = next;
+  }
+  if (any || except != nullptr) return Status::success;
+  if (!process.exiting) exit_process(process);  // it never had a thread, or the last one is gone
+  return Status::nothing_to_terminate;
+}
+
+void ProcessManager::exit_thread(Thread& thread) {
+  Process& process = *thread.process;
+  thread.flags |= cross_thread_flags::kTerminated;
+  if (thread.exit_status == Status::pending) thread.exit_status = Status::success;
+  (void)thread.rundown.begin();
+  thread_notify.call(thread, false);
+  const bool last = --process.active_threads == 0;
+  if (last) {
+    process.deleting = true;
+    if (process.exit_status == Status::pending) {
+      process.exit_status = thread.exit_status == Status::thread_is_terminating ? process.last_thread_exit_status : thread.exit_status;
+    }
+  } else if (thread.exit_status != Status::thread_is_terminating) {
+    process.last_thread_exit_status = thread.exit_status;
+  }
+  if (on_thread_rundown) on_thread_rundown(thread);
+  on_.kernel.rundown_thread(thread.tcb);
+  if (!last && !process.deleting) release_user_memory(thread);
+  thread.exit_time = on_.kernel.system_time();
+  record(trace::EventType::thread_exit, thread.id, static_cast<u32>(thread.exit_status));
+  on_.kernel.flush_apcs(thread.tcb);
+  process.ended_thread_user_time += thread.tcb.user_time;
+  process.ended_thread_kernel_time += thread.tcb.kernel_time;
+  if (last) exit_process(process);
+  --counts_.threads;
+  on_.kernel.terminate_thread(thread.tcb);
+  reaper_.push_back(thread);
+}
+
+void ProcessManager::release_user_memory(Thread& thread) {
+  mm::AddressSpace* space = thread.process->space.get();
+  if (space == nullptr) return;
+  // The program may have freed or protected its own stack: then there is nothing left to free here.
+  if (thread.stack_allocation != 0) (void)space->free(thread.stack_allocation, 0, mm::mem::kRelease);
+  if (thread.teb != 0) space->delete_shadow_block(thread.teb);
+  thread.stack_allocation = thread.stack_base = thread.teb = 0;
+}
+
+// NT: PspExitProcess and what PspExitThread does for the last thread: handles closed, address space emptied, waiters told.
+void ProcessManager::exit_process(Process& process) {
+  process.exiting = true;
+  process.exit_time = on_.kernel.system_time();
+  (void)process.rundown.begin();
+  process_notify.call(process, false);
+  record(trace::EventType::process_exit, process.id, static_cast<u32>(process.exit_status));
+  if (process.handles != nullptr) process.handles->close_all();
+  process.section.reset();
+  if (process.space != nullptr) process.space->clear();
+  on_.kernel.signal_process(process.pcb);
+}
+
+void ProcessManager::reap() {
+  while (Thread* thread = reaper_.pop_front()) {
+    on_.memory.delete_kernel_stack(std::exchange(thread->kernel_stack, {}));
+    thread->user.reset();
+    ob::dereference(*thread);
+  }
+}
+
+// NT: PspThreadDelete: the last reference is gone; only now the id is free again.
+void ProcessManager::delete_thread_object(ob::Object& object) {
+  auto& thread = static_cast<Thread&>(object);
+  if (thread.process_link.is_linked()) thread.process_link.unlink();
+  if (thread.process != nullptr && thread.id != 0) thread.process->manager->forget_id(thread.id);
+}
+
+// After the pool block and the quota were given back: the process may go with its last thread.
+void ProcessManager::destroy_thread_object(ob::Object* object) {
+  auto* thread = static_cast<Thread*>(object);
+  Process* process = thread->process;
+  delete thread;
+  if (process != nullptr) ob::dereference(*process);
+}
+
+}  // namespace vitrine::ps
