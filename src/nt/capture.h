@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "abi/strings.h"
 #include "nt/call.h"
 #include "nt/executive.h"
 #include "nt/user_ptr.h"

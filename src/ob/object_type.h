@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/status.h"
+#include "ex/handle_table.h"
 #include "ob/object.h"
 #include "se/access.h"
 #include "se/token.h"
