@@ -5,7 +5,7 @@ JOBS ?= $(shell nproc)
 export CCACHE_NOHASHDIR := 1
 export NINJA_STATUS := [%f/%t] 
 
-.PHONY: help build test demo asan fuzz corpus tidy format clean packages
+.PHONY: help build test demo asan fuzz corpus tidy lint format clean packages
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -37,6 +37,9 @@ corpus: build ## Run programs by third parties under Vitrine and wine64, and com
 
 tidy: ## Check the house rules, without building
 	@tools/tidy
+
+lint: build ## Run clang-tidy 19 over src/ (minutes)
+	@run-clang-tidy-19 -quiet -j $(JOBS) -p build/release '^$(CURDIR)/src/.*'
 
 format: ## Format the C++ files
 	@git ls-files '*.h' '*.cpp' | xargs clang-format-19 -i
