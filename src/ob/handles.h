@@ -109,6 +109,8 @@ class ObjectHandles {
   [[nodiscard]] ObjectHandles* kernel_table(Handle handle, se::Mode mode) const;
   [[nodiscard]] Object* pseudo(Handle handle) const;
   [[nodiscard]] Result<Resolved> resolve(Handle handle, se::Mode mode) const;
+  [[nodiscard]] Result<u32> duplicate_access(const Object& object, u32 source_access, u32 desired_access,
+                                             const AccessState& access) const;
   void close_entry(Handle handle);
 
   ObjectManager& objects_;

@@ -25,10 +25,10 @@ inline constexpr u32 kMaximumReparses = 32;       // NT: how many links one look
 
 // OBJECT_ATTRIBUTES after capture.
 struct ObjectAttributes {
-  std::u16string name;      // empty: none
-  Ref<Object> root;         // directory or parsing object that the name is relative to; null: absolute
+  std::u16string name = {};      // empty: none
+  Ref<Object> root = {};         // directory or parsing object that the name is relative to; null: absolute
   u32 attributes = 0;       // abi::obj
-  SharedSecurity security;  // null: default
+  SharedSecurity security = {};  // null: default
 };
 
 // Who asks. Plain references that live for one call.
@@ -115,8 +115,7 @@ class ObjectManager {
   // ObInsertObject's name half: enters `object` under attributes.name. Without a name it does nothing.
   // A symbolic link as the last component is followed; other parse procedures are not called.
   // Errors: those of lookup; object_name_collision (exists, without OBJ_OPENIF); object_type_mismatch (exists with another type).
-  [[nodiscard]] Result<Inserted> insert(Ref<Object> object, const ObjectAttributes& attributes, const AccessState& access,
-                                        void* parse_context = nullptr);
+  [[nodiscard]] Result<Inserted> insert(Ref<Object> object, const ObjectAttributes& attributes, const AccessState& access);
 
   // ObQueryNameString: "\BaseNamedObjects\x"; empty when unnamed.
   [[nodiscard]] Result<std::u16string> query_name(Object& object);

@@ -26,13 +26,18 @@ struct KeyedEventObject : Object {
 };
 
 class SyncTypes;
+struct TimerObject;
+
+struct TimerApc : ke::UserApc {
+  TimerObject* timer = nullptr;
+};
 
 // ETIMER: a timer with an optional user APC for the thread that set it.
 struct TimerObject : Object {
   TimerObject(ke::TimerKind kind, SyncTypes& owner_);
   ke::Timer timer;
   ke::Dpc dpc;                 // queues the APC at expiry
-  ke::UserApc apc;
+  TimerApc apc;
   ListLink active_link;        // in SyncTypes while an APC is wanted; the object is then referenced
   ke::Thread* apc_thread = nullptr;
   Va apc_routine = 0;
