@@ -14,6 +14,10 @@
 #include "base/status.h"
 #include "io/irp.h"
 
+namespace vitrine::mm {
+class FileBacking;
+}
+
 namespace vitrine::io {
 
 // A device's own state for one open file; owned by the FileObject, destroyed at close.
@@ -46,6 +50,14 @@ struct DirectoryQuery {
   std::u16string_view pattern;  // empty: keep the pattern of the first call, or "*"
   bool restart = false;
   bool single_entry = false;
+};
+
+// Rename, or one more link to the file (FileRenameInformation, FileLinkInformation), target resolved by the I/O manager.
+struct RenameParameters {
+  std::u16string_view path;     // below the same device
+  bool link = false;            // keep the old name as well
+  bool replace = false;
+  bool ignore_readonly = false; // of the target that is replaced
 };
 
 class Device {
@@ -81,6 +93,10 @@ class Device {
   virtual Status query_directory(FileObject&, const DirectoryQuery&, std::span<u8>, u32*) {
     return Status::invalid_device_request;
   }
+  // The file must have been opened with DELETE (link: any access). object_name_collision, access_denied, not_same_device.
+  virtual Status rename(FileObject&, const RenameParameters&) { return Status::invalid_device_request; }
+  // What a section over this open file is backed by. Valid while the file is open or mm retains it.
+  virtual Result<mm::FileBacking*> section_backing(FileObject&) { return Failure(Status::invalid_file_for_section); }
   // NtUnlockFile. range_not_locked.
   virtual Status unlock(FileObject&, i64, u64, u32) { return Status::invalid_device_request; }
 };

@@ -8,7 +8,7 @@
 
 #include "io/device.h"
 #include "io/irp.h"
-#include "ke/event.h"
+#include "ke/dispatcher_object.h"
 #include "ob/object.h"
 
 namespace vitrine::io {

@@ -15,9 +15,14 @@
 
 namespace vitrine::mm {
 class FileBacking;
+class MemoryManager;
 }
 
 namespace vitrine::io {
+
+class IoManager;
+struct Located;
+struct VolumeState;
 
 enum class MountAccess : u8 { read_only, read_write };
 
@@ -76,18 +81,28 @@ class HostVolume final : public Device {
   Status query_directory(FileObject& file, const DirectoryQuery& query, std::span<u8> out, u32* written) override;
   Status unlock(FileObject& file, i64 offset, u64 length, u32 key) override;
 
-  // The backing of a section over this open file: shared by all sections of the same file, coherent with reads and
-  // writes, holds the host file open. file_is_a_directory, invalid_file_for_section.
-  Result<std::shared_ptr<mm::FileBacking>> section_backing(FileObject& file);
+  Status rename(FileObject& file, const RenameParameters& parameters) override;
+  // Shared by all sections of the same file, coherent with reads and writes through `set_memory_manager`; while mm retains
+  // it, it holds the host file open. invalid_file_for_section (directory, volume), access_denied (no read access).
+  Result<mm::FileBacking*> section_backing(FileObject& file) override;
+
+  // Whose views are the truth of a mapped file's pages. Null (the default): nothing is ever mapped.
+  void set_memory_manager(mm::MemoryManager* memory);
+  void set_io_manager(IoManager* manager);  // completes byte-range locks that had to wait
 
   // "C:\..."-style path of a host file below some mount, without the drive: for turning a command-line argument into a
   // guest path. object_path_not_found when no mount shows it.
   [[nodiscard]] Result<std::u16string> guest_path_of(const std::string& host_path) const;
 
  private:
-  struct State;
-  explicit HostVolume(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  explicit HostVolume(std::unique_ptr<VolumeState> state);
+  Result<abi::CreateAction> open_existing(FileObject& file, const CreateParameters& parameters, Located&& located);
+  Result<abi::CreateAction> create_new(FileObject& file, const CreateParameters& parameters, Located&& located);
+  Status read(Irp& irp);
+  Status write(Irp& irp);
+  Status lock(Irp& irp);
+  Status fs_control(Irp& irp);
+  std::unique_ptr<VolumeState> state_;
 };
 
 }  // namespace vitrine::io

@@ -8,7 +8,7 @@
 #include "base/intrusive_list.h"
 #include "base/status.h"
 #include "base/task.h"
-#include "ke/queue.h"
+#include "ke/dispatcher_object.h"
 #include "ob/object.h"
 
 namespace vitrine::io {

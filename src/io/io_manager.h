@@ -61,7 +61,17 @@ class IoManager {
   // Errors: object_path_syntax_bad, object_name_not_found, object_path_not_found, object_type_mismatch, and open's.
   Result<OpenedFile> open_path(FileObject* root, std::u16string_view path, const CreateParameters& parameters);
 
-  // Sends a request to its file's device. Any final status, or pending.
+  // Turns the optional ByteOffset of NtReadFile and NtWriteFile into a position: `given` null or "use file pointer" means
+  // the current position of a synchronous file; writes of files opened for appending only go to the end.
+  // invalid_parameter: an asynchronous disk file without an offset, or a negative one.
+  [[nodiscard]] static Result<i64> resolve_offset(const FileObject& file, const i64* given, MajorFunction function);
+  // What a section over the file is backed by; see Device::section_backing.
+  [[nodiscard]] Result<mm::FileBacking*> section_backing(FileObject& file);
+  // FileRenameInformation and FileLinkInformation, -Ex forms included: `name` as the guest gave it (absolute NT path, relative to
+  // `root`, or a plain name in the file's own directory). not_same_device, and Device::rename's errors.
+  Status rename(FileObject& file, FileObject* root, std::u16string_view name, RenameParameters parameters);
+
+  // Sends a request to its file's device; moves the position of a synchronous file when it completed. Any final status, or pending.
   Status send(Irp& irp);
   // Waits for a pending request of a synchronous file; cancels it when the wait ends early (user_apc, alerted: cancelled
   // then; thread termination). Afterwards the request is completed. Suspends.

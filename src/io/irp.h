@@ -12,6 +12,7 @@
 #include "base/intrusive_list.h"
 #include "base/status.h"
 #include "base/types.h"
+#include "ke/dispatcher_object.h"
 #include "ke/thread.h"
 
 namespace vitrine::io {
@@ -40,7 +41,7 @@ struct Irp {
   IrpState state = IrpState::built;
   u8 alertable = 0;
   u32 control_code = 0;        // fs_control, device_control
-  i64 offset = 0;              // bytes; read, write, lock: resolved, never negative
+  i64 offset = 0;              // bytes; resolved by IoManager::resolve_offset: negative only for a write to the end
   u64 length = 0;              // lock: bytes. read: bytes wanted. others: size of the output buffer
   u32 key = 0;                 // lock key; fs/device control: unused
   u32 lock_flags = 0;          // kLockExclusive, kLockFailImmediately
@@ -52,6 +53,7 @@ struct Irp {
   u64 information = 0;
 
   Requester requester;
+  ke::Event done{ke::EventKind::notification};  // set at completion; what a synchronous caller waits for
   u64 sequence = 0;            // order of submission; orders every queue of requests
   u64 device_context = 0;      // the device's own, while pending
   ListLink device_link;        // the device's queue
