@@ -198,6 +198,16 @@ class Trees(unittest.TestCase):
             found = {(v.path, v.rule) for v in tidy.check_tree(root)}
             self.assertEqual(found, {("src/base/a.h", "layer"), ("src/ke", "readme")})
 
+    def test_the_architecture_page_lists_the_folders_in_order(self):
+        for page, expected in (("    base/     a\n    ke/       b\n    tools/    c\n", set()),
+                               ("    ke/       b\n    base/     a\n    tools/    c\n", {"architecture"}),
+                               ("    base/     a\n    tools/    c\n", {"architecture"})):
+            with tempfile.TemporaryDirectory() as name:
+                root = pathlib.Path(name).resolve()
+                self.make(root, {"src/CMakeLists.txt": "vitrine_library(base)\nvitrine_library(ke DEPENDS base)\n",
+                                 "docs/ARCHITECTURE.md": page})
+                self.assertEqual({v.rule for v in tidy.check_tree(root)}, expected)
+
     def test_every_rule_is_described(self):
         text = (ROOT / "tools" / "tidy").read_text()
         for rule in tidy.RULES:
