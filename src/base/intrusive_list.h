@@ -3,6 +3,8 @@
 // checks that it is unlinked.
 #pragma once
 
+#include <cstddef>
+
 #include "base/check.h"
 
 namespace vitrine {
@@ -55,6 +57,10 @@ class IntrusiveList {
   }
   [[nodiscard]] T* next(const T& element) const {
     ListLink* link = (element.*Member).next;
+    return link == &head_ ? nullptr : owner(link);
+  }
+  [[nodiscard]] T* previous(const T& element) const {
+    ListLink* link = (element.*Member).previous;
     return link == &head_ ? nullptr : owner(link);
   }
 

@@ -23,11 +23,12 @@ struct DispatcherHeader {
   DispatcherType type;
   u8 inserted = 0;        // timers: in the timer table
   u8 absolute = 0;        // timers: due time was given in system time and moves with it
-  u8 spare = 0;
+  u8 spare = 0;           // kThreadTimer: the timer built into a thread
   i32 signal_state;       // > 0: signalled. A mutant: 1 free, <= 0 owned (recursion); a semaphore: its count
   IntrusiveList<WaitBlock, &WaitBlock::link> waiters;  // FIFO, except a queue's (LIFO)
 };
 static_assert(sizeof(DispatcherHeader) == 24);  // as on x64 [VOL]
+inline constexpr u8 kThreadTimer = 1;
 
 enum class EventKind : u8 { notification, synchronization };
 
@@ -97,6 +98,7 @@ struct Queue {
   IntrusiveList<QueueEntry, &QueueEntry::link> entries;  // FIFO
   u32 current_count = 0;          // associated threads that are not waiting
   u32 maximum_count;
+  bool rundown = false;           // no more waits: they end with abandoned_wait_0
   IntrusiveList<QueueAssociation, &QueueAssociation::link> associations;
 };
 

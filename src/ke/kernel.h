@@ -118,7 +118,8 @@ class Kernel {
   void rundown_thread(Thread& thread);
   // Ends the running thread: state, signal, unlink, switch away (KeTerminateThread). Its frame may go on to its end, but not wait.
   void terminate_thread(Thread& thread);
-  // Undoes init_thread/start_thread for a thread that was never readied.
+  // Takes a thread out of every list, whatever it is doing: undoes init_thread/start_thread for one that was never readied,
+  // and takes the machine apart. Its continuation, if any, must have ended or be resumed by the caller.
   void discard_thread(Thread& thread);
   void attach_process(Thread& thread, Process& process, SavedApcState& storage);  // KeStackAttachProcess
   void detach_process(Thread& thread);
@@ -245,14 +246,23 @@ class Kernel {
 
  private:
   friend class InvariantChecker;
-  struct Block;
 
-  // Scheduler (scheduler.cpp, dispatch.cpp, priority.cpp).
+  // Suspends the frame of a thread that has just left its processor; the run loop resumes it through Thread::continuation.
+  struct Block {
+    Thread* thread;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> frame) const noexcept { thread->continuation = frame; }
+    Status await_resume() const noexcept { return thread->wait_status; }
+  };
+  struct WaitSet;                                       // the objects of one wait, held by its frame
+
+  // Scheduler (scheduler.cpp, run_loop.cpp, priority.cpp).
   [[nodiscard]] Processor& cpu(u32 number) { return *processors_[number]; }
   [[nodiscard]] Processor& here() { return *processors_[executing_]; }
   void make_ready(Thread& thread);                      // KiReadyThread: to the deferred list, or for the swapper
   void exit_dispatcher();                               // KiExitDispatcher: empties the deferred list
   void deferred_ready(Thread& thread);                  // KiDeferredReadyThread: finds the processor
+  void defer(Thread& thread);
   void adjust_unwait(Thread& thread);
   void adjust_boost(Thread& thread);
   [[nodiscard]] std::optional<u32> choose_idle(const Thread& thread) const;
@@ -261,42 +271,51 @@ class Kernel {
   void remove_ready(Thread& thread);
   Thread* select_ready(Processor& processor, Priority minimum);
   Thread* select_elsewhere(Processor& processor);
+  Thread& select_any(Processor& processor);             // standby, own lists, other lists, idle thread
   void set_standby(Processor& processor, Thread& thread);
-  void displace_standby(Processor& processor);
   void switch_to(Processor& processor, Thread& thread);
   void swap_away(Thread& thread);                       // KiSwapThread: the running thread has stopped
-  void requeue_running(Processor& processor, Thread& thread);
+  void replace_running(Processor& processor, Thread& thread);
   void quantum_end(Processor& processor);
   void refill_quantum(Thread& thread, u32 units);
-  void apply_priority(Thread& thread, Priority priority);  // KiSetPriorityThread: in whatever state it is
-  void set_priority_field(Thread& thread, Priority priority, u64 reason);
+  [[nodiscard]] bool quantum_used_up(const Thread& thread) const;
+  void apply_priority(Thread& thread, Priority priority, PriorityChange reason);  // KiSetPriorityThread, in whatever state it is
+  void set_priority_field(Thread& thread, Priority priority, PriorityChange reason);
   void run_dpcs(Processor& processor);
-  void run_ticks_until(Nanoseconds time);
-  [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 decrement);
+  void expire_timers();
+  bool skip_idle_time();
+  [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 adjustment);
 
-  // Waits and signals (wait.cpp, signal.cpp).
-  [[nodiscard]] std::optional<Status> test_wait(Thread& thread, std::span<DispatcherHeader* const> objects, WaitType type);
+  // Waits and signals (wait.cpp, signal.cpp, timer.cpp, queue.cpp).
+  [[nodiscard]] std::optional<Status> test_wait(Thread& thread, const WaitBlock* blocks, u32 count, WaitType type);
   [[nodiscard]] std::optional<Status> check_alerts(Thread& thread, const WaitParameters& parameters);
   [[nodiscard]] std::optional<Ticks> due_time(std::optional<Ticks> timeout) const;
-  [[nodiscard]] bool satisfiable(const DispatcherHeader& object, const Thread& thread) const;
-  Status satisfy(DispatcherHeader& object, Thread& thread);  // side effect; abandoned_wait_0 or success
-  [[nodiscard]] bool all_satisfiable(const Thread& thread) const;
-  void block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due, u32 count);
+  [[nodiscard]] static bool satisfiable(const DispatcherHeader& object, const Thread& thread);
+  bool satisfy(DispatcherHeader& object, Thread& thread);    // the side effect; true: it was an abandoned mutant
+  void block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due, ThreadState state);
   void unwait(Thread& thread, Status status, i8 increment);  // KiUnwaitThread
   void unlink_wait(Thread& thread);
   void signal(DispatcherHeader& header, i8 increment);       // KiWaitTest
-  [[nodiscard]] bool kernel_apc_deliverable(const Thread& thread) const;
-  Task<Status> wait_task(Thread* thread, std::unique_ptr<WaitBlock[]> blocks, WaitType type, WaitParameters parameters, u32 count);
+  [[nodiscard]] static bool kernel_apc_deliverable(const Thread& thread);
+  Task<Status> wait_task(Thread* thread, WaitSet set, WaitType type, WaitParameters parameters);
   std::optional<Status> begin_wait(Thread& thread, WaitBlock* blocks, u32 count, WaitType type,
                                    const WaitParameters& parameters, std::optional<Ticks> due);
+  Task<Status> keyed_task(Thread* thread, KeyedEvent* event, u64 key, bool releasing, WaitParameters parameters);
   void expire_timer(TimerCore& timer);
-  void start_timer(TimerCore& timer, Ticks due);
+  void start_timer(TimerCore& timer, Ticks due, bool absolute);
   void stop_timer(TimerCore& timer);
+  i32 put_in_queue(Queue& queue, QueueEntry& entry, bool at_head);
+  [[nodiscard]] static WaitBlock* last_queue_waiter(Queue& queue);
+  void associate(Thread& thread, Queue& queue);
   void leave_queue(Thread& thread);
   void activate_queue(Queue& queue);
+  static void init_suspend_apc(Thread& thread);
+  void release_suspension(Thread& thread);
+  void begin_suspension(Thread& thread);
+  [[nodiscard]] static ApcQueues& queues_for(Apc& apc);
+  void run_kernel_apc(Thread& thread, Apc& apc);
 
   void record(trace::EventType type, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0);
-  void record_for(u32 thread_id, trace::EventType type, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0);
 
   const sim::Profile& profile_;
   hal::Machine& machine_;
@@ -311,6 +330,7 @@ class Kernel {
   u32 separation_ = 2;                     // PsPrioritySeparation
   u8 quantum_table_[3] = {6, 12, 18};      // PspForegroundQuantum
   u32 scan_processor_ = 0;
+  u32 next_process_seed_ = 0;
   i64 next_balance_ = 0;                   // interrupt time of the next balance-set tick
   u64 cycles_per_unit_;                    // 6.1: cycles per clock tick / 3
 };

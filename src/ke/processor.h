@@ -23,7 +23,6 @@ struct Processor {
   Mode last_mode = Mode::kernel;        // of the last charge: what a clock tick samples
   u8 queue_index = 1;                   // where the next starvation scan begins
   bool quantum_end = false;             // to be handled at the next window edge
-  bool idle_schedule = false;           // look at other processors' ready lists at the next window edge
   u64 context_switches = 0;
   u64 interrupt_count = 0;
   u64 dpc_count = 0;

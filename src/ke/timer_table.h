@@ -33,7 +33,6 @@ class TimerTable {
   std::vector<List> lists_;
   u32 interval_;
   u64 count_ = 0;
-  i64 scanned_ = 0;                      // clock ticks up to which all lists have been looked at
   mutable std::optional<Ticks> earliest_;
   mutable bool earliest_valid_ = true;
 };

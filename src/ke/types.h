@@ -47,6 +47,9 @@ enum class WaitType : u8 { all = 0, any = 1 };
 // KTHREAD.AdjustReason: what a thread that is being readied still has to be given.
 enum class AdjustReason : u8 { none = 0, unwait = 1, boost = 2 };
 
+// Why a priority changed, in traces.
+enum class PriorityChange : u8 { wait_boost = 1, lock_boost = 2, decay = 3, starvation = 4, set = 5, direct_boost = 6 };
+
 using Priority = u8;
 inline constexpr Priority kLowPriority = 0;           // the zero-page thread only
 inline constexpr Priority kHighestDynamicPriority = 15;
