@@ -1,0 +1,110 @@
+#include "vitrine/command_line.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace vitrine {
+namespace {
+
+struct NoCase {
+  static char upper(char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); }
+  bool operator()(const std::string& a, const std::string& b) const {
+    return std::ranges::lexicographical_compare(a, b, {}, upper, upper);
+  }
+};
+
+// Length of the UTF-8 sequence at `text`, 0 when it is not one; sets `code`.
+std::size_t decode(std::string_view text, char32_t& code) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xC2 && lead < 0xE0 ? 2 : lead >= 0xE0 && lead < 0xF0 ? 3 : lead >= 0xF0 && lead < 0xF5 ? 4 : 0;
+  if (length == 0 || text.size() < length) return 0;
+  code = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    const auto next = static_cast<unsigned char>(text[i]);
+    if ((next & 0xC0) != 0x80) return 0;
+    code = (code << 6) | (next & 0x3F);
+  }
+  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code < 0xE000;
+  return code < kSmallest[length] || surrogate || code > 0x10FFFF ? 0 : length;
+}
+
+void append_quoted(std::u16string& line, std::u16string_view argument) {
+  const bool plain = !argument.empty() && argument.find_first_of(u" \t\n\v\"") == std::u16string_view::npos;
+  if (plain) {
+    line += argument;
+    return;
+  }
+  line += u'"';
+  std::size_t backslashes = 0;
+  for (char16_t c : argument) {
+    if (c == u'\\') {
+      ++backslashes;
+    } else {
+      // Backslashes before a quote are doubled and the quote is escaped; elsewhere they stand for themselves.
+      if (c == u'"') line.append(backslashes + 1, u'\\');
+      backslashes = 0;
+    }
+    line += c;
+  }
+  line.append(backslashes, u'\\');
+  line += u'"';
+}
+
+}  // namespace
+
+std::u16string to_utf16(std::string_view text) {
+  std::u16string out;
+  while (!text.empty()) {
+    char32_t code = 0xFFFD;
+    std::size_t length = decode(text, code);
+    if (length == 0) {
+      code = 0xFFFD;
+      length = 1;
+    }
+    if (code < 0x10000) {
+      out += static_cast<char16_t>(code);
+    } else {
+      out += static_cast<char16_t>(0xD800 + ((code - 0x10000) >> 10));
+      out += static_cast<char16_t>(0xDC00 + ((code - 0x10000) & 0x3FF));
+    }
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
+std::u16string make_command_line(std::u16string_view program, const std::vector<std::string>& arguments) {
+  // The program's name is always quoted: its rules differ (a backslash never escapes), and a path holds no quote.
+  std::u16string line = u"\"";
+  line += program;
+  line += u'"';
+  for (const std::string& argument : arguments) {
+    line += u' ';
+    append_quoted(line, to_utf16(argument));
+  }
+  return line;
+}
+
+std::u16string make_environment(const std::map<std::string, std::string>& additions, unsigned processors) {
+  std::map<std::string, std::string, NoCase> variables{
+      {"ALLUSERSPROFILE", "C:\\ProgramData"}, {"APPDATA", "C:\\users\\vitrine\\AppData\\Roaming"},
+      {"COMPUTERNAME", "VITRINE"}, {"ComSpec", "C:\\windows\\system32\\cmd.exe"}, {"HOMEDRIVE", "C:"},
+      {"HOMEPATH", "\\users\\vitrine"}, {"LOCALAPPDATA", "C:\\users\\vitrine\\AppData\\Local"},
+      {"NUMBER_OF_PROCESSORS", fmt::format("{}", processors)}, {"OS", "Windows_NT"},
+      {"PATH", "C:\\windows\\system32;C:\\windows"}, {"PATHEXT", ".COM;.EXE;.BAT;.CMD"},
+      {"PROCESSOR_ARCHITECTURE", "AMD64"}, {"PROCESSOR_LEVEL", "6"}, {"ProgramData", "C:\\ProgramData"},
+      {"ProgramFiles", "C:\\Program Files"}, {"SystemDrive", "C:"}, {"SystemRoot", "C:\\windows"}, {"TEMP", "C:\\temp"},
+      {"TMP", "C:\\temp"}, {"USERNAME", "vitrine"}, {"USERPROFILE", "C:\\users\\vitrine"}, {"windir", "C:\\windows"}};
+  for (const auto& [name, value] : additions) variables[name] = value;
+  std::u16string block;
+  for (const auto& [name, value] : variables) {
+    block += to_utf16(name) + u"=" + to_utf16(value);
+    block += u'\0';
+  }
+  block += u'\0';
+  return block;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,43 @@
+#include "vitrine/host_watch.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "sim/host_clock.h"
+
+namespace vitrine {
+
+HostWatch::HostWatch(double timeout_seconds, u64 host_bytes)
+    : start_ns_(sim::host_nanoseconds()), timeout_ns_(static_cast<u64>(timeout_seconds * 1e9)), host_bytes_(host_bytes) {}
+
+u64 HostWatch::elapsed_ns() const { return sim::host_nanoseconds() - start_ns_; }
+
+std::optional<RunEnd> HostWatch::check(bool idle) {
+  if (!idle && ++windows_ % kWindowsBetweenLooks != 0) return std::nullopt;
+  const u64 elapsed = elapsed_ns();
+  if (timeout_ns_ != 0 && elapsed >= timeout_ns_) return RunEnd::timed_out;
+  if (host_bytes_ != 0 && elapsed >= next_memory_look_ns_) {
+    next_memory_look_ns_ = elapsed + kNanosecondsBetweenMemoryLooks;
+    if (host_resident_bytes() > host_bytes_) return RunEnd::host_limit;
+  }
+  return std::nullopt;
+}
+
+u64 host_resident_bytes() {
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  if (file == nullptr) return 0;
+  unsigned long size = 0, resident = 0;
+  const int fields = std::fscanf(file, "%lu %lu", &size, &resident);
+  std::fclose(file);
+  return fields == 2 ? u64{resident} * static_cast<u64>(sysconf(_SC_PAGESIZE)) : 0;
+}
+
+u64 host_peak_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<u64>(usage.ru_maxrss) * 1024;
+}
+
+}  // namespace vitrine

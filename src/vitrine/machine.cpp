@@ -1,0 +1,121 @@
+#include "vitrine/machine.h"
+
+#include <fmt/format.h>
+
+#include "cm/initial_keys.h"
+#include "mm/section.h"
+#include "ob/standard_directories.h"
+
+namespace vitrine {
+namespace {
+
+// What ldr found in ntdll, in the form that the service table takes.
+std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader& loader) {
+  std::vector<nt::ExportedStub> stubs;
+  for (const ldr::Stub& stub : loader.stubs()) stubs.push_back({stub.number, stub.name});
+  return stubs;
+}
+
+}  // namespace
+
+Machine::Machine(Options options_, ram::GuestRam ram_)
+    : options(std::move(options_)),
+      random(options.seed, "guest"),
+      hal({options.processors, options.seed, options.profile->scheduler.clock_interval_100ns}),
+      identity(hal, options.profile->costs.instruction.picoseconds),
+      ram(std::move(ram_)),
+      processor(cpu::make_translator(ram, identity, options.processors)),
+      kernel(*options.profile, hal, trace, options.processors),
+      physical(ram, *options.profile, 0),
+      pool(*options.profile, &physical),
+      objects(*options.profile, pool),
+      memory({*options.profile, physical, pool, *processor, trace}),
+      execution(kernel, hal),
+      snapshot(hal),
+      streams(trace, options.streams, options.show_output),
+      io(kernel, objects),
+      stream_device(io, streams, streams, streams.kinds()),
+      console(io, streams, streams),
+      pipes(io),
+      sync(objects, kernel),
+      registry(objects, [this] { return kernel.system_time().value; }) {}
+
+// In an order that the members' own does not give: programs and files before what they stand on.
+Machine::~Machine() {
+  executive.reset();
+  loader.reset();
+  processes.reset();
+}
+
+std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options options) {
+  if (!cpu::host_supports_translator()) {
+    return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the translator needs");
+  }
+  auto ram = ram::GuestRam::create(options.ram_bytes);
+  if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
+  std::unique_ptr<Machine> machine(new Machine(std::move(options), std::move(*ram)));
+  if (const Status status = machine->boot(); !is_success(status)) {
+    const bool memory = status == Status::no_memory || status == Status::commitment_limit || status == Status::insufficient_resources;
+    if (memory) return std::unexpected("--ram is too small to start a program; give it at least 64M");
+    return std::unexpected(fmt::format("the machine did not start: {}", status_name(status)));
+  }
+  return machine;
+}
+
+Status Machine::boot() {
+  VITRINE_TRY(ob::make_standard_directories(objects));
+  objects.register_type(mm::section_type_traits(options.profile->sizes.section_object));
+  auto manager = ps::ProcessManager::create({*options.profile, kernel, hal, objects, memory, pool, trace, options.seed});
+  if (!manager) return manager.error();
+  processes = std::move(*manager);
+  execution.set_processes(processes.get());
+  memory.set_execution_source(&execution);
+  memory.set_page_initializer(processes.get());
+  VITRINE_TRY(make_devices());
+  VITRINE_TRY(cm::fill_initial_keys(registry));
+  auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
+  if (!made) return made.error();
+  loader = std::move(*made);
+  return make_executive();
+}
+
+Status Machine::make_devices() {
+  auto host_volume = io::HostVolume::create(options.mounts, {}, snapshot);
+  if (!host_volume) return host_volume.error();
+  volume = std::move(*host_volume);
+  volume->set_memory_manager(&memory);
+  volume->set_io_manager(&io);
+  VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume));
+  VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
+  VITRINE_TRY(io.add_device(u"\\Device\\ConDrv", console));
+  VITRINE_TRY(io.add_device(u"\\Device\\Null", null_device));
+  VITRINE_TRY(io.add_device(u"\\Device\\NamedPipe", pipes));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\NUL", u"\\Device\\Null"));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\PIPE", u"\\Device\\NamedPipe"));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CON", u"\\Device\\ConDrv\\Console"));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CONIN$", u"\\Device\\ConDrv\\CurrentIn"));
+  return objects.make_symbolic_link(u"\\??\\CONOUT$", u"\\Device\\ConDrv\\CurrentOut");
+}
+
+Status Machine::make_executive() {
+  services = std::make_unique<nt::ServiceTable>(exported_stubs(*loader));
+  executive = std::make_unique<nt::Executive>(nt::Executive{
+      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, registry, *processes,
+      *loader, options.notice ? options.notice : [](std::string_view) {}});
+  dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
+  completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
+  io.set_completion_sink(completion_sink.get());
+  processes->on_thread_rundown = [this](ps::Thread& thread) {
+    io.cancel_thread(thread.tcb);
+    sync.rundown_thread(thread.tcb);
+  };
+  return Status::success;
+}
+
+void Machine::input_arrived() {
+  stream_device.input_arrived();
+  console.input_arrived();
+}
+
+}  // namespace vitrine

@@ -1,0 +1,101 @@
+// Machine: the composition root. It owns every part of one virtual Windows machine and wires the interfaces that lower parts
+// declare to the higher ones that implement them. Several machines may live in one process.
+//
+// Members are made in the order of the layers and destroyed in the opposite one; the order below is therefore part of the design.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "cm/registry.h"
+#include "cpu/translator/translator.h"
+#include "ex/pool.h"
+#include "hal/identity.h"
+#include "hal/machine.h"
+#include "io/console.h"
+#include "io/host_volume.h"
+#include "io/io_manager.h"
+#include "io/named_pipe.h"
+#include "io/null_device.h"
+#include "io/stream.h"
+#include "ke/kernel.h"
+#include "ldr/loader.h"
+#include "mm/memory_manager.h"
+#include "mm/physical_memory.h"
+#include "nt/dispatch.h"
+#include "nt/executive.h"
+#include "nt/io_completion_sink.h"
+#include "nt/service_table.h"
+#include "ob/object_manager.h"
+#include "ob/sync_objects.h"
+#include "ps/process_manager.h"
+#include "ram/guest_ram.h"
+#include "trace/recorder.h"
+#include "vitrine/execution.h"
+#include "vitrine/host_snapshot.h"
+#include "vitrine/host_streams.h"
+#include "vitrine/run.h"
+#include "vitrine/system_files.h"
+
+namespace vitrine {
+
+class Machine {
+ public:
+  struct Options {
+    const sim::Profile* profile = nullptr;
+    u32 processors = 1;
+    u64 ram_bytes = 0;
+    u64 seed = 0;
+    std::vector<io::Mount> mounts;          // of C:, system32 included
+    std::array<int, 3> streams{0, 1, 2};
+    bool show_output = true;
+    std::function<void(std::string_view)> notice;
+  };
+  // The error is one line for the user.
+  [[nodiscard]] static std::expected<std::unique_ptr<Machine>, std::string> create(Options options);
+  ~Machine();
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
+
+  Options options;
+  trace::Recorder trace;
+  sim::Random random;              // what programs draw
+  hal::Machine hal;
+  hal::Identity identity;
+  ram::GuestRam ram;
+  std::unique_ptr<cpu::Translator> processor;
+  ke::Kernel kernel;
+  mm::PhysicalMemory physical;
+  ex::Pool pool;
+  ob::ObjectManager objects;
+  mm::MemoryManager memory;
+  std::unique_ptr<ps::ProcessManager> processes;
+  Execution execution;             // who runs now
+  HostSnapshot snapshot;
+  HostStreams streams;
+  io::IoManager io;
+  std::unique_ptr<io::HostVolume> volume;
+  io::HostStream stream_device;
+  io::Console console;
+  io::NullDevice null_device;
+  io::NamedPipeDevice pipes;
+  ob::SyncTypes sync;
+  cm::Registry registry;
+  std::unique_ptr<ldr::Loader> loader;
+  std::unique_ptr<nt::ServiceTable> services;
+  std::unique_ptr<nt::Executive> executive;
+  std::unique_ptr<nt::ServiceDispatcher> dispatcher;
+  std::unique_ptr<nt::IoCompletionSink> completion_sink;
+
+  // Bytes (or the end) of standard input are there: waiting readers get them.
+  void input_arrived();
+
+ private:
+  Machine(Options options, ram::GuestRam ram);
+  [[nodiscard]] Status boot();
+  [[nodiscard]] Status make_devices();
+  [[nodiscard]] Status make_executive();
+};
+
+}  // namespace vitrine

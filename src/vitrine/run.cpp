@@ -1,0 +1,82 @@
+#include "vitrine/run.h"
+
+#include <fmt/format.h>
+
+#include "vitrine/run_loop.h"
+#include "vitrine/start_program.h"
+#include "vitrine/system_files.h"
+
+namespace vitrine {
+namespace {
+
+constexpr int kCouldNotRun = 125;
+
+std::string explain(RunEnd end, const RunOptions& options, const Machine& machine) {
+  switch (end) {
+    case RunEnd::exited: return {};
+    case RunEnd::timed_out: return fmt::format("ended after {} s (--timeout)", options.timeout_seconds);
+    case RunEnd::interrupted: return "interrupted";
+    case RunEnd::host_limit:
+      return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
+    case RunEnd::deadlocked:
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads);
+  }
+  return {};
+}
+
+RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nanoseconds) {
+  RunStatistics s;
+  s.instructions = loop.instructions();
+  s.system_calls = loop.system_calls();
+  s.page_faults = machine.trace.count(trace::EventType::page_fault);
+  s.context_switches = machine.trace.count(trace::EventType::context_switch);
+  s.events = machine.trace.total();
+  const ps::ProcessCounts& counts = machine.processes->counts();
+  s.threads_created = counts.threads_created;
+  s.processes_created = counts.processes_created;
+  s.peak_threads = counts.peak_threads;
+  for (u32 p = 0; p < machine.hal.processor_count(); ++p) {
+    s.virtual_nanoseconds = std::max(s.virtual_nanoseconds, machine.hal.clock(p).value);
+  }
+  s.host_nanoseconds = host_nanoseconds;
+  s.peak_host_bytes = host_peak_bytes();
+  s.guest_frames_used = machine.ram.resident_bytes() / kPageSize;
+  s.translated_bytes = machine.processor->statistics().host_bytes;
+  const auto calls = machine.dispatcher->counts();
+  for (u32 number = 0; number < calls.size(); ++number) {
+    if (calls[number] != 0) s.services.emplace(machine.services->name(number), calls[number]);
+  }
+  return s;
+}
+
+}  // namespace
+
+std::expected<RunResult, StartError> run_program(const RunOptions& options, const std::atomic<bool>* interrupt) {
+  if (auto checked = check_program_file(options.program); !checked) return std::unexpected(checked.error());
+  const auto system = find_system_files(options.system32);
+  if (!system) return std::unexpected(StartError{kCouldNotRun, system.error()});
+  const auto folder = PrivateFolder::create();
+  if (!folder) return std::unexpected(folder.error());
+
+  auto made = Machine::create({options.profile, options.processors, options.ram_bytes, options.seed,
+                               program_mounts(options, *system, *folder), options.streams, options.show_output,
+                               options.on_notice});
+  if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
+  Machine& machine = **made;
+  if (options.on_event) machine.trace.add_listener(options.on_event);
+  if (options.on_service) machine.dispatcher->set_trace(options.on_service);
+
+  const auto process = start_program(machine, options);
+  if (!process) return std::unexpected(process.error());
+  RunLoop loop(machine, {options.timeout_seconds, options.host_limit_bytes, interrupt, options.check_invariants});
+  RunResult result;
+  result.end = loop.run(**process);
+  result.exit_code = static_cast<u32>((*process)->exit_status);
+  if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);
+  result.trace_hash = machine.trace.hash();
+  result.explanation = explain(result.end, options, machine);
+  result.statistics = collect(machine, loop, loop.host_nanoseconds());
+  return result;
+}
+
+}  // namespace vitrine

@@ -1,0 +1,164 @@
+#include "vitrine/run_loop.h"
+
+#include <algorithm>
+
+#include "ke/invariants.h"
+#include "nt/exception_dispatch.h"
+#include "ps/user_mode.h"
+#include "sim/host_clock.h"
+
+namespace vitrine {
+namespace {
+
+constexpr u64 kWindowInstructions = 10'000;  // DESIGN 3.6
+constexpr u64 kLongestHostWaitMs = 100;      // between looks at --timeout and Ctrl-C while a thread waits for input
+
+}  // namespace
+
+RunEnd RunLoop::run(const ps::Process& main) {
+  while (main.pcb.header.signal_state == 0) {
+    const bool idle = !machine_.kernel.anything_ready();
+    if (limits_.interrupt != nullptr && limits_.interrupt->load(std::memory_order_relaxed)) return RunEnd::interrupted;
+    if (const auto end = watch_.check(idle)) return *end;
+    if (idle && machine_.streams.wanted()) {
+      if (wait_for_input()) continue;
+    }
+    const auto processor = machine_.kernel.next_processor();
+    if (!processor) return RunEnd::deadlocked;
+    waited_ns_ = 0;
+    window(*processor);
+    if (machine_.hal.tick_count() != shown_tick_) {
+      shown_tick_ = machine_.hal.tick_count();
+      machine_.loader->update_time();
+    }
+    if (limits_.check_invariants) ke::check_invariants(machine_.kernel);
+  }
+  return RunEnd::exited;
+}
+
+// All processors are idle and some thread waits for the host's input: virtual time follows the host's until input comes or the next
+// timer is due (DESIGN 3.6). True: look again; false: the next timer's time has come.
+bool RunLoop::wait_for_input() {
+  const auto due = machine_.kernel.next_due();
+  u64 wait_ms = kLongestHostWaitMs;
+  if (due) {
+    const i64 until_due_ns = (due->value - machine_.kernel.interrupt_time().value) * 100;
+    if (until_due_ns <= static_cast<i64>(waited_ns_)) return false;
+    wait_ms = std::min(wait_ms, static_cast<u64>(until_due_ns) / 1'000'000 + 1);
+  }
+  const u64 before = sim::host_nanoseconds();
+  if (machine_.streams.poll(static_cast<int>(wait_ms))) machine_.input_arrived();
+  waited_ns_ += sim::host_nanoseconds() - before;
+  return true;
+}
+
+u64 RunLoop::window_budget(u32 processor) const {
+  const u64 price = std::max<u64>(machine_.options.profile->costs.instruction.picoseconds, 1);
+  const u64 now = machine_.hal.clock(processor).value;
+  const u64 tick = machine_.hal.next_tick(processor).value;
+  const u64 until_tick = tick > now ? (tick - now) * 1000 / price + 1 : 1;
+  return std::min(kWindowInstructions, until_tick);
+}
+
+void RunLoop::window(u32 processor) {
+  ke::Kernel& kernel = machine_.kernel;
+  kernel.enter(processor);
+  kernel.dispatch(processor);
+  if (!kernel.is_idle(processor)) {
+    ke::Thread* tcb = kernel.current(processor);
+    ps::Thread& thread = *ps::Thread::from(tcb);
+    machine_.processes->set_current(&thread);
+    u64 budget = window_budget(processor);
+    // A thread that waits or ends leaves the processor; one that readies a better thread loses it at once.
+    while (budget > 0 && turn(processor, thread, budget) == Turn::goes_on && kernel.current(processor) == tcb &&
+           kernel.processor(processor).next == nullptr) {
+    }
+    machine_.processes->set_current(nullptr);
+  }
+  kernel.end_window(processor);
+  machine_.processes->reap();
+}
+
+RunLoop::Turn RunLoop::turn(u32 processor, ps::Thread& thread, u64& budget) {
+  ke::Kernel& kernel = machine_.kernel;
+  if (thread.tcb.continuation) {
+    charge(processor, machine_.options.profile->costs.context_switch);
+    kernel.resume(thread.tcb);
+    if (thread.user != nullptr && thread.user->service.valid()) machine_.dispatcher->service_ended(thread);
+    return Turn::goes_on;
+  }
+  if (at_boundary(thread) == Turn::over) return Turn::over;
+  return run_user(processor, thread, budget);
+}
+
+// On the way to user mode: kernel APCs, then user APCs, then the first entry of a new thread.
+RunLoop::Turn RunLoop::at_boundary(ps::Thread& thread) {
+  ke::Kernel& kernel = machine_.kernel;
+  if (kernel.deliver_kernel_apcs(thread.tcb) == ke::ApcOutcome::blocked) return Turn::over;
+  // An exiting thread never enters user mode; a new one enters it before it can take an APC there.
+  if (kernel.user_apc_pending(thread.tcb) && (thread.user != nullptr || thread.has_flag(ps::cross_thread_flags::kTerminated))) {
+    if (const auto call = kernel.take_user_apc(thread.tcb)) {
+      if (call->exit_thread) {
+        machine_.processes->exit_thread(thread);
+        return Turn::over;
+      }
+      if (call->normal_routine != 0) {
+        const Status status = ps::enter_user_apc(thread, *call);
+        if (!is_success(status)) machine_.processes->terminate_thread(thread, status);
+      }
+    }
+    return Turn::goes_on;
+  }
+  if (thread.user == nullptr) {
+    const Status status = machine_.processes->begin_user_mode(thread);
+    if (!is_success(status)) machine_.processes->terminate_thread(thread, status);
+  }
+  return Turn::goes_on;
+}
+
+RunLoop::Turn RunLoop::run_user(u32 processor, ps::Thread& thread, u64& budget) {
+  if (machine_.kernel.user_apc_pending(thread.tcb)) return Turn::goes_on;  // terminated on the way: take that first
+  const cpu::Exit exit = machine_.processor->run(processor, thread.process->space->cpu_space(), thread.registers(), budget);
+  budget -= std::min(budget, std::max<u64>(exit.retired, 1));
+  instructions_ += exit.retired;
+  machine_.kernel.charge_picoseconds(processor, exit.retired * machine_.options.profile->costs.instruction.picoseconds, ke::Mode::user);
+  return handle_exit(processor, thread, exit);
+}
+
+RunLoop::Turn RunLoop::handle_exit(u32 processor, ps::Thread& thread, const cpu::Exit& exit) {
+  const sim::CostTable& costs = machine_.options.profile->costs;
+  switch (exit.reason) {
+    case cpu::ExitReason::system_call:
+      ++system_calls_;
+      charge(processor, costs.system_call);
+      machine_.dispatcher->enter(thread);
+      return Turn::goes_on;
+    case cpu::ExitReason::exception:
+      if (exit.vector == cpu::Vector::page_fault) {
+        handle_page_fault(processor, thread, exit);
+      } else {
+        charge(processor, costs.exception_dispatch);
+        nt::dispatch_cpu_exception(*machine_.executive, thread, exit);
+      }
+      return Turn::goes_on;
+    case cpu::ExitReason::budget:
+      return Turn::goes_on;
+    case cpu::ExitReason::pause:
+    case cpu::ExitReason::kicked:
+      return Turn::over;
+  }
+  return Turn::over;
+}
+
+void RunLoop::handle_page_fault(u32 processor, ps::Thread& thread, const cpu::Exit& exit) {
+  const sim::CostTable& costs = machine_.options.profile->costs;
+  charge(processor, costs.page_fault);
+  ++thread.process->page_faults;
+  const mm::FaultResult result = thread.process->space->handle_fault(exit.fault_address, exit.error_code, ke::Mode::user);
+  if (result.zeroed_page) charge(processor, costs.zero_page);
+  if (is_success(result.status) && result.resolution != mm::FaultResolution::none) return;
+  charge(processor, costs.exception_dispatch);
+  nt::dispatch_page_fault(*machine_.executive, thread, exit, result.status);
+}
+
+}  // namespace vitrine

@@ -1,0 +1,156 @@
+#include "vitrine/start_program.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+
+#include "pe/image.h"
+#include "vitrine/command_line.h"
+
+namespace vitrine {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The tool's documented codes (docs/running.md).
+constexpr int kCouldNotRun = 125, kNotRunnable = 126, kNotFound = 127;
+
+StartError error(int exit_code, std::string message) { return {exit_code, std::move(message)}; }
+
+// The path itself or, for a bare name, the same in the current folder; links resolved.
+fs::path resolved(const fs::path& path) {
+  std::error_code code;
+  fs::path canonical = fs::canonical(path, code);
+  return code ? path : canonical;
+}
+
+bool is_inside(const fs::path& path, const fs::path& folder) {
+  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
+}
+
+struct Stream {
+  std::u16string_view path;
+  u32 access;
+};
+constexpr std::array kStreams{Stream{u"\\Device\\Stream\\Input", abi::kFileGenericRead},
+                              Stream{u"\\Device\\Stream\\Output", abi::kFileGenericWrite},
+                              Stream{u"\\Device\\Stream\\Error", abi::kFileGenericWrite}};
+
+// A handle of the new process to a standard stream.
+Result<u64> open_stream(Machine& machine, ps::Process& process, const Stream& stream) {
+  io::CreateParameters parameters;
+  parameters.access = stream.access;
+  parameters.share = abi::kFileShareRead | abi::kFileShareWrite;
+  parameters.options = abi::kFileSynchronousIoNonalert;
+  auto opened = machine.io.open_path(nullptr, stream.path, parameters);
+  if (!opened) return Failure(opened.error());
+  const auto handle = process.handles->insert(*opened->file, stream.access, ex::handle_attributes::kInherit);
+  if (!handle) return Failure(handle.error());
+  return handle->value;
+}
+
+}  // namespace
+
+std::expected<void, StartError> check_program_file(const fs::path& program) {
+  const std::string name = program.string();
+  std::error_code code;
+  const fs::file_status status = fs::status(program, code);
+  if (status.type() == fs::file_type::not_found) return std::unexpected(error(kNotFound, fmt::format("{}: no such file", name)));
+  if (code) return std::unexpected(error(kNotRunnable, fmt::format("{}: {}", name, code.message())));
+  if (fs::is_directory(status)) return std::unexpected(error(kNotRunnable, fmt::format("{} is a folder; name the program in it", name)));
+  if (!fs::is_regular_file(status)) return std::unexpected(error(kNotRunnable, fmt::format("{} is not a regular file", name)));
+  std::ifstream file(program, std::ios::binary);
+  if (!file) return std::unexpected(error(kNotRunnable, fmt::format("{}: {}", name, std::strerror(errno))));
+  const u64 size = fs::file_size(program, code);
+  std::vector<std::byte> head(std::min<u64>(size, pe::kMaximumHeaderBytes));
+  file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
+  if (static_cast<u64>(file.gcount()) != head.size()) return std::unexpected(error(kNotRunnable, fmt::format("{} cannot be read", name)));
+  const auto headers = pe::parse_headers(head, size);
+  const auto problem = headers ? pe::check_program(*headers) : std::optional(headers.error());
+  if (problem) return std::unexpected(error(kNotRunnable, fmt::format("{} {}; Vitrine runs x86-64 Windows console programs (.exe)", name, pe::describe(*problem))));
+  return {};
+}
+
+std::expected<PrivateFolder, StartError> PrivateFolder::create() {
+  std::error_code code;
+  const fs::path parent = fs::temp_directory_path(code);
+  std::string pattern = ((code ? fs::path("/tmp") : parent) / "vitrine-XXXXXX").string();
+  if (mkdtemp(pattern.data()) == nullptr) {
+    return std::unexpected(error(kCouldNotRun, fmt::format("no temporary folder {}: {}; set TMPDIR", pattern, std::strerror(errno))));
+  }
+  PrivateFolder folder;
+  folder.path_ = pattern;
+  for (const char* name : {"temp", "profile"}) {
+    fs::create_directory(folder.path_ / name, code);
+    if (code) return std::unexpected(error(kCouldNotRun, fmt::format("{}: {}", (folder.path_ / name).string(), code.message())));
+  }
+  return folder;
+}
+
+PrivateFolder::~PrivateFolder() {
+  std::error_code ignored;  // nobody is left to tell
+  if (!path_.empty()) fs::remove_all(path_, ignored);
+}
+
+std::vector<io::Mount> program_mounts(const RunOptions& options, const SystemFiles& system, const PrivateFolder& folder) {
+  std::vector<std::string> system_folders;
+  for (const fs::path& path : system.folders()) system_folders.push_back(path.string());
+  std::error_code code;
+  const fs::path current = fs::current_path(code);
+  const fs::path program_folder = resolved(options.program).parent_path();
+  std::vector<io::Mount> mounts{
+      {u"\\windows\\system32", std::move(system_folders), io::MountAccess::read_only},
+      {u"\\temp", {(folder.path() / "temp").string()}, io::MountAccess::read_write},
+      {u"\\users\\vitrine", {(folder.path() / "profile").string()}, io::MountAccess::read_write},
+      {u"\\work", {current.string()}, io::MountAccess::read_write}};
+  if (!is_inside(program_folder, resolved(current))) {
+    mounts.push_back({u"\\program", {program_folder.string()}, io::MountAccess::read_only});
+  }
+  for (const Mount& mount : options.mounts) {
+    mounts.push_back({to_utf16(std::string_view(mount.guest_path).substr(2)), {mount.host_folder.string()},
+                      mount.read_only ? io::MountAccess::read_only : io::MountAccess::read_write});
+  }
+  return mounts;
+}
+
+std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, const RunOptions& options) {
+  const std::string name = options.program.string();
+  auto failed = [&](std::string_view what, Status status) {
+    return std::unexpected(error(kCouldNotRun, fmt::format("{}: {}: {}", name, what, status_name(status))));
+  };
+  const auto inside = machine.volume->guest_path_of(resolved(options.program).string());
+  if (!inside) return failed("the program's folder is not visible to the guest", inside.error());
+  const std::u16string dos_path = u"C:" + *inside;
+
+  auto created = machine.processes->create_process({.parent = &machine.processes->system_process(), .image_path = u"\\??\\" + dos_path});
+  if (!created) return failed("no process", created.error());
+  ob::Ref<ps::Process> process = std::move(*created);
+  auto image = machine.loader->open_image(process->image_path);
+  if (!image) return failed("the image cannot be mapped", image.error());
+
+  ldr::ParameterBlock block;
+  block.image_path_name = dos_path;
+  block.command_line = make_command_line(dos_path, options.arguments);
+  block.current_directory = u"C:\\work\\";
+  block.window_title = dos_path;
+  block.environment = make_environment(options.environment, options.processors);
+  u64* const handles[] = {&block.standard_input, &block.standard_output, &block.standard_error};
+  for (std::size_t i = 0; i < kStreams.size(); ++i) {
+    const auto handle = open_stream(machine, *process, kStreams[i]);
+    if (!handle) return failed("no standard stream", handle.error());
+    *handles[i] = *handle;
+  }
+  if (const Status status = machine.loader->set_up(*process, std::move(*image), block); !is_success(status)) {
+    return failed("no address space", status);
+  }
+  const auto thread = machine.processes->create_thread(*process, {.start_address = process->image.entry_point, .argument = process->peb});
+  if (!thread) return failed("no thread", thread.error());
+  return process;
+}
+
+}  // namespace vitrine
