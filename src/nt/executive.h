@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "cm/registry.h"
@@ -19,6 +20,9 @@
 #include "trace/recorder.h"
 
 namespace vitrine::nt {
+
+struct ExecutiveState;  // executive_state.h
+[[nodiscard]] std::shared_ptr<ExecutiveState> make_executive_state();
 
 struct Executive {
   const sim::Profile& profile;
@@ -38,6 +42,8 @@ struct Executive {
   ldr::Loader& loader;
   // A line for the user: a service that nobody implements, a diagnostic that the guest wrote. Never empty.
   std::function<void(std::string_view)> notice;
+  // What services keep between calls; made with the Executive.
+  std::shared_ptr<ExecutiveState> state = make_executive_state();
 };
 
 }  // namespace vitrine::nt

@@ -1,0 +1,23 @@
+// ExecutiveState: the few things that system services keep between calls and that belong to no manager. One per machine.
+#pragma once
+
+#include <set>
+
+#include "nt/atom_table.h"
+
+namespace vitrine::nt {
+
+// NT: ExAllocateLocallyUniqueId starts here; smaller ones are the system's own (0x3E7 is LocalSystem's logon) [WDK ntifs.h].
+inline constexpr u64 kFirstLuid = 1001;
+
+struct ExecutiveState {
+  AtomTable atoms;
+  u64 next_luid = kFirstLuid;
+  u32 system_locale = 0x409;  // en-US, the same on every host
+  u32 user_locale = 0x409;
+  u16 user_language = 0x409;
+  // What has already been named to the user as missing: unix calls (module base, code) and information classes.
+  std::set<std::pair<u64, u64>> reported;
+};
+
+}  // namespace vitrine::nt
