@@ -178,7 +178,7 @@ Status Loader::map_ntdll(ps::Process& process) {
   }
   if (unix_call_dispatcher_offset_ == 0) return Status::success;
   const Va stub = kUnixCallStubAddress;
-  return process.space->write_through_protection(*base + unix_call_dispatcher_offset_, std::as_bytes(std::span(&stub, 1)));
+  return process.space->write_value(*base + unix_call_dispatcher_offset_, stub);
 }
 
 Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, const ParameterBlock& parameters) {

@@ -39,7 +39,7 @@ struct Executive {
   io::NamedPipeDevice& pipes;
   cm::Registry& registry;
   ps::ProcessManager& processes;
-  ldr::Loader& loader;
+  ldr::Loader* loader;          // null on a machine without ntdll (scripted processors)
   // A line for the user: a service that nobody implements, a diagnostic that the guest wrote. Never empty.
   std::function<void(std::string_view)> notice;
   // What services keep between calls; made with the Executive.

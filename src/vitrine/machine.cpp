@@ -9,10 +9,14 @@
 namespace vitrine {
 namespace {
 
-// What ldr found in ntdll, in the form that the service table takes.
-std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader& loader) {
+// What ldr found in ntdll, in the form that the service table takes. Without ntdll: every service, by name.
+std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader* loader) {
   std::vector<nt::ExportedStub> stubs;
-  for (const ldr::Stub& stub : loader.stubs()) stubs.push_back({stub.number, stub.name});
+  if (loader != nullptr) {
+    for (const ldr::Stub& stub : loader->stubs()) stubs.push_back({stub.number, stub.name});
+  } else {
+    for (const nt::Service* service : nt::all_services()) stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
+  }
   return stubs;
 }
 
@@ -24,7 +28,7 @@ Machine::Machine(Options options_, ram::GuestRam ram_)
       hal({options.processors, options.seed, options.profile->scheduler.clock_interval_100ns}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
-      processor(cpu::make_translator(ram, identity, options.processors)),
+      processor(make_processor()),
       kernel(*options.profile, hal, trace, options.processors),
       physical(ram, *options.profile, 0),
       pool(*options.profile, &physical),
@@ -40,6 +44,17 @@ Machine::Machine(Options options_, ram::GuestRam ram_)
       sync(objects, kernel),
       registry(objects, [this] { return kernel.system_time().value; }) {}
 
+std::unique_ptr<cpu::Backend> Machine::make_processor() {
+  if (options.processor_kind == ProcessorKind::scripted) {
+    auto made = cpu::make_scripted(ram);
+    scripted = made.get();
+    return made;
+  }
+  auto made = cpu::make_translator(ram, identity, options.processors);
+  translator = made.get();
+  return made;
+}
+
 // In an order that the members' own does not give: programs and files before what they stand on.
 Machine::~Machine() {
   executive.reset();
@@ -48,7 +63,7 @@ Machine::~Machine() {
 }
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options options) {
-  if (!cpu::host_supports_translator()) {
+  if (options.processor_kind == ProcessorKind::translator && !cpu::host_supports_translator()) {
     return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the translator needs");
   }
   auto ram = ram::GuestRam::create(options.ram_bytes);
@@ -73,6 +88,7 @@ Status Machine::boot() {
   memory.set_page_initializer(processes.get());
   VITRINE_TRY(make_devices());
   VITRINE_TRY(cm::fill_initial_keys(registry));
+  if (options.processor_kind == ProcessorKind::scripted) return make_executive();
   auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
   if (!made) return made.error();
   loader = std::move(*made);
@@ -99,10 +115,10 @@ Status Machine::make_devices() {
 }
 
 Status Machine::make_executive() {
-  services = std::make_unique<nt::ServiceTable>(exported_stubs(*loader));
+  services = std::make_unique<nt::ServiceTable>(exported_stubs(loader.get()));
   executive = std::make_unique<nt::Executive>(nt::Executive{
       *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, registry, *processes,
-      *loader, options.notice ? options.notice : [](std::string_view) {}});
+      loader.get(), options.notice ? options.notice : [](std::string_view) {}});
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
   io.set_completion_sink(completion_sink.get());

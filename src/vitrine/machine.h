@@ -9,6 +9,7 @@
 #include <string>
 
 #include "cm/registry.h"
+#include "cpu/scripted/scripted.h"
 #include "cpu/translator/translator.h"
 #include "ex/pool.h"
 #include "hal/identity.h"
@@ -40,6 +41,12 @@
 
 namespace vitrine {
 
+// What runs guest instructions.
+enum class ProcessorKind : u8 {
+  translator,  // real x86-64 code; boots with Wine's user-mode half from the mounts
+  scripted,    // C++ coroutines; boots bare: no ntdll, services numbered in the order of nt::all_services()
+};
+
 class Machine {
  public:
   struct Options {
@@ -50,6 +57,7 @@ class Machine {
     std::vector<io::Mount> mounts;          // of C:, system32 included
     std::array<int, 3> streams{0, 1, 2};
     bool show_output = true;
+    ProcessorKind processor_kind = ProcessorKind::translator;
     std::function<void(std::string_view)> notice;
   };
   // The error is one line for the user.
@@ -64,7 +72,9 @@ class Machine {
   hal::Machine hal;
   hal::Identity identity;
   ram::GuestRam ram;
-  std::unique_ptr<cpu::Translator> processor;
+  cpu::Translator* translator = nullptr;  // `processor`, when it is one
+  cpu::Scripted* scripted = nullptr;      // `processor`, when it is one
+  std::unique_ptr<cpu::Backend> processor;
   ke::Kernel kernel;
   mm::PhysicalMemory physical;
   ex::Pool pool;
@@ -82,7 +92,7 @@ class Machine {
   io::NamedPipeDevice pipes;
   ob::SyncTypes sync;
   cm::Registry registry;
-  std::unique_ptr<ldr::Loader> loader;
+  std::unique_ptr<ldr::Loader> loader;  // null on a bare machine
   std::unique_ptr<nt::ServiceTable> services;
   std::unique_ptr<nt::Executive> executive;
   std::unique_ptr<nt::ServiceDispatcher> dispatcher;
@@ -96,6 +106,7 @@ class Machine {
   [[nodiscard]] Status boot();
   [[nodiscard]] Status make_devices();
   [[nodiscard]] Status make_executive();
+  [[nodiscard]] std::unique_ptr<cpu::Backend> make_processor();
 };
 
 }  // namespace vitrine

@@ -41,7 +41,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   s.host_nanoseconds = host_nanoseconds;
   s.peak_host_bytes = host_peak_bytes();
   s.guest_frames_used = machine.ram.resident_bytes() / kPageSize;
-  s.translated_bytes = machine.processor->statistics().host_bytes;
+  s.translated_bytes = machine.translator->statistics().host_bytes;
   const auto calls = machine.dispatcher->counts();
   for (u32 number = 0; number < calls.size(); ++number) {
     if (calls[number] != 0) s.services.emplace(machine.services->name(number), calls[number]);

@@ -29,7 +29,7 @@ RunEnd RunLoop::run(const ps::Process& main) {
     window(*processor);
     if (machine_.hal.tick_count() != shown_tick_) {
       shown_tick_ = machine_.hal.tick_count();
-      machine_.loader->update_time();
+      if (machine_.loader != nullptr) machine_.loader->update_time();
     }
     if (limits_.check_invariants) ke::check_invariants(machine_.kernel);
   }
