@@ -67,6 +67,11 @@ class Device {
   // FILE_xxx characteristics of volume class 4.
   [[nodiscard]] virtual u32 characteristics() const { return 0; }
 
+  // The priority increment that completion gives a waiting thread [WDK IO_xxx_INCREMENT].
+  [[nodiscard]] virtual i8 completion_increment() const { return ke::kIncrementNone; }
+  // Files have a position and a size: offsets count.
+  [[nodiscard]] virtual bool is_seekable() const { return false; }
+
   // Opens or creates: sets file.context and whatever of the file the device decides (name). Errors as NtCreateFile's.
   virtual Result<abi::CreateAction> create(FileObject& file, const CreateParameters& parameters) = 0;
   // NT: IRP_MJ_CLEANUP, the last handle is closed: locks are dropped, delete-on-close takes effect, waiters of the other

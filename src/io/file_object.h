@@ -14,13 +14,13 @@
 namespace vitrine::io {
 
 struct IoCompletionObject;
+class IoManager;
 
 struct FileObject : ob::Object {
-  FileObject();
+  explicit FileObject(IoManager& manager);
   ~FileObject();
-  FileObject(const FileObject&) = delete;
-  FileObject& operator=(const FileObject&) = delete;
 
+  IoManager* manager;
   Device* device = nullptr;                // outlives every file
   std::unique_ptr<FileContext> context;    // null until the device's create succeeded
   std::u16string name;                     // below the device: "\windows\x.dll"; the device keeps it after a rename
@@ -46,9 +46,13 @@ struct FileObject : ob::Object {
   [[nodiscard]] bool is_alertable() const { return (options & abi::kFileSynchronousIoAlert) != 0; }
 };
 
+// A request of `length` bytes (see Irp::length) for this file, which it references.
+[[nodiscard]] IrpPtr make_irp(FileObject& file, MajorFunction function, u64 length);
+
 // A device in the object namespace (\Device\HarddiskVolume1). Type "Device", whose parse procedure is the I/O manager's.
 struct DeviceObject : ob::Object {
   Device* device = nullptr;
+  IoManager* manager = nullptr;
 };
 
 }  // namespace vitrine::io

@@ -67,6 +67,8 @@ class HostVolume final : public Device {
 
   [[nodiscard]] abi::DeviceType type(const FileObject& file) const override;
   [[nodiscard]] u32 characteristics() const override;
+  [[nodiscard]] i8 completion_increment() const override { return ke::kIncrementDisk; }
+  [[nodiscard]] bool is_seekable() const override { return true; }
   Result<abi::CreateAction> create(FileObject& file, const CreateParameters& parameters) override;
   void cleanup(FileObject& file) override;
   void close(FileObject& file) override;

@@ -7,29 +7,35 @@
 
 #include "base/intrusive_list.h"
 #include "base/status.h"
-#include "base/task.h"
 #include "ke/dispatcher_object.h"
 #include "ob/object.h"
 
+namespace vitrine::ke {
+class Kernel;
+}
+
 namespace vitrine::io {
 
-struct CompletionPacket {
-  ke::QueueEntry entry;
+// FILE_IO_COMPLETION_INFORMATION, as NtRemoveIoCompletion returns it.
+struct CompletionRecord {
   u64 key = 0;
   u64 value = 0;        // ApcContext of the request: the address of the OVERLAPPED for kernel32
   Status status{};
   u64 information = 0;
 };
 
-// A port never holds more packets than this: quota_exceeded (set) or the packet is counted as lost (request completion
-// cannot lose: every pending request reserved its packet). Assumed; NT charges nonpaged pool quota instead.
+struct CompletionPacket : ke::QueueEntry {
+  CompletionRecord record;
+};
+
+// NtSetIoCompletion refuses to queue more (quota_exceeded); completions of requests are bounded by the requests. Assumed: NT
+// charges nonpaged pool quota instead.
 inline constexpr u32 kMaximumPackets = 1u << 20;
 
 struct IoCompletionObject : ob::Object {
-  explicit IoCompletionObject(u32 concurrency);
-  ~IoCompletionObject();
-  ke::Queue queue;
-  u32 packets = 0;
+  IoCompletionObject(u32 concurrency, ke::Kernel& kernel_) : queue(concurrency), kernel(&kernel_) {}
+  ke::Queue queue;      // of CompletionPackets, which it owns
+  ke::Kernel* kernel;
 };
 
 }  // namespace vitrine::io

@@ -13,18 +13,15 @@
 #include <memory>
 #include <string_view>
 
+#include "abi/file_info.h"
 #include "base/status.h"
 #include "base/task.h"
 #include "io/file_object.h"
 #include "io/io_completion.h"
 #include "io/irp.h"
+#include "ke/kernel.h"
+#include "ob/object_manager.h"
 
-namespace vitrine::ke {
-class Kernel;
-}
-namespace vitrine::ob {
-class ObjectManager;
-}
 
 namespace vitrine::io {
 
@@ -53,6 +50,9 @@ class IoManager {
 
   // Puts `device` into the namespace: add_device(u"\\Device\\HarddiskVolume1", volume). The device is not owned.
   Status add_device(std::u16string_view path, Device& device);
+
+  [[nodiscard]] ob::ObjectType& file_type() const { return *file_type_; }
+  [[nodiscard]] ob::ObjectType& completion_type() const { return *completion_type_; }
 
   // Opens below `device`; what the parse procedure and NtCreateNamedPipeFile call. Rights are checked by the caller of the
   // device's own rules (read-only mounts, attributes). Errors: those of Device::create.
@@ -95,25 +95,50 @@ class IoManager {
   // The thread ends: all of its requests are cancelled, in order of submission.
   void cancel_thread(const ke::Thread& thread);
 
+  // NtQueryInformationFile and NtSetInformationFile, all classes but those that name another object (rename, link,
+  // completion, replace_completion: the service resolves the handle and calls rename, associate, replace_association).
+  // invalid_info_class, info_length_mismatch, buffer_overflow and the device's own. Rights were checked by the caller.
+  Status query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out, u32* written);
+  Status set_information(FileObject& file, abi::FileInformationClass information_class, std::span<const u8> in);
+  // The right that a class needs on the handle; 0: none.
+  [[nodiscard]] static u32 query_access(abi::FileInformationClass information_class);
+  [[nodiscard]] static u32 set_access(abi::FileInformationClass information_class);
+  // NtQueryFullAttributesFile; NtQueryAttributesFile uses its times and attributes. Opens without sharing conflicts.
+  Result<abi::FileNetworkOpenInformation> query_attributes(FileObject* root, std::u16string_view path);
+
   // Completion ports. create: concurrency 0 means the number of processors.
-  Result<ob::Ref<IoCompletionObject>> create_port(u32 concurrency);
+  Result<ob::Ref<IoCompletionObject>> create_port(const ob::CreateRequest& request, u32 concurrency);
   // NT: a file has at most one port for its life (invalid_parameter) and must not be synchronous (invalid_parameter).
   Status associate(FileObject& file, ob::Ref<IoCompletionObject> port, u64 key);
   Status replace_association(FileObject& file, ob::Ref<IoCompletionObject> port, u64 key);
   // NtSetIoCompletion: quota_exceeded at kMaximumPackets.
   Status post(IoCompletionObject& port, u64 key, u64 value, Status status, u64 information);
-  // NtRemoveIoCompletion(Ex): fills up to `capacity` packets at `out`, which must stay valid while suspended; waits for the
+  // NtRemoveIoCompletion(Ex): fills up to `capacity` records at `out`, which must stay valid while suspended; waits for the
   // first one only. timeout_100ns: null for ever, negative relative. Status: success, timeout, user_apc, alerted,
   // abandoned_wait_0 when the port was closed. Suspends.
-  Task<Status> remove(ob::Ref<IoCompletionObject> port, CompletionPacket* out, u32 capacity, u32* removed,
+  Task<Status> remove(ob::Ref<IoCompletionObject> port, CompletionRecord* out, u32 capacity, u32* removed,
                       const i64* timeout_100ns, bool alertable);
 
  private:
-  struct State;
+  static void delete_file(ob::Object& object);
+  static void close_file(ob::Object& object, const ob::CloseEvent& event);
+  static Result<ob::ParseOutcome> parse_file(ob::ParseRequest& request);
+  static Result<ob::ParseOutcome> parse_device(ob::ParseRequest& request);
+  Result<ob::ParseOutcome> parse(ob::ParseRequest& request, Device& device, FileObject* related);
+  void cleanup(FileObject& file);
+  void cancel(Irp& irp);
+  void finish(Irp& irp, Status status);  // what immediate and later completion have in common
+  void deliver(IrpPtr irp);
+  void queue_packet(IoCompletionObject& port, const CompletionRecord& record);
+
   ke::Kernel& kernel_;
   ob::ObjectManager& objects_;
   CompletionSink* sink_ = nullptr;
-  std::unique_ptr<State> state_;
+  ob::ObjectType* file_type_ = nullptr;
+  ob::ObjectType* device_type_ = nullptr;
+  ob::ObjectType* completion_type_ = nullptr;
+  u64 next_sequence_ = 0;
+  IntrusiveList<Irp, &Irp::manager_link> pending_;  // all pending requests, in order of submission
 };
 
 }  // namespace vitrine::io

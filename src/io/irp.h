@@ -14,6 +14,7 @@
 #include "base/types.h"
 #include "ke/dispatcher_object.h"
 #include "ke/thread.h"
+#include "ob/object.h"
 
 namespace vitrine::io {
 
@@ -30,16 +31,19 @@ struct Requester {
   u64 process_id = 0;
   Va io_status = 0;
   Va user_buffer = 0;   // where `output` is copied; 0 for writes
-  void* user_event = nullptr;  // a referenced ob::EventObject of the sink, or null
+  ob::Ref<ob::Object> user_event;  // an ob::EventObject, or null; reset when the request is sent, set at completion
   Va apc_routine = 0;   // 0: none. With a port and no routine `apc_context` is the packet's value
   Va apc_context = 0;
 };
 
+// Made by make_irp (io/file_object.h).
 struct Irp {
-  FileObject* file = nullptr;  // referenced while the request lives
+  FileObject* file = nullptr;
+  ob::Ref<ob::Object> file_reference;  // to the same file
   MajorFunction function{};
   IrpState state = IrpState::built;
-  u8 alertable = 0;
+  bool pended = false;         // the device once answered `pending`
+  bool detached = false;       // the IoManager owns it
   u32 control_code = 0;        // fs_control, device_control
   i64 offset = 0;              // bytes; resolved by IoManager::resolve_offset: negative only for a write to the end
   u64 length = 0;              // lock: bytes. read: bytes wanted. others: size of the output buffer

@@ -37,6 +37,7 @@ class HostStream final : public Device {
  private:
   Status read(Irp& irp);
   Status write(Irp& irp);
+  Status pipe_control(Irp& irp);
 
   IoManager& manager_;
   HostInput& input_;
