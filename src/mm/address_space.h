@@ -77,6 +77,8 @@ struct FaultResult {
   Pfn pfn{};
 };
 
+enum class SharedFrameUse : u8 { data, code };
+
 struct UserStack {
   Va allocation_base = 0;  // TEB.DeallocationStack
   Va limit = 0;            // lowest committed byte above the guard
@@ -158,8 +160,9 @@ class AddressSpace {
   // RtlCreateUserStack: reserves `reserve` bytes (64 KB granular), commits `commit` at the top, guard pages below.
   // Errors: those of `allocate`.
   [[nodiscard]] Result<UserStack> create_user_stack(u64 reserve, u64 commit, u32 zero_bits = 0);
-  // A view of one frame that the machine owns (shared user data at 0x7FFE0000): read-only, not charged, secured.
-  Status map_shared_frame(Va va, Pfn pfn);
+  // A view of one frame that the machine owns (shared user data at 0x7FFE0000): read-only (executable too when `use` is
+  // code), not charged, secured.
+  Status map_shared_frame(Va va, Pfn pfn, SharedFrameUse use = SharedFrameUse::data);
 
   // Gives everything back: views, private pages, tables. Called by the destructor too; ends with all charges at 0.
   void clear();

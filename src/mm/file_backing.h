@@ -7,6 +7,7 @@
 
 #include <compare>
 #include <span>
+#include <string>
 
 #include "base/status.h"
 #include "base/types.h"
@@ -26,6 +27,8 @@ class FileBacking {
   virtual ~FileBacking() = default;
   [[nodiscard]] virtual FileIdentity identity() const = 0;
   [[nodiscard]] virtual u64 size() const = 0;  // bytes
+  // Absolute NT path of the file ("\\Device\\HarddiskVolume1\\x.dll"); empty when it has none any more.
+  [[nodiscard]] virtual std::u16string name() const { return {}; }
   // Fills `into` from `offset`; what lies beyond the end reads as zero. Error: in_page_error or the device's own status.
   virtual Status read(u64 offset, std::span<std::byte> into) = 0;
   virtual Status write(u64 offset, std::span<const std::byte> from) = 0;

@@ -107,7 +107,9 @@ class MemoryManager final : public FrameOwner {
   [[nodiscard]] cpu::Backend& backend() const { return wiring_.backend; }
   [[nodiscard]] Segment* segment(u32 id) const { return id < segments_.size() ? segments_[id].get() : nullptr; }
 
+  // FrameOwner. `reclaim` writes one modified page of a data file back.
   void repurpose(PteLocation location, Pfn pfn) override;
+  bool reclaim() override;
 
  private:
   friend class AddressSpace;

@@ -7,6 +7,7 @@
 // anything runs; the public operations of AddressSpace do that at their end.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -48,7 +49,8 @@ class PageTable {
 
   // The first address >= `va` and < `end` whose entry is not empty; `end` when none. Skips missing tables.
   [[nodiscard]] Va next_used(Va va, Va end) const;
-  // Clears the accessed and dirty bits read by the caller: as `set`, without a change of rights.
+  // The kernel touched the page as a processor would: sets accessed (and dirty).
+  void mark(Va va, u64 accessed_and_dirty);
   // Table pages now, root included.
   [[nodiscard]] u64 table_pages() const { return table_pages_; }
 

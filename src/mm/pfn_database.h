@@ -57,6 +57,8 @@ class FrameOwner {
  public:
   virtual ~FrameOwner() = default;
   virtual void repurpose(PteLocation location, Pfn pfn) = 0;
+  // No frame is left: may make standby pages out of modified ones. False: nothing could be done.
+  virtual bool reclaim() = 0;
 };
 
 enum class Contents : u8 { zeroed, any };
@@ -65,6 +67,7 @@ class PfnDatabase {
  public:
   // `ram` outlives this. `entry_bytes`: of NT's array, booked as reserved frames.
   PfnDatabase(ram::GuestRam& ram, u32 entry_bytes);
+  ~PfnDatabase();
   PfnDatabase(const PfnDatabase&) = delete;
   PfnDatabase& operator=(const PfnDatabase&) = delete;
   void set_owner(FrameOwner* owner) { owner_ = owner; }
@@ -152,7 +155,8 @@ class PfnDatabase {
   [[nodiscard]] bool take_any(Contents contents, u32& frame, PageLocation& from);
   void release_to_list(Pfn pfn);
   void begin_active(Pfn pfn, FrameUse use);
-  void change_use(Entry& e, FrameUse use);
+  [[nodiscard]] Result<FrameRun> allocate_scattered(u32 count, FrameUse use);
+  void return_single(u32 frame);
 
   ram::GuestRam& ram_;
   FrameOwner* owner_ = nullptr;

@@ -5,6 +5,7 @@
 // NT: facts 3.2. The kernel-stack region of nt61-x64 holds 128 GB / 28 KB = 4,793,490 small stacks.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "base/status.h"
@@ -30,8 +31,9 @@ class SystemPtes {
 
  private:
   struct Table { u32 used = 0; FrameRun frame; };
-  [[nodiscard]] bool find_run(u64 from, u64 to, u32 count, u64& found) const;
+  [[nodiscard]] bool find_run(u64 from, u32 count, u64& found) const;
   Status charge_tables(u64 first, u32 count);
+  Status charge_table(Table& table);
   void release_tables(u64 first, u32 count);
 
   sim::Region region_;
@@ -41,7 +43,7 @@ class SystemPtes {
   u64 used_ = 0;
   u64 failures_ = 0;
   u64 table_pages_ = 0;
-  u64 hint_ = 0;            // no run starts below it that was free when it was set
+  std::map<u32, u64> hints_;  // by size of run: no free run of that size starts below
   std::vector<u64> bitmap_;  // up to the highest PTE ever used
   std::vector<Table> tables_;
 };

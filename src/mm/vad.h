@@ -121,11 +121,10 @@ class VadTree {
   [[nodiscard]] u64 host_bytes() const;
 
  private:
+  static constexpr u32 kFirstSlab = 32, kSlab = 512;  // Vads per host allocation
   [[nodiscard]] Vad* root() const;
   void refresh_gap(Vad& vad);
   void update_upwards(VadNode* node);
-  [[nodiscard]] Va lowest_gap(u64 bytes, u64 alignment, Va floor, Va ceiling) const;
-  [[nodiscard]] Va highest_gap(u64 bytes, u64 alignment, Va floor, Va ceiling) const;
   [[nodiscard]] Vad* new_vad();
   void release_vad(Vad* vad);
 

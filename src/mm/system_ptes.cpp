@@ -1,0 +1,122 @@
+#include "mm/system_ptes.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace vitrine::mm {
+
+SystemPtes::SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory)
+    : region_(region),
+      memory_(memory),
+      total_(region.bytes >> kPageShift),
+      ptes_per_table_(static_cast<u32>(kPageSize / pte_bytes)) {
+  VITRINE_CHECK(total_ > 0 && total_ < 1ull << 31);  // an index fits a KernelStack beside its flag
+}
+
+// Bits beyond the bitmap's end are clear: those PTEs were never used.
+bool SystemPtes::find_run(u64 from, u32 count, u64& found) const {
+  const u64 mapped = bitmap_.size() * 64;
+  u64 start = from;
+  while (start + count <= total_) {
+    // The first used PTE at or after `start`, as far as it matters.
+    u64 used = start;
+    const u64 limit = std::min(start + count, mapped);
+    while (used < limit) {
+      const u64 word = bitmap_[used / 64] >> (used % 64);
+      if (word != 0) {
+        used += static_cast<u64>(std::countr_zero(word));
+        break;
+      }
+      used = (used / 64 + 1) * 64;
+    }
+    if (used >= limit) {
+      found = start;
+      return true;
+    }
+    // Past the used ones behind it.
+    start = used;
+    while (start < mapped) {
+      const u64 word = ~bitmap_[start / 64] >> (start % 64);
+      if (word != 0) {
+        start += static_cast<u64>(std::countr_zero(word));
+        break;
+      }
+      start = (start / 64 + 1) * 64;
+    }
+  }
+  return false;
+}
+
+Result<u32> SystemPtes::allocate(u32 count) {
+  VITRINE_CHECK(count > 0);
+  u64 first = 0;
+  u64& hint = hints_[count];
+  if (!find_run(hint, count, first)) {
+    hint = total_;
+    ++failures_;
+    return Failure(Status::insufficient_resources);
+  }
+  hint = first;
+  if (const Status status = charge_tables(first, count); !is_success(status)) return Failure(status);
+  if (bitmap_.size() * 64 < first + count) bitmap_.resize((first + count + 63) / 64);
+  for (u64 i = first; i < first + count; ++i) bitmap_[i / 64] |= 1ull << (i % 64);
+  used_ += count;
+  hint = first + count;
+  return static_cast<u32>(first);
+}
+
+void SystemPtes::free(u32 first, u32 count) {
+  for (u64 i = first; i < u64{first} + count; ++i) {
+    VITRINE_CHECK((bitmap_[i / 64] >> (i % 64) & 1) != 0);
+    bitmap_[i / 64] &= ~(1ull << (i % 64));
+  }
+  used_ -= count;
+  release_tables(first, count);
+  // A run of n may now start up to n - 1 PTEs earlier.
+  for (auto& [size, hint] : hints_) hint = std::min(hint, u64{first} - std::min<u64>(first, size - 1));
+}
+
+Status SystemPtes::charge_tables(u64 first, u32 count) {
+  const u64 last_table = (first + count - 1) / ptes_per_table_;
+  if (tables_.size() <= last_table) tables_.resize(last_table + 1);
+  for (u64 i = first; i < first + count; ++i) {
+    Table& table = tables_[i / ptes_per_table_];
+    if (table.used++ != 0) continue;
+    const Status status = charge_table(table);
+    if (is_success(status)) continue;
+    --table.used;
+    if (i > first) release_tables(first, static_cast<u32>(i - first));
+    return status;
+  }
+  return Status::success;
+}
+
+Status SystemPtes::charge_table(Table& table) {
+  if (const Status status = memory_.charge_commit(1); !is_success(status)) return status;
+  if (const Status status = memory_.charge_resident(1); !is_success(status)) {
+    memory_.return_commit(1);
+    return status;
+  }
+  const auto frame = memory_.pfn().allocate_run(1, FrameUse::system);
+  if (!frame) {
+    memory_.return_resident(1);
+    memory_.return_commit(1);
+    return frame.error();
+  }
+  table.frame = *frame;
+  ++table_pages_;
+  return Status::success;
+}
+
+void SystemPtes::release_tables(u64 first, u32 count) {
+  for (u64 i = first; i < first + count; ++i) {
+    Table& table = tables_[i / ptes_per_table_];
+    if (--table.used != 0) continue;
+    memory_.pfn().free_run(table.frame, 1, FrameUse::system);
+    memory_.return_resident(1);
+    memory_.return_commit(1);
+    --table_pages_;
+  }
+}
+
+}  // namespace vitrine::mm
