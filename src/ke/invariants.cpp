@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 namespace vitrine::ke {
@@ -15,7 +16,7 @@ class InvariantChecker {
     for (const auto& processor : kernel_.processors_) check_processor(*processor);
     for (const Thread& thread : kernel_.inswap_list_) place(thread, ThreadState::transition, "the in-swap list");
     for (const Thread* thread : threads) note_process(*thread);
-    for (const auto& [process, count] : processes_) check_process(*process);
+    for (const Process* process : processes_) check_process(*process);
     check_timers();
     for (const Thread* thread : threads) check_thread(*thread);
     check_work_conservation();
@@ -71,7 +72,7 @@ class InvariantChecker {
   }
 
   void note_process(const Thread& thread) {
-    if (thread.process != nullptr) ++processes_[thread.process];
+    if (std::find(processes_.begin(), processes_.end(), thread.process) == processes_.end()) processes_.push_back(thread.process);
   }
 
   void check_process(const Process& process) {
@@ -172,7 +173,7 @@ class InvariantChecker {
   const Kernel& kernel_;
   std::vector<std::string> problems_;
   std::map<const Thread*, u32> places_;      // looked up only, never walked: addresses decide nothing
-  std::map<const Process*, u32> processes_;
+  std::vector<const Process*> processes_;    // in the order of the threads given
 };
 
 std::vector<std::string> check_invariants(const Kernel& kernel, std::span<Thread* const> threads) {

@@ -154,7 +154,7 @@ void Kernel::discard_thread(Thread& thread) {
     case ThreadState::standby: {
       Processor& p = cpu(thread.next_processor);
       p.next = nullptr;
-      if (p.is_idle()) idle_summary_ |= AffinityMask{1} << p.number;
+      refill_standby(p);
       break;
     }
     case ThreadState::running:

@@ -273,6 +273,7 @@ class Kernel {
   Thread* select_elsewhere(Processor& processor);
   Thread& select_any(Processor& processor);             // standby, own lists, other lists, idle thread
   void set_standby(Processor& processor, Thread& thread);
+  void refill_standby(Processor& processor);            // its standby thread went elsewhere
   void switch_to(Processor& processor, Thread& thread);
   void swap_away(Thread& thread);                       // KiSwapThread: the running thread has stopped
   void replace_running(Processor& processor, Thread& thread);

@@ -212,15 +212,7 @@ Result<AffinityMask> Kernel::set_affinity(Thread& thread, AffinityMask affinity)
     Processor& p = cpu(thread.next_processor);
     p.next = nullptr;
     defer(thread);
-    if (Thread* other = select_ready(p, kLowPriority)) {
-      if (p.is_idle() || other->priority > p.current->priority) {
-        set_standby(p, *other);
-      } else {
-        insert_ready(p, *other, true);
-      }
-    } else if (p.is_idle()) {
-      idle_summary_ |= AffinityMask{1} << p.number;
-    }
+    refill_standby(p);
   }  // a running thread moves at the next window edge
   exit_dispatcher();
   return old;

@@ -164,6 +164,21 @@ void Kernel::set_standby(Processor& processor, Thread& thread) {
   if (processor.is_idle()) machine_.catch_up(processor.number, machine_.clock(executing_));
 }
 
+void Kernel::refill_standby(Processor& processor) {
+  if (processor.is_idle()) {
+    Thread& thread = select_any(processor);
+    if (&thread != &processor.idle_thread) {
+      set_standby(processor, thread);
+    } else {
+      idle_summary_ |= bit_of(processor.number);
+    }
+  } else if (processor.current->priority < kHighPriority) {
+    if (Thread* better = select_ready(processor, static_cast<Priority>(processor.current->priority + 1))) {
+      set_standby(processor, *better);
+    }
+  }
+}
+
 // The context switch proper. The thread that ran has found its new place already.
 void Kernel::switch_to(Processor& processor, Thread& thread) {
   Thread& old = *processor.current;
