@@ -1,8 +1,9 @@
 // FileBacking: the file behind a section, as mm sees it. Implemented by io (on top of the file cache), so that what a view shows
 // and what a read of the file returns come from one place.
 //
-// Coherence: a data section's pages, while resident, are the truth of their range. The owner asks `SegmentCache` (on the
-// MemoryManager: `read_cached` / `write_cached`) before it goes to the store, and mm writes dirty pages back with `write`.
+// Coherence: a data section's pages, while resident, are the truth of their range. After the owner reads from its store it calls
+// MemoryManager::overlay_file_read, after it writes to the store apply_file_write; mm writes dirty pages back with `write`.
+// `read` and `write` here are the store itself and must not call back into those two.
 #pragma once
 
 #include <compare>

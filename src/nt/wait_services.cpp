@@ -143,15 +143,30 @@ Status nt_alert_thread_by_thread_id(Call call, u64 thread_id) {
   return Status::success;
 }
 
-// A null handle names the event that the system keeps for critical sections that found no memory for one of their own.
-// NT: ExpKeyedEventInitialization makes it under this name. [WI6 ch. 3 "Keyed Events"]
+// A null handle names the event that the system keeps for critical sections that found no memory for one of their own. NT makes it
+// at boot; here the first caller does. [WI6 ch. 3 "Keyed Events"]
+constexpr std::u16string_view kSystemKeyedEvent = u"\\KernelObjects\\CritSecOutOfMemoryEvent";
+
+Result<ob::Ref<ob::KeyedEventObject>> system_keyed_event(Call call) {
+  const ob::ObjectType& type = call->sync.keyed_event();
+  auto found = call->objects.lookup(
+      {.name = kSystemKeyedEvent, .attributes = abi::obj::kCaseInsensitive, .type = &type, .access = {}});
+  if (found) return ob::ref_cast<ob::KeyedEventObject>(std::move(*found));
+  ob::CreateRequest request;
+  request.attributes.name = kSystemKeyedEvent;
+  request.attributes.attributes = abi::obj::kCaseInsensitive | abi::obj::kPermanent;
+  request.kernel_object = true;
+  auto event = call->sync.create_keyed_event(request);
+  if (!event) return event;
+  const auto inserted = call->objects.insert(*event, request.attributes, {});
+  if (!inserted) return Failure(inserted.error());
+  call->objects.make_permanent(**event);
+  return event;
+}
+
 Result<ob::Ref<ob::KeyedEventObject>> reference_keyed_event(Call call, Handle handle, u32 access) {
-  if (handle.value != 0) return reference<ob::KeyedEventObject>(call, handle, call->sync.keyed_event(), access);
-  auto object = call->objects.lookup(
-      {.name = u"\\KernelObjects\\CritSecOutOfMemoryEvent", .attributes = abi::obj::kCaseInsensitive,
-       .type = &call->sync.keyed_event(), .access = {}});
-  if (!object) return Failure(object.error());
-  return ob::ref_cast<ob::KeyedEventObject>(std::move(*object));
+  if (handle.value == 0) return system_keyed_event(call);
+  return reference<ob::KeyedEventObject>(call, handle, call->sync.keyed_event(), access);
 }
 
 enum class KeyedSide : u8 { wait, release };
