@@ -1,0 +1,48 @@
+// Console: \Device\ConDrv, a console on the host's terminal [Microsoft: Consoles; the protocol is Wine 8.0's, abi/console_device.h].
+// Output is UTF-16 or bytes in the output code page and reaches the host as UTF-8; attributes, cursor moves and cell writes
+// become VT sequences. Input comes from the host's terminal, which edits and echoes lines itself; a line ends with CR LF.
+//
+// Owns the line that is being read, the input records and the model of the screen (80 by 25, the same on every host). All
+// processes of a machine share the one console. Control-C does not come through here.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "abi/console_device.h"
+#include "io/device.h"
+#include "io/host_input.h"
+
+namespace vitrine::io {
+
+class IoManager;
+
+class Console final : public Device {
+ public:
+  Console(IoManager& manager, HostInput& input, HostOutput& output,
+          HostOutput::Sink sink = HostOutput::Sink::standard_output);
+  ~Console() override;
+
+  // More input (or its end) has arrived: completes pending reads in order.
+  void input_arrived();
+
+  // Below the device: Input, CurrentIn, Output, CurrentOut, Console, Reference, Connection, ScreenBuffer.
+  Result<abi::CreateAction> create(FileObject& file, const CreateParameters& parameters) override;
+  [[nodiscard]] abi::DeviceType type(const FileObject&) const override { return abi::DeviceType::console; }
+  [[nodiscard]] i8 completion_increment() const override { return ke::kIncrementKeyboard; }
+  Status dispatch(Irp& irp) override;
+  void cancel(Irp& irp) override;
+  Status query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out,
+                           u32* written) override;
+  Status set_information(FileObject& file, abi::FileInformationClass information_class,
+                         std::span<const u8> in) override;
+  Status query_volume(FileObject& file, abi::VolumeInformationClass information_class, std::span<u8> out,
+                      u32* written) override;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace vitrine::io
