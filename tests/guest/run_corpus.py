@@ -7,14 +7,13 @@
 import argparse
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 sys.dont_write_bytecode = True
 import guest_case
+import wine_prefix
 
 
 def timed(case: guest_case.Case, prefix: list[str], env: dict | None) -> tuple[guest_case.Outcome | None, float]:
@@ -42,31 +41,24 @@ def main() -> int:
     parser.add_argument("--cpus", default="1")
     parser.add_argument("cases", nargs="*")
     options = parser.parse_args()
-    wine = shutil.which("wine64") or shutil.which("/usr/lib/wine/wine64")
+    wine = wine_prefix.find_wine()
     if wine is None:
         print("skipped: wine64 is not installed")
         return 77
     cases = [case for case in guest_case.load_cases().values() if case.fetched and (not options.cases or case.name in options.cases)]
-    prefix = tempfile.mkdtemp(prefix="vitrine-corpus.")
-    env = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"WINEPREFIX": prefix, "WINEDEBUG": "-all"}
     equal = there = 0
-    try:
-        quiet = {"env": env, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": False}
-        subprocess.run([wine, "wineboot", "-i"], **quiet)
-        print(f"{'run':24}{'vitrine':>10}{'wine64':>10}  result")
+    print(f"{'run':24}{'vitrine':>10}{'wine64':>10}  result")
+    with wine_prefix.WinePrefix(wine) as prefix:
         for case in cases:
             if not case.program_path(pathlib.Path(".")).is_file():
                 print(f"{case.name:24}{'':20}  skipped: {case.fetched}.exe is not there (tools/fetch-programs)")
                 continue
             there += 1
-            oracle, wine_seconds = timed(case, [wine], env)
+            oracle, wine_seconds = timed(case, [wine], prefix.env)
             ours, our_seconds = timed(case, [options.vitrine, "run", "--cpus", options.cpus], None)
             result = verdict(ours, oracle)
             equal += result == "equal"
             print(f"{case.name:24}{our_seconds:9.2f}s{wine_seconds:9.2f}s  {result}")
-    finally:
-        subprocess.run([wine, "wineboot", "-k"], env=env, stderr=subprocess.DEVNULL, check=False)
-        shutil.rmtree(prefix, ignore_errors=True)
     print(f"{equal} of {there} equal")
     return 0 if equal == there else 1
 
