@@ -4,7 +4,6 @@
 // NT keeps the content in hive cells of a mapped file, which is not pool; so only KeyObjects are booked.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -44,8 +43,8 @@ struct KeyNode {
   std::u16string name;
   std::u16string key_class;
   KeyNode* parent = nullptr;   // null: \Registry itself, or deleted
-  std::map<std::u16string, std::unique_ptr<KeyNode>> subkeys;  // by upcased name
-  std::map<std::u16string, KeyValue> values;                   // by upcased name
+  std::vector<std::unique_ptr<KeyNode>> subkeys;  // sorted by upcased name, as NT enumerates them
+  std::vector<KeyValue> values;                   // in the order of creation, as NT enumerates them
   i64 last_write = 0;          // system time, 100 ns
   u32 open_count = 0;          // KeyObjects
   u16 depth = 0;               // \Registry: 0

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "base/intrusive_list.h"
 #include "cm/key_node.h"
 #include "ob/object.h"
 
@@ -31,8 +32,9 @@ struct Notification {
 };
 
 struct KeyObject : ob::Object {
-  Registry* registry = nullptr;
-  KeyNode* node = nullptr;      // never null once opened; may be `deleted`
+  Registry* registry = nullptr; // null once the registry itself is gone
+  KeyNode* node = nullptr;      // never null while there is a registry; may be `deleted`
+  ListLink open_link;           // in Registry
   std::vector<Notification> notifications;
 };
 

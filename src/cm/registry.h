@@ -44,7 +44,8 @@ class Registry {
  public:
   using Clock = std::function<i64()>;  // system time, 100 ns
 
-  // Registers type Key and makes \Registry, \Registry\Machine and \Registry\User. `objects` outlives it.
+  // Registers type Key and makes \Registry, \Registry\Machine and \Registry\User. `objects` outlives it. Keys that are still open when
+  // the registry goes are cut off from it.
   Registry(ob::ObjectManager& objects, Clock clock);
   ~Registry();
   Registry(const Registry&) = delete;
@@ -64,14 +65,14 @@ class Registry {
   // The rest works on an open key. All of it fails with key_deleted when the key was deleted.
 
   [[nodiscard]] Result<KeyFacts> query(const KeyObject& key) const;
-  // Full path: "\REGISTRY\Machine\Software".
+  // Full path: "\REGISTRY\MACHINE\Software". Empty for a deleted key.
   [[nodiscard]] std::u16string path(const KeyNode& node) const;
   // In order of upcased names. Error: no_more_entries.
   [[nodiscard]] Result<KeyFacts> enumerate_subkey(const KeyObject& key, u32 index) const;
   // The pointer is valid until the key changes. Errors: object_name_not_found; no_more_entries.
   [[nodiscard]] Result<const KeyValue*> query_value(const KeyObject& key, std::u16string_view name) const;
   [[nodiscard]] Result<const KeyValue*> enumerate_value(const KeyObject& key, u32 index) const;
-  // Errors: name_too_long (NT: invalid_parameter), insufficient_resources (over a limit), access_denied (a link takes only
+  // Errors: invalid_parameter (name or data over a limit), insufficient_resources (the registry is full), access_denied (a link takes only
   // SymbolicLinkValue of type REG_LINK).
   [[nodiscard]] Status set_value(KeyObject& key, std::u16string_view name, u32 type, std::span<const std::byte> data);
   [[nodiscard]] Status delete_value(KeyObject& key, std::u16string_view name);
@@ -108,12 +109,15 @@ class Registry {
   static void close(ob::Object& object, const ob::CloseEvent& event);
   static Result<std::u16string> query_name(ob::Object& object);
 
-  [[nodiscard]] Result<ob::ParseOutcome> walk(ob::ParseRequest& request, KeyNode& start);
+  [[nodiscard]] Result<ob::ParseOutcome> walk(const ob::ParseRequest& request, KeyNode& start);
   [[nodiscard]] Result<KeyNode*> create_child(KeyNode& parent, std::u16string_view name, const Opening& opening, se::Mode mode);
   [[nodiscard]] Result<KeyNode*> add_child(KeyNode& parent, std::u16string_view name, bool is_volatile);
   [[nodiscard]] Result<ob::Ref<ob::Object>> open_node(KeyNode& node);
   void forget(KeyNode& node);
+  // Stamps the node and tells whoever watches it.
   void touch(KeyNode& node, u32 filter);
+  // Fires every notification of one key with `status`.
+  void fire_all(KeyObject& key, Status status);
   [[nodiscard]] Status charge(u64 added, u64 removed);
 
   ob::ObjectManager& objects_;
@@ -121,7 +125,8 @@ class Registry {
   ob::ObjectType* key_type_ = nullptr;
   std::unique_ptr<KeyNode> root_;
   std::vector<std::unique_ptr<KeyNode>> deleted_;  // still open
-  std::vector<KeyObject*> notifying_;              // with notifications, in the order of asking
+  IntrusiveList<KeyObject, &KeyObject::open_link> open_keys_;  // in the order of opening
+  u32 notifications_ = 0;                                      // pending, over all keys
   ob::Ref<ob::Object> root_object_;
   u64 bytes_ = 0;
   bool changed_ = false;

@@ -70,6 +70,7 @@ Status ObjectManager::parse(Walk& walk, Object& object, std::u16string_view rema
                          .desired_access = walk.request.desired_access,
                          .mode = walk.request.access.mode,
                          .context = walk.request.parse_context,
+                         .wanted_type = walk.request.type,
                          .allow_link_target = (walk.request.attributes & abi::obj::kOpenLink) == 0};
     Result<ParseOutcome> outcome = object.type().traits.parse(request);
     if (!outcome) return outcome.error();

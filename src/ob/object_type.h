@@ -35,6 +35,7 @@ struct ParseRequest {
   u32 desired_access;                 // generic bits mapped or not, as given
   se::Mode mode;
   void* context;                      // of the service that opens (file or key parameters); null for a plain open
+  const ObjectType* wanted_type;      // null: any. Check it before looking into `context`: another type's opener has another one
   bool allow_link_target;             // false: OBJ_OPENLINK, the last component is wanted itself even if it is a link
 };
 struct ParseOutcome {
