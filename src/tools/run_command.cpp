@@ -26,7 +26,7 @@ void on_signal(int) {
 struct Settings {
   std::string profile{sim::kDefaultProfile};
   u32 processors = 1;
-  std::string ram = "1G";
+  std::string ram = "4G";
   u64 seed = 0;
   double timeout = 0;
   std::string host_limit;
@@ -111,6 +111,7 @@ int exit_code_of(const RunResult& result) {
 int verify(const RunOptions& options, const RunResult& first) {
   RunOptions again = options;
   again.show_output = false;
+  again.replay = first.input_log;
   again.on_service = {};
   again.on_notice = {};
   const auto second = run_program(again, &g_interrupted);

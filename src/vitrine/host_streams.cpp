@@ -11,6 +11,9 @@
 #include "io/host_error.h"
 
 namespace vitrine {
+
+using Outcome = sim::InputLog::Outcome;
+
 namespace {
 
 constexpr std::size_t kInputChunk = 64 * 1024;
@@ -30,7 +33,9 @@ io::StreamKinds HostStreams::kinds() const {
 }
 
 Result<std::optional<u64>> HostStreams::take(io::InputSource, std::span<u8> out) {
-  if (taken_ == arrived_.size() && !ended_) poll(0);
+  if (taken_ == arrived_.size() && look(0) == Outcome::nothing && source_ == Source::host) {
+    log_.record({Outcome::nothing, {}});  // that it was not there yet is something the run learned, too
+  }
   const std::size_t count = std::min(out.size(), arrived_.size() - taken_);
   if (count == 0) return ended_ ? std::optional<u64>(0) : std::nullopt;
   std::memcpy(out.data(), arrived_.data() + taken_, count);
@@ -47,17 +52,36 @@ u64 HostStreams::available(io::InputSource) { return arrived_.size() - taken_; }
 
 void HostStreams::want(io::InputSource, bool wanted) { wanted_ = wanted; }
 
-bool HostStreams::poll(int milliseconds) {
-  if (ended_) return true;
+Outcome HostStreams::look(int milliseconds) {
+  if (ended_) return Outcome::ended;
+  if (source_ == Source::replay) {
+    // A log that is used up means that the runs have parted; the end of input lets this one finish and be compared.
+    sim::InputLog::Entry entry = log_.next().value_or(sim::InputLog::Entry{Outcome::ended, {}});
+    arrived_.insert(arrived_.end(), entry.bytes.begin(), entry.bytes.end());
+    ended_ = entry.outcome == Outcome::ended;
+    return entry.outcome;
+  }
   pollfd request{descriptors_[0], POLLIN, 0};
-  if (::poll(&request, 1, milliseconds) <= 0) return false;
-  const std::size_t old_size = arrived_.size();
-  arrived_.resize(old_size + kInputChunk);
-  const ssize_t count = ::read(descriptors_[0], arrived_.data() + old_size, kInputChunk);
-  arrived_.resize(old_size + static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-  // A descriptor that cannot be read has nothing more to say.
-  if (count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN)) ended_ = true;
-  return ended_ || count > 0;
+  if (::poll(&request, 1, milliseconds) <= 0) return Outcome::nothing;
+  std::vector<u8> bytes(kInputChunk);
+  const ssize_t count = ::read(descriptors_[0], bytes.data(), bytes.size());
+  if (count < 0 && (errno == EINTR || errno == EAGAIN)) return Outcome::nothing;
+  bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+  arrived_.insert(arrived_.end(), bytes.begin(), bytes.end());
+  ended_ = bytes.empty();  // a descriptor that cannot be read has nothing more to say
+  const Outcome outcome = ended_ ? Outcome::ended : Outcome::arrived;
+  log_.record({outcome, std::move(bytes)});
+  return outcome;
+}
+
+std::optional<bool> HostStreams::wait(int milliseconds) {
+  switch (look(milliseconds)) {
+    case Outcome::nothing: return std::nullopt;
+    case Outcome::timer_first: return false;
+    case Outcome::arrived:
+    case Outcome::ended: return true;
+  }
+  return std::nullopt;
 }
 
 Status HostStreams::write(Sink sink, std::span<const u8> bytes) {

@@ -58,6 +58,7 @@ class Machine {
     std::array<int, 3> streams{0, 1, 2};
     bool show_output = true;
     ProcessorKind processor_kind = ProcessorKind::translator;
+    sim::InputLog* replay = nullptr;        // not null: input comes from there, not from the host
     std::function<void(std::string_view)> notice;
   };
   // The error is one line for the user.
@@ -83,6 +84,7 @@ class Machine {
   std::unique_ptr<ps::ProcessManager> processes;
   Execution execution;             // who runs now
   HostSnapshot snapshot;
+  sim::InputLog input_log;         // what this run learned
   HostStreams streams;
   io::IoManager io;
   std::unique_ptr<io::HostVolume> volume;

@@ -58,9 +58,11 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   const auto folder = PrivateFolder::create();
   if (!folder) return std::unexpected(folder.error());
 
-  auto made = Machine::create({options.profile, options.processors, options.ram_bytes, options.seed,
-                               program_mounts(options, *system, *folder), options.streams, options.show_output,
-                               options.on_notice});
+  if (options.replay != nullptr) options.replay->rewind();
+  auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,
+                               .seed = options.seed, .mounts = program_mounts(options, *system, *folder),
+                               .streams = options.streams, .show_output = options.show_output,
+                               .replay = options.replay.get(), .notice = options.on_notice});
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
   Machine& machine = **made;
   if (options.on_event) machine.trace.add_listener(options.on_event);
@@ -75,6 +77,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);
   result.trace_hash = machine.trace.hash();
   result.explanation = explain(result.end, options, machine);
+  result.input_log = std::make_shared<sim::InputLog>(std::move(machine.input_log));
   result.statistics = collect(machine, loop, loop.host_nanoseconds());
   return result;
 }

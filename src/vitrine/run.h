@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "sim/input_log.h"
 #include "sim/profile.h"
 #include "trace/event.h"
 
@@ -40,6 +41,7 @@ struct RunOptions {
   bool show_output = true;              // false: guest output goes nowhere (second run of --verify)
   bool check_invariants = false;
   std::array<int, 3> streams{0, 1, 2};  // host descriptors of standard input, output, error
+  std::shared_ptr<sim::InputLog> replay;  // not null: standard input comes from an earlier run's log
   std::function<void(const trace::Event&)> on_event;          // may be empty
   std::function<void(std::string_view)> on_service;           // --strace lines, may be empty
   std::function<void(std::string_view)> on_notice;            // one line for the user: a missing service, a guest diagnostic
@@ -66,6 +68,7 @@ struct RunResult {
   u32 exit_code = 0;
   u64 trace_hash = 0;
   RunStatistics statistics;
+  std::shared_ptr<sim::InputLog> input_log;  // what the run learned from outside, for a replay
   std::string explanation;  // one line where `end` is not exited
 };
 

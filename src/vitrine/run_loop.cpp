@@ -43,13 +43,17 @@ bool RunLoop::wait_for_input() {
   u64 wait_ms = kLongestHostWaitMs;
   if (due) {
     const i64 until_due_ns = (due->value - machine_.kernel.interrupt_time().value) * 100;
-    if (until_due_ns <= static_cast<i64>(waited_ns_)) return false;
+    if (until_due_ns <= static_cast<i64>(waited_ns_)) {
+      machine_.streams.timer_came_first();
+      return false;
+    }
     wait_ms = std::min(wait_ms, static_cast<u64>(until_due_ns) / 1'000'000 + 1);
   }
   const u64 before = sim::host_nanoseconds();
-  if (machine_.streams.poll(static_cast<int>(wait_ms))) machine_.input_arrived();
+  const auto arrived = machine_.streams.wait(static_cast<int>(wait_ms));
   waited_ns_ += sim::host_nanoseconds() - before;
-  return true;
+  if (arrived == true) machine_.input_arrived();
+  return arrived.value_or(true);
 }
 
 u64 RunLoop::window_budget(u32 processor) const {
