@@ -30,6 +30,7 @@ TEST(Wait, NotificationEventWakesAllSynchronizationEventWakesOneInOrderOfArrival
   b.kernel.set_event(synchronization);
   b.run_all();
   EXPECT_THAT(b.log, ElementsAre("0", "1", "2"));
+  b.stop();
 }
 
 // facts 7.3: WaitAny takes the first signalled object in array order.
@@ -44,6 +45,7 @@ TEST(Wait, AnyReturnsTheFirstSignalledObjectInArrayOrder) {
   EXPECT_EQ(t.result, Status::wait_1);
   EXPECT_EQ(e1.header.signal_state, 0);
   EXPECT_EQ(e2.header.signal_state, 1);
+  b.stop();
 }
 
 // facts 7.3: WaitAll has no effect on any object until all are signalled, then on all together.
@@ -74,6 +76,7 @@ TEST(Wait, AllTakesNothingUntilEverythingIsSignalled) {
   EXPECT_EQ(all.result, Status::success);
   EXPECT_EQ(s.header.signal_state, 0);
   EXPECT_EQ(e.header.signal_state, 0);
+  b.stop();
 }
 
 // facts 7.3: KiWaitTest passes over a WaitAll waiter that is not ready and serves the next.
@@ -92,6 +95,7 @@ TEST(Wait, AWaiterForAllThatIsNotReadyDoesNotBlockTheNextOne) {
   b.run_all();
   EXPECT_FALSE(first.result);
   EXPECT_EQ(second.result, Status::success);
+  b.stop();
 }
 
 // facts 7.3: three built-in blocks, then an array, at most 64 objects.
@@ -111,6 +115,7 @@ TEST(Wait, SixtyFourObjectsWorkAndSixtyFiveAreRefused) {
   b.kernel.set_event(*events[63]);
   b.run_all();
   EXPECT_EQ(t.result, Status::wait_63);
+  b.stop();
 }
 
 // facts 7.3: duplicates in WaitAll are refused; in WaitAny they are legal.
@@ -127,6 +132,7 @@ TEST(Wait, AnObjectTwiceIsRefusedForAllAndAllowedForAny) {
   b.run_all();
   EXPECT_EQ(t.result, Status::success);
   EXPECT_TRUE(e.header.waiters.empty());
+  b.stop();
 }
 
 // facts 7.2: a mutant's owner acquires again without waiting and must release as often.
@@ -155,6 +161,7 @@ TEST(Wait, AMutantIsRecursiveAndReleasedOnlyByItsOwner) {
   b.run_all();
   EXPECT_EQ(owner.result, Status::success);
   EXPECT_EQ(other.result, Status::success);
+  b.stop();
 }
 
 // facts 7.2: at the smallest LONG the mutant refuses its owner.
@@ -170,6 +177,7 @@ TEST(Wait, AMutantAcquiredTwoBillionTimesRefuses) {
   });
   b.run_all();
   EXPECT_EQ(t.result, Status::mutant_limit_exceeded);
+  b.stop();
 }
 
 // facts 5.14 step 7 and 7.3: the mutants of a thread that ends are abandoned, and the next owner is told once.
@@ -190,6 +198,7 @@ TEST(Wait, AMutantOfAnEndedThreadIsReportedAbandonedOnce) {
   b.run_all();
   EXPECT_EQ(owner.result, Status::success);
   EXPECT_EQ(static_cast<u32>(*heir.result), 0x81u);
+  b.stop();
 }
 
 // facts 7.2: a semaphore over its limit is refused and unchanged; a release wakes up to its count.
@@ -211,6 +220,7 @@ TEST(Wait, ASemaphoreWakesAsManyAsItIsReleasedByAndKeepsItsLimit) {
   EXPECT_EQ(b.kernel.release_semaphore(s, 4).error(), Status::semaphore_limit_exceeded);
   EXPECT_EQ(b.kernel.release_semaphore(s, 0x7FFF'FFFF).error(), Status::semaphore_limit_exceeded);
   EXPECT_EQ(s.header.signal_state, 0);
+  b.stop();
 }
 
 // facts 7.2: a pulse wakes those who wait now and leaves the event reset.
@@ -228,6 +238,7 @@ TEST(Wait, APulseWakesPresentWaitersOnly) {
   b.run_all();
   EXPECT_EQ(early.result, Status::success);
   EXPECT_FALSE(late.result);
+  b.stop();
 }
 
 // facts 7.3: a zero timeout polls; a satisfied object beats it.
@@ -245,6 +256,7 @@ TEST(Wait, ThePollNeitherBlocksNorNeedsAFrame) {
   });
   b.run_all();
   EXPECT_EQ(b.threads[0]->result, Status::timeout);
+  b.stop();
 }
 
 // facts 7.3: signal and wait lets nobody take the object in between.
@@ -266,6 +278,7 @@ TEST(Wait, SignalAndWaitHandsOverAndBlocksInOneStep) {
   b.run_all();
   EXPECT_THAT(b.log, ElementsAre("pinged", "ponged"));
   EXPECT_EQ(b.threads[1]->result, Status::success);
+  b.stop();
 }
 
 TEST(Wait, SignalAndWaitThatCannotSignalDoesNotWait) {
@@ -280,6 +293,7 @@ TEST(Wait, SignalAndWaitThatCannotSignalDoesNotWait) {
   });
   b.run_all();
   EXPECT_EQ(b.threads[0]->result, Status::object_type_mismatch);
+  b.stop();
 }
 
 // facts 7.2: a thread is signalled when it has ended, for all and for good.
@@ -298,6 +312,7 @@ TEST(Wait, AnEndedThreadSatisfiesEveryWaiter) {
   EXPECT_EQ(b.threads[2]->result, Status::success);
   EXPECT_EQ(victim.thread.state, ThreadState::terminated);
   EXPECT_TRUE(b.process.threads.empty());
+  b.stop();
 }
 
 // facts 7.6: a gate passes one waiter per signal; its waiters are in state GateWait.
@@ -321,6 +336,7 @@ TEST(Wait, AGatePassesOneWaiterPerSignal) {
   b.run_all();
   EXPECT_EQ(passed, 2);
   EXPECT_EQ(gate.header.signal_state, 1);
+  b.stop();
 }
 
 // facts 7.6: waiter and releaser of a keyed event meet by key, whoever comes first.
@@ -344,6 +360,7 @@ TEST(Wait, KeyedEventSidesMeetByKeyAndBothBlock) {
   EXPECT_EQ(releaser.result, Status::success);
   EXPECT_EQ(waiter.result, Status::success);
   EXPECT_FALSE(stranger.result);
+  b.stop();
 }
 
 TEST(Wait, AKeyedWaitTimesOutAndLeavesNothingBehind) {
@@ -355,6 +372,7 @@ TEST(Wait, AKeyedWaitTimesOutAndLeavesNothingBehind) {
   b.run_all();
   EXPECT_EQ(t.result, Status::timeout);
   EXPECT_TRUE(k.buckets[KeyedEvent::bucket_of(8)].empty());
+  b.stop();
 }
 
 }  // namespace
