@@ -32,7 +32,7 @@ class HostStreams final : public io::HostInput, public io::HostOutput {
   // true: input arrived or ended. In a replay false: the next timer came first.
   [[nodiscard]] std::optional<bool> wait(int milliseconds);
   // The caller has waited until the next timer is due.
-  void timer_came_first() { log_.record({sim::InputLog::Outcome::timer_first, {}}); }
+  void timer_came_first();
 
  private:
   // One look at the host or into the log.

@@ -89,7 +89,8 @@ Status Machine::boot() {
   memory.set_execution_source(&execution);
   memory.set_page_initializer(processes.get());
   VITRINE_TRY(make_devices());
-  VITRINE_TRY(cm::fill_initial_keys(registry));
+  VITRINE_TRY(cm::fill_initial_keys(registry, {.user = se::make_user_token(1, false).user, .user_name = u"vitrine",
+                                               .processors = options.processors}));
   if (options.processor_kind == ProcessorKind::scripted) return make_executive();
   auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
   if (!made) return made.error();

@@ -33,25 +33,51 @@ bool is_inside(const fs::path& path, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
 }
 
+// A standard stream: the host's, or the console when the host's is a terminal.
 struct Stream {
-  std::u16string_view path;
-  u32 access;
+  std::u16string_view path, console_path;
+  u32 access, console_access;
 };
-constexpr std::array kStreams{Stream{u"\\Device\\Stream\\Input", abi::kFileGenericRead},
-                              Stream{u"\\Device\\Stream\\Output", abi::kFileGenericWrite},
-                              Stream{u"\\Device\\Stream\\Error", abi::kFileGenericWrite}};
+constexpr u32 kReadWrite = abi::kFileGenericRead | abi::kFileGenericWrite;  // consoles are opened for both
+constexpr std::array kStreams{
+    Stream{u"\\Device\\Stream\\Input", u"\\Device\\ConDrv\\CurrentIn", abi::kFileGenericRead, kReadWrite},
+    Stream{u"\\Device\\Stream\\Output", u"\\Device\\ConDrv\\CurrentOut", abi::kFileGenericWrite, kReadWrite},
+    Stream{u"\\Device\\Stream\\Error", u"\\Device\\ConDrv\\CurrentOut", abi::kFileGenericWrite, kReadWrite}};
+constexpr std::u16string_view kConsoleReference = u"\\Device\\ConDrv\\Reference";
+// kernelbase takes 0 as an order to start a console host; this value means that there is none [facts: user-mode.md].
+constexpr u64 kNoConsole = static_cast<u64>(-4);
 
-// A handle of the new process to a standard stream.
-Result<u64> open_stream(Machine& machine, ps::Process& process, const Stream& stream) {
+// A handle of the new process to a device.
+Result<u64> open_device(Machine& machine, ps::Process& process, std::u16string_view path, u32 access) {
   io::CreateParameters parameters;
-  parameters.access = stream.access;
+  parameters.access = access;
   parameters.share = abi::kFileShareRead | abi::kFileShareWrite;
   parameters.options = abi::kFileSynchronousIoNonalert;
-  auto opened = machine.io.open_path(nullptr, stream.path, parameters);
+  auto opened = machine.io.open_path(nullptr, path, parameters);
   if (!opened) return Failure(opened.error());
-  const auto handle = process.handles->insert(*opened->file, stream.access, ex::handle_attributes::kInherit);
+  const auto handle = process.handles->insert(*opened->file, access, ex::handle_attributes::kInherit);
   if (!handle) return Failure(handle.error());
   return handle->value;
+}
+
+Status open_streams(Machine& machine, ps::Process& process, ldr::ParameterBlock& block) {
+  const io::StreamKinds kinds = machine.streams.kinds();
+  const std::array terminal{kinds.input == io::StreamKind::terminal, kinds.output == io::StreamKind::terminal,
+                            kinds.error == io::StreamKind::terminal};
+  u64* const handles[] = {&block.standard_input, &block.standard_output, &block.standard_error};
+  for (std::size_t i = 0; i < kStreams.size(); ++i) {
+    const Stream& stream = kStreams[i];
+    const auto handle = open_device(machine, process, terminal[i] ? stream.console_path : stream.path,
+                                    terminal[i] ? stream.console_access : stream.access);
+    if (!handle) return handle.error();
+    *handles[i] = *handle;
+  }
+  block.console_handle = kNoConsole;
+  if (!terminal[0] && !terminal[1] && !terminal[2]) return Status::success;
+  const auto console = open_device(machine, process, kConsoleReference, kReadWrite);
+  if (!console) return console.error();
+  block.console_handle = *console;
+  return Status::success;
 }
 
 }  // namespace
@@ -139,12 +165,7 @@ std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, 
   block.current_directory = u"C:\\work\\";
   block.window_title = dos_path;
   block.environment = make_environment(options.environment, options.processors);
-  u64* const handles[] = {&block.standard_input, &block.standard_output, &block.standard_error};
-  for (std::size_t i = 0; i < kStreams.size(); ++i) {
-    const auto handle = open_stream(machine, *process, kStreams[i]);
-    if (!handle) return failed("no standard stream", handle.error());
-    *handles[i] = *handle;
-  }
+  if (const Status status = open_streams(machine, *process, block); !is_success(status)) return failed("no standard stream", status);
   if (const Status status = machine.loader->set_up(*process, std::move(*image), block); !is_success(status)) {
     return failed("no address space", status);
   }
