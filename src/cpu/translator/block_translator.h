@@ -1,0 +1,127 @@
+// BlockTranslator: turns the guest instructions at one address into one Block. Knows how each Form is emitted; knows nothing of page tables
+// or of the run loop.
+//
+// Invariants of the code it emits:
+//  - Wherever C++ can gain control, every guest register is as before the current instruction and the true flags are in Frame::flags.
+//  - `flags_` says where the true arithmetic flags are at each point of the emission; nothing clobbers the host's flags before they are saved.
+//  - A block takes its instructions off Frame::budget exactly once, at the first point where the host's flags are free.
+//  - Links go only to blocks of the same page; every other direct jump asks the jump cache of its space.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "cpu/translator/code_cache.h"
+#include "cpu/translator/decoder.h"
+#include "cpu/translator/stubs.h"
+#include "cpu/translator/translator.h"
+
+namespace vitrine::cpu::translator {
+
+inline constexpr u32 kMaxBlock = 64;
+// A run of generated code is given its budget less this, so that the check may come late in a block.
+inline constexpr i64 kBudgetReserve = kMaxBlock;
+
+struct BlockRequest {
+  Va va = 0;
+  Pfn frame;
+  std::span<const u8> code;    // from `va` to the end of the page (or across it, for a crossing block)
+  bool crossing = false;
+  Pfn second_frame;
+  Variant variant;
+  bool cached = true;
+};
+
+class BlockTranslator {
+ public:
+  BlockTranslator(CodeCache& cache, const Stubs& stubs, const TranslatorOptions& options);
+
+  // Precondition: the cache has room. Null: the first instruction is cut off by the end of `code`.
+  [[nodiscard]] Block* translate(const BlockRequest& request);
+  [[nodiscard]] const Decoder& decoder() const { return decoder_; }
+
+ private:
+  enum class Flags : u8 { host, saved, both };
+  struct Access {
+    MemoryOperand address;
+    u16 size = 0;
+    bool write = false;
+    bool aligned = false;
+    bool flat = false;  // the whole host address in scratch 0, scratch 1 free
+  };
+  using Operation = std::function<void(HostMemory)>;
+  struct Rewrite {
+    std::array<i8, 16> map;            // guest register to host register
+    const HostMemory* memory = nullptr;
+  };
+
+  // block_translator.cpp
+  bool decode(const BlockRequest& request);
+  void emit_instruction();
+  void emit_end();
+  void clobber_flags();
+  void require_flags();
+  void save_flags();
+  void emit_budget_check(bool with_current);
+  u32 make_site(u16 offset_index);
+  void emit_x87_check();
+  void emit_x87_address();
+  void emit_special();
+  void emit_helper();
+  void emit_no_code();
+  [[nodiscard]] Emitter& e() { return *emitter_; }
+  [[nodiscard]] const Instruction& current() const { return instructions_[index_]; }
+
+  // emit_memory.cpp
+  void emit_address(const MemoryOperand& address);
+  void emit_access(const Access& access, const Operation& operation);
+  void emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done, const Operation& operation);
+  [[nodiscard]] Access access_of(const Instruction& instruction) const;
+
+  // emit_plain.cpp
+  void emit_plain();
+  void emit_plain_memory();
+  void emit_plain_high8();
+  void emit_rewritten(const Instruction& instruction, const Rewrite& rewrite);
+  void emit_lea();
+  void emit_divide();
+  void emit_divide_checks(u8 bytes, bool is_signed);
+
+  // emit_stack.cpp
+  void emit_push();
+  void emit_pop();
+  void emit_leave();
+  void emit_push_value(u64 value);
+  void emit_load_guest(int host, int guest);
+  void emit_store_guest(int guest, int host);
+
+  // emit_control.cpp
+  void emit_jump();
+  void emit_jump_if();
+  void emit_jump_counted();
+  void emit_call();
+  void emit_return();
+  void emit_go_to(Va target);
+  void emit_go_to_indirect();
+  void emit_target_to_temporary(const ZydisDecodedOperand& operand);
+  void link(u8* displacement, Va target, bool flags_saved);
+  [[nodiscard]] bool may_link(Va target) const;
+
+  CodeCache& cache_;
+  const Stubs& stubs_;
+  const TranslatorOptions& options_;
+  Decoder decoder_;
+
+  std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
+  u32 count_ = 0;
+  bool undecodable_ = false;    // the block is one byte string that is no instruction
+  u32 index_ = 0;
+  Block* block_ = nullptr;
+  Emitter* emitter_ = nullptr;
+  Flags flags_ = Flags::saved;
+  bool check_pending_ = false;
+  bool x87_checked_ = false;
+};
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,78 @@
+// CodeCache: the host memory for generated code and every table that points into it. Bounded: when it is full everything is dropped at
+// once, between two runs of generated code. Blocks are keyed by (frame, address, variant), so that processes that map the same frame at the
+// same address share them.
+//
+// Hot code grows in the lower part, cold code (slow paths, unlinked exits) in the upper, so that hot loops stay dense.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/translator/block.h"
+#include "cpu/translator/emitter.h"
+
+namespace vitrine::cpu::translator {
+
+class CodeCache {
+ public:
+  explicit CodeCache(u64 bytes);
+  ~CodeCache();
+  CodeCache(const CodeCache&) = delete;
+  CodeCache& operator=(const CodeCache&) = delete;
+
+  // Room for any one block, hot and cold.
+  [[nodiscard]] bool has_room() const;
+  // Forgets every block; what lies below the mark (the stubs) stays.
+  void clear();
+  // Everything emitted so far survives `clear`.
+  void set_mark();
+
+  [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const;
+  [[nodiscard]] Block& add_block();
+  void publish(Block& block);
+  // Drops the blocks of a frame; returns them (dead, still valid until `clear`) so that jump caches can forget them.
+  [[nodiscard]] std::vector<Block*> invalidate(Pfn frame);
+  [[nodiscard]] bool has_code(Pfn frame) const { return frames_.contains(frame.value); }
+
+  u32 add_site(const Site& site);
+  [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
+  u32 add_exit(const ChainExit& exit);
+  [[nodiscard]] const ChainExit& exit(u32 number) const { return exits_[number]; }
+  [[nodiscard]] const Instruction* keep(const Instruction& instruction);
+  void add_fault_range(const FaultRange& range) { fault_ranges_.push_back(range); }
+  [[nodiscard]] const FaultRange* find_fault_range(const u8* host) const;
+  [[nodiscard]] bool contains(const void* host) const { return host >= base_ && host < base_ + bytes_; }
+
+  Emitter hot, cold;
+  [[nodiscard]] u64 used() const;
+
+ private:
+  struct Key {
+    u64 va, frame_and_variant;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      return (key.va * 0x9E37'79B9'7F4A'7C15ull ^ key.frame_and_variant * 0xC2B2'AE3D'27D4'EB4Full) >> 7;
+    }
+  };
+  [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
+    return {va, frame.value << 8 | (variant.flags_saved ? 1u : 0u) | static_cast<u64>(variant.limit) << 1};
+  }
+
+  u8* base_ = nullptr;
+  u64 bytes_ = 0;
+  u8 *hot_start_ = nullptr, *hot_end_ = nullptr, *cold_start_ = nullptr, *cold_end_ = nullptr;
+  std::unordered_map<Key, Block*, KeyHash> blocks_;               // looked up only, never iterated
+  std::unordered_map<u64, std::vector<Block*>> frames_;           // by frame number; looked up only
+  std::deque<Block> storage_;
+  std::vector<Site> sites_;
+  std::vector<ChainExit> exits_;
+  std::deque<Instruction> instructions_;
+  std::vector<FaultRange> fault_ranges_;
+};
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,129 @@
+#include "cpu/translator/decoder.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "cpu/translator/frame.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+
+// Shifts and rotates leave the flags alone when the (masked) count is zero.
+bool count_may_be_zero(const Instruction& instruction) {
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_RCL: case ZYDIS_MNEMONIC_RCR: case ZYDIS_MNEMONIC_SHLD: case ZYDIS_MNEMONIC_SHRD: break;
+    default: return false;
+  }
+  const u8 opcode = instruction.z.opcode;
+  if (instruction.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (opcode == 0xD0 || opcode == 0xD1)) return false;
+  if (instruction.z.raw.imm[0].size == 0) return true;
+  return (instruction.z.raw.imm[0].value.u & 0x1F) == 0;
+}
+
+void note_flags(Instruction& out) {
+  const ZydisAccessedFlags* flags = out.z.cpu_flags;
+  if (flags == nullptr) return;
+  out.flags_read = flags->tested & kArithmeticFlags;
+  out.flags_written = (flags->modified | flags->set_0 | flags->set_1 | flags->undefined) & kArithmeticFlags;
+  out.full_flag_writer = out.flags_written == kArithmeticFlags && !count_may_be_zero(out);
+}
+
+void note_memory(Instruction& out, const ZydisDecodedOperand& operand) {
+  const ZydisDecodedOperandMem& mem = operand.mem;
+  out.has_memory = true;
+  out.memory_size = static_cast<u16>(operand.size / 8);
+  out.memory_written = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+  MemoryOperand& memory = out.memory;
+  memory = MemoryOperand{};
+  memory.disp = mem.disp.has_displacement ? mem.disp.value : 0;
+  memory.address32 = out.z.address_width == 32;
+  if (mem.base == ZYDIS_REGISTER_RIP || mem.base == ZYDIS_REGISTER_EIP) {
+    memory.disp += static_cast<i64>(out.next());
+    if (memory.address32) memory.disp &= 0xFFFF'FFFF;
+  } else if (mem.base != ZYDIS_REGISTER_NONE) {
+    memory.base = general_register(mem.base).number;
+  }
+  if (mem.index != ZYDIS_REGISTER_NONE) {
+    memory.index = general_register(mem.index).number;
+    memory.scale = static_cast<u8>(mem.scale == 8 ? 3 : mem.scale == 4 ? 2 : mem.scale == 2 ? 1 : 0);
+  }
+  if (mem.segment == ZYDIS_REGISTER_FS) memory.segment = 'f';
+  if (mem.segment == ZYDIS_REGISTER_GS) memory.segment = 'g';
+  memory.stack = mem.segment == ZYDIS_REGISTER_SS;
+}
+
+bool is_vector_register(ZydisRegister reg) {
+  const ZydisRegisterClass kind = ZydisRegisterGetClass(reg);
+  return kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM;
+}
+
+void note_register(Instruction& out, const ZydisDecodedOperand& operand) {
+  const ZydisRegisterClass kind = ZydisRegisterGetClass(operand.reg.value);
+  if (kind == ZYDIS_REGCLASS_MMX || kind == ZYDIS_REGCLASS_X87) out.x87 = true;
+  if (is_vector_register(operand.reg.value) && operand.element_type >= ZYDIS_ELEMENT_TYPE_FLOAT16) out.simd_float = true;
+}
+
+void note_x87(Instruction& out) {
+  switch (out.z.meta.isa_set) {
+    case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_SSE3X87: case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSSE3MMX: out.x87 = true; break;
+    default: break;
+  }
+  if (out.z.meta.category == ZYDIS_CATEGORY_X87_ALU || out.z.meta.category == ZYDIS_CATEGORY_FCMOV) out.x87 = true;
+  if (!out.x87) return;
+  out.simd_float = true;
+  const u8 opcode = out.z.opcode;
+  const bool escape = out.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && opcode >= 0xD8 && opcode <= 0xDF;
+  switch (out.mnemonic()) {  // control instructions leave FIP alone (SDM vol. 1, 8.1.8)
+    case ZYDIS_MNEMONIC_FNINIT: case ZYDIS_MNEMONIC_FNCLEX: case ZYDIS_MNEMONIC_FLDCW: case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR: case ZYDIS_MNEMONIC_FWAIT: out.x87_address = false; break;
+    default: out.x87_address = escape; break;
+  }
+}
+
+}  // namespace
+
+RegisterName general_register(ZydisRegister reg) {
+  if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) return {static_cast<i8>(reg - ZYDIS_REGISTER_AL), false, 1};
+  if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) return {static_cast<i8>(reg - ZYDIS_REGISTER_AH), true, 1};
+  if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) return {static_cast<i8>(reg - ZYDIS_REGISTER_SPL + 4), false, 1};
+  if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W) return {static_cast<i8>(reg - ZYDIS_REGISTER_AX), false, 2};
+  if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D) return {static_cast<i8>(reg - ZYDIS_REGISTER_EAX), false, 4};
+  if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15) return {static_cast<i8>(reg - ZYDIS_REGISTER_RAX), false, 8};
+  return {};
+}
+
+Decoder::Decoder() { ZydisDecoderInit(&zydis_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
+
+DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out) const {
+  const ZyanStatus status = ZydisDecoderDecodeFull(&zydis_, code.data(), code.size(), &out.z, out.operands.data());
+  if (status == ZYDIS_STATUS_NO_MORE_DATA) return DecodeResult::truncated;
+  if (!ZYAN_SUCCESS(status)) return DecodeResult::invalid;
+  out.rip = rip;
+  std::memcpy(out.bytes.data(), code.data(), out.z.length);
+  out.x87 = out.x87_address = out.simd_float = out.full_flag_writer = false;
+  out.flags_read = out.flags_written = 0;
+  out.has_memory = out.memory_written = out.memory_aligned = false;
+  for (u8 n = 0; n < out.z.operand_count; ++n) {
+    const ZydisDecodedOperand& operand = out.operands[n];
+    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) note_register(out, operand);
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN && !out.has_memory) {
+      note_memory(out, operand);
+    }
+  }
+  note_x87(out);
+  note_flags(out);
+  out.form = classify(out);
+  out.memory_aligned = out.has_memory && requires_alignment(out);
+  switch (out.form) {
+    case Form::plain: case Form::nop: case Form::lea: case Form::push: case Form::pop: case Form::push_flags: case Form::leave:
+    case Form::direction: case Form::divide: case Form::helper: out.ends_block = false; break;
+    case Form::string: out.ends_block = (out.z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0; break;
+    default: out.ends_block = true; break;
+  }
+  return DecodeResult::ok;
+}
+
+}  // namespace vitrine::cpu::translator

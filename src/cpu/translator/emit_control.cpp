@@ -1,0 +1,165 @@
+// Control flow. Within the page a jump is linked to its target; everything else asks the jump cache of the space, which holds only
+// blocks that expect the flags in the frame.
+#include "cpu/translator/block_translator.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+constexpr i8 kRsp = 4;
+
+Va branch_target(const Instruction& instruction) {
+  return instruction.next() + static_cast<u64>(instruction.operands[0].imm.value.s);
+}
+}  // namespace
+
+bool BlockTranslator::may_link(Va target) const {
+  return options_.chain && !block_->crossing && block_->cached && block_->variant.limit == 0 && page_floor(target) == page_floor(block_->va);
+}
+
+// Makes the jump with this displacement lead to a block: at once if it is there, otherwise through the dispatcher, which links it.
+void BlockTranslator::link(u8* displacement, Va target, bool flags_saved) {
+  const Variant variant{flags_saved, 0};
+  if (target == block_->va && block_->variant == variant) {
+    Emitter::patch(displacement, block_->entry);
+    return;
+  }
+  if (const Block* there = cache_.find(target, block_->frame, variant); there != nullptr && !there->crossing) {
+    Emitter::patch(displacement, there->entry);
+    return;
+  }
+  const u32 exit = cache_.add_exit({displacement, block_, target, flags_saved});
+  Emitter& cold = cache_.cold;
+  Emitter::patch(displacement, cold.here());
+  if (!flags_saved) emit_save_flags(cold, static_cast<i32>(offsetof(Frame, flags)));
+  cold.store_immediate32(frame_field(offsetof(Frame, exit_argument)), exit);
+  cold.jump(stubs_.exit_chain);
+}
+
+void BlockTranslator::emit_go_to(Va target) {
+  if (check_pending_) clobber_flags();
+  if (may_link(target)) {
+    link(e().jump(), target, flags_ != Flags::host);
+    return;
+  }
+  clobber_flags();
+  e().mov_immediate(kScratch0, target);
+  if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
+    e().jump(stubs_.exit_rip);
+    return;
+  }
+  const auto entry = static_cast<i32>(offsetof(Frame, jump) + sizeof(JumpEntry) * jump_index(target));
+  e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, -1, 0, entry});
+  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump_memory({kHostRsp, -1, 0, entry + static_cast<i32>(offsetof(JumpEntry, code))});
+}
+
+// Goes to the guest address in scratch 0. Precondition: the flags are saved and the budget is checked.
+void BlockTranslator::emit_go_to_indirect() {
+  if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
+    e().jump(stubs_.exit_rip);
+    return;
+  }
+  e().mov32(kScratch1, kScratch0);
+  e().shift_right(Width::b32, kScratch1, 4);
+  e().op_register(Width::b32, 0x33, kScratch1, kScratch0);
+  e().alu_immediate(Width::b32, 4, kScratch1, kJumpEntries - 1);
+  e().shift_left(Width::b32, kScratch1, 4);
+  e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump))});
+  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump_memory({kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump) + offsetof(JumpEntry, code))});
+}
+
+void BlockTranslator::emit_target_to_temporary(const ZydisDecodedOperand& operand) {
+  if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) {
+    emit_load_guest(kScratch0, general_register(operand.reg.value).number);
+  } else {
+    emit_access(access_of(current()), [&](HostMemory memory) { e().load(kScratch0, memory); });
+  }
+}
+
+void BlockTranslator::emit_jump() {
+  const ZydisDecodedOperand& operand = current().operands[0];
+  if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    emit_go_to(branch_target(current()));
+    return;
+  }
+  clobber_flags();
+  emit_target_to_temporary(operand);
+  emit_go_to_indirect();
+}
+
+void BlockTranslator::emit_jump_if() {
+  const Instruction& instruction = current();
+  const Va target = branch_target(instruction);
+  const auto condition = static_cast<Condition>(instruction.z.opcode & 15);
+  if (check_pending_) clobber_flags();
+  require_flags();
+  u8* taken = e().jump(condition);
+  const Flags at_branch = flags_;
+  if (may_link(target)) {
+    link(taken, target, at_branch != Flags::host);
+  } else {
+    Emitter* const outer = emitter_;
+    emitter_ = &cache_.cold;
+    Emitter::patch(taken, e().here());
+    emit_go_to(target);
+    emitter_ = outer;
+    flags_ = at_branch;
+  }
+  emit_go_to(instruction.next());
+}
+
+// LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on to the way taken.
+void BlockTranslator::emit_jump_counted() {
+  const Instruction& instruction = current();
+  if (check_pending_) clobber_flags();
+  require_flags();
+  if (instruction.z.address_width == 32) e().byte(0x67);
+  e().byte(instruction.z.opcode);
+  e().byte(5);
+  u8* on = e().jump();
+  u8* taken = e().jump();
+  const Flags at_branch = flags_;
+  const auto lead = [&](u8* displacement, Va target) {
+    flags_ = at_branch;
+    if (may_link(target)) {
+      link(displacement, target, at_branch != Flags::host);
+      return;
+    }
+    Emitter* const outer = emitter_;
+    emitter_ = &cache_.cold;
+    Emitter::patch(displacement, e().here());
+    emit_go_to(target);
+    emitter_ = outer;
+  };
+  lead(taken, branch_target(instruction));
+  lead(on, instruction.next());
+}
+
+void BlockTranslator::emit_call() {
+  const Instruction& instruction = current();
+  const ZydisDecodedOperand& operand = instruction.operands[0];
+  if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    emit_push_value(instruction.next());
+    emit_go_to(branch_target(instruction));
+    return;
+  }
+  clobber_flags();
+  emit_target_to_temporary(operand);
+  e().store(frame_field(offsetof(Frame, temporary)), kScratch0);
+  emit_push_value(instruction.next());
+  e().load(kScratch0, frame_field(offsetof(Frame, temporary)));
+  emit_go_to_indirect();
+}
+
+void BlockTranslator::emit_return() {
+  const Instruction& instruction = current();
+  const u64 extra = instruction.z.raw.imm[0].size != 0 ? instruction.z.raw.imm[0].value.u & 0xFFFF : 0;
+  MemoryOperand top;
+  top.base = kRsp;
+  top.stack = true;
+  emit_access({top, 8, false, false, false}, [&](HostMemory memory) { e().load(kScratch0, memory); });
+  e().lea(kGuestRspHost, {kGuestRspHost, -1, 0, static_cast<i32>(8 + extra)});
+  emit_go_to_indirect();
+}
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,102 @@
+#include "cpu/translator/emitter.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+bool high(int reg) { return reg >= 8; }
+}  // namespace
+
+void Emitter::modrm_memory(int reg, HostMemory memory) {
+  reg &= 7;
+  if (memory.base < 0) {  // [index * scale + disp32]
+    byte(static_cast<u32>(reg) << 3 | 4u);
+    byte(static_cast<u32>(memory.scale) << 6 | static_cast<u32>(memory.index & 7) << 3 | 5u);
+    dword(static_cast<u32>(memory.disp));
+    return;
+  }
+  const bool sib = memory.index >= 0 || (memory.base & 7) == 4;
+  u32 mode = 2;
+  if (memory.disp == 0 && (memory.base & 7) != 5) mode = 0;
+  else if (memory.disp >= -128 && memory.disp <= 127) mode = 1;
+  const u32 base = static_cast<u32>(memory.base & 7);
+  byte(mode << 6 | static_cast<u32>(reg) << 3 | (sib ? 4u : base));
+  if (sib) {
+    const u32 index = memory.index >= 0 ? static_cast<u32>(memory.index & 7) : 4u;
+    byte(static_cast<u32>(memory.scale) << 6 | index << 3 | base);
+  }
+  if (mode == 1) byte(static_cast<u32>(memory.disp));
+  if (mode == 2) dword(static_cast<u32>(memory.disp));
+}
+
+void Emitter::op_memory(Width width, u32 opcode, int reg, HostMemory memory) {
+  const u32 rex = 0x40u | (width == Width::b64 ? 8u : 0u) | (high(reg) ? 4u : 0u) |
+                  (memory.index >= 0 && high(memory.index) ? 2u : 0u) | (high(memory.base) ? 1u : 0u);
+  if (rex != 0x40) byte(rex);
+  if (opcode > 0xFF) byte(opcode >> 8);
+  byte(opcode & 0xFF);
+  modrm_memory(reg, memory);
+}
+
+void Emitter::op_register(Width width, u32 opcode, int reg, int rm) {
+  const u32 rex = 0x40u | (width == Width::b64 ? 8u : 0u) | (high(reg) ? 4u : 0u) | (high(rm) ? 1u : 0u);
+  if (rex != 0x40) byte(rex);
+  if (opcode > 0xFF) byte(opcode >> 8);
+  byte(opcode & 0xFF);
+  byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
+}
+
+void Emitter::mov_immediate(int to, u64 value) {
+  const auto as_signed = static_cast<i64>(value);
+  if (value <= 0xFFFF'FFFF) {
+    if (high(to)) byte(0x41);
+    byte(0xB8u | static_cast<u32>(to & 7));
+    dword(static_cast<u32>(value));
+  } else if (as_signed == static_cast<i32>(as_signed)) {
+    op_register(Width::b64, 0xC7, 0, to);
+    dword(static_cast<u32>(value));
+  } else {
+    byte(0x48u | (high(to) ? 1u : 0u));
+    byte(0xB8u | static_cast<u32>(to & 7));
+    qword(value);
+  }
+}
+
+void Emitter::alu_immediate(Width width, int extension, int reg, i32 value) {
+  op_register(width, 0x81, extension, reg);
+  dword(static_cast<u32>(value));
+}
+
+void Emitter::alu_memory_immediate(Width width, int extension, HostMemory memory, i32 value) {
+  if (value >= -128 && value <= 127) {
+    op_memory(width, 0x83, extension, memory);
+    byte(static_cast<u32>(value));
+    return;
+  }
+  op_memory(width, 0x81, extension, memory);
+  dword(static_cast<u32>(value));
+}
+
+u8* Emitter::jump() {
+  byte(0xE9);
+  dword(0);
+  return at_ - 4;
+}
+
+u8* Emitter::jump(Condition condition) {
+  byte(0x0F);
+  byte(0x80u | static_cast<u32>(condition));
+  dword(0);
+  return at_ - 4;
+}
+
+void Emitter::call(const u8* target) {
+  byte(0xE8);
+  dword(0);
+  patch(at_ - 4, target);
+}
+
+void Emitter::patch(u8* displacement, const u8* target) {
+  const auto relative = static_cast<i32>(target - (displacement + 4));
+  std::memcpy(displacement, &relative, sizeof relative);
+}
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,83 @@
+// Frame: what generated code sees of the machine. The host's RSP points at it while guest code runs, so that every field is one short
+// operand away and memory renaming works on the hot ones. One per space; the memory below it is stack for signals and stubs only.
+//
+// Owned by TranslatorSpace. Plain data: generated code knows the offsets.
+#pragma once
+
+#include <array>
+#include <cstddef>
+
+#include "base/types.h"
+
+namespace vitrine::cpu::translator {
+
+// Host registers that generated code keeps for itself. The guest's own values of these live in Frame::gpr, except RSP, whose
+// value lives in the host's R15.
+inline constexpr int kScratch0 = 10;
+inline constexpr int kScratch1 = 11;
+inline constexpr int kGuestRspHost = 15;
+inline constexpr int kHostRsp = 4;
+
+inline constexpr u32 kTlbEntries = 1024;
+inline constexpr u32 kJumpEntries = 4096;
+
+// Why generated code returned to the dispatcher.
+enum class ExitKind : u32 {
+  chain,       // the end of a block: `exit_argument` is the chain exit to link, `exit_rip` is unset
+  rip,         // go on at `exit_rip`
+  budget,      // the budget check failed: `site` says where
+  helper,      // a helper or the slow memory path ended the block; Runtime::pending says how
+  special,     // an instruction that the dispatcher executes: `site` says which
+  host_fault,  // SIGFPE in generated code at `exit_rip` (a host address)
+};
+
+struct JumpEntry {
+  Va va;
+  u64 code;
+};
+
+class Runtime;
+
+struct alignas(64) Frame {
+  i64 budget = 0;
+  u64 flags = 0;  // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
+  std::array<u64, 16> gpr{};  // guest order. Host-resident ones are true only while C++ runs
+  u64 scratch0 = 0, scratch1 = 0;
+  u64 temporary = 0;
+  Va fs_base = 0, gs_base = 0;
+  u32 site = 0;
+  ExitKind exit_kind = ExitKind::chain;
+  u64 exit_rip = 0;
+  u32 exit_argument = 0;
+  u32 bounced = 0;      // the slow path handed out `bounce` for a write: `finish` must copy it back
+  u64 host_rsp = 0;
+  u32 host_mxcsr = 0, guest_mxcsr = 0;
+  u8 x87_loaded = 0;    // the host x87 state is the guest's
+  u64 direction = 0;    // guest DF, 0 or 1; the host's is always clear
+  Va x87_ip = 0, x87_dp = 0;  // of the last x87 instruction, as FNSTENV shows them
+  Va bounce_va = 0;
+  u64 bounce_size = 0;
+  Runtime* runtime = nullptr;
+  alignas(64) std::array<u8, 64> bounce{};
+  alignas(64) std::array<std::array<u8, 32>, 16> ymm{};
+  // The software TLB, one entry per index in three arrays. A tag that may not match names a page with another index.
+  alignas(64) std::array<u64, kTlbEntries> tag_read;
+  std::array<u64, kTlbEntries> tag_write;
+  std::array<u64, kTlbEntries> page;  // host address of the frame; valid when a tag is
+  std::array<JumpEntry, kJumpEntries> jump;
+};
+
+[[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
+[[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
+[[nodiscard]] constexpr u32 jump_index(Va va) {
+  return ((static_cast<u32>(va) >> 4) ^ static_cast<u32>(va)) & (kJumpEntries - 1);
+}
+
+// RFLAGS bits that generated code keeps in the host's flags.
+inline constexpr u32 kArithmeticFlags = 0x8D5;
+inline constexpr u32 kFlagDirection = 1u << 10;
+inline constexpr u32 kFlagTrap = 1u << 8;
+[[nodiscard]] constexpr u64 pack_flags(u64 rflags) { return ((rflags & 0xD5) | 2) << 8 | ((rflags >> 11) & 1); }
+[[nodiscard]] constexpr u64 unpack_flags(u64 packed) { return ((packed >> 8) & 0xD5) | ((packed & 1) << 11); }
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,222 @@
+// Images of the floating-point state. FIP and FDP are guest addresses; FOP is always 0, as on processors that record it only for unmasked
+// exceptions; the x87 selectors are 0, as on processors that have deprecated them.
+#include <array>
+#include <cstring>
+
+#include "cpu/translator/helpers.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+
+constexpr std::size_t kMxcsr = 24, kX87Registers = 32, kXmm = 160, kXmmEnd = 416, kHeader = 512, kYmmHigh = 576, kImageEnd = 832;
+constexpr u64 kX87 = 1, kSse = 2, kAvx = 4, kAll = 7;
+using Image = std::array<std::byte, kImageEnd>;
+
+// The whole state as an image in standard format. The host's x87 registers keep what they had.
+Image capture(Runtime& runtime) {
+  Frame& frame = runtime.frame();
+  if (frame.x87_loaded != 0) {
+    runtime.store_x87();
+    runtime.load_x87();
+  }
+  Image image{};
+  std::memcpy(image.data(), runtime.context().xsave.data(), kXmm);
+  const u32 mxcsr_mask = 0xFFFF;
+  std::memcpy(image.data() + kMxcsr, &frame.guest_mxcsr, 4);
+  std::memcpy(image.data() + kMxcsr + 4, &mxcsr_mask, 4);
+  for (std::size_t n = 0; n < 16; ++n) {
+    std::memcpy(image.data() + kXmm + 16 * n, frame.ymm[n].data(), 16);
+    std::memcpy(image.data() + kYmmHigh + 16 * n, frame.ymm[n].data() + 16, 16);
+  }
+  return image;
+}
+
+void restore_x87(Runtime& runtime, const std::byte* image) {
+  std::byte* home = runtime.context().xsave.data();
+  std::memcpy(home, image, kMxcsr);
+  std::memcpy(home + kX87Registers, image + kX87Registers, kXmm - kX87Registers);
+  if (runtime.frame().x87_loaded != 0) runtime.load_x87();
+}
+
+void initialise_x87(Runtime& runtime) {
+  Image image{};
+  const u16 control = 0x37F;
+  std::memcpy(image.data(), &control, 2);
+  restore_x87(runtime, image.data());
+}
+
+void restore_vectors(Runtime& runtime, const std::byte* image, bool low, bool high) {
+  for (std::size_t n = 0; n < 16; ++n) {
+    if (low) std::memcpy(runtime.frame().ymm[n].data(), image + kXmm + 16 * n, 16);
+    if (high) std::memcpy(runtime.frame().ymm[n].data() + 16, image + kYmmHigh + 16 * n, 16);
+  }
+}
+
+bool set_mxcsr(Runtime& runtime, u32 value) {
+  if ((value & ~0xFFFFu) != 0) {
+    (void)runtime.raise(Vector::general_protection);
+    return false;
+  }
+  runtime.frame().guest_mxcsr = value;
+  runtime.note_unmasked_exceptions();
+  return true;
+}
+
+HelperResult do_fxsave(Runtime& runtime, const Instruction& instruction, Va at) {
+  if ((at & 15) != 0) return runtime.raise(Vector::general_protection);
+  Image image = capture(runtime);
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_FXSAVE) {  // 32-bit pointers, then selectors
+    std::memset(image.data() + 12, 0, 4);
+    std::memset(image.data() + 20, 0, 4);
+  }
+  return runtime.write(at, image.data(), kXmmEnd) ? HelperResult::next : HelperResult::fault;
+}
+
+HelperResult do_fxrstor(Runtime& runtime, const Instruction& instruction, Va at) {
+  if ((at & 15) != 0) return runtime.raise(Vector::general_protection);
+  Image image{};
+  if (!runtime.read(at, image.data(), kHeader)) return HelperResult::fault;
+  u32 mxcsr;
+  std::memcpy(&mxcsr, image.data() + kMxcsr, 4);
+  if (!set_mxcsr(runtime, mxcsr)) return HelperResult::fault;
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_FXRSTOR) {
+    std::memset(image.data() + 12, 0, 4);
+    std::memset(image.data() + 20, 0, 4);
+  }
+  restore_x87(runtime, image.data());
+  restore_vectors(runtime, image.data(), true, false);
+  return HelperResult::next;
+}
+
+u64 requested(Runtime& runtime) { return runtime.frame().gpr[0] & kAll; }
+
+HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
+  if ((at & 63) != 0) return runtime.raise(Vector::general_protection);
+  const u64 mask = requested(runtime);
+  const bool compact = instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC || instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC64;
+  const u64 length = (mask & kAvx) != 0 ? kImageEnd : kYmmHigh;
+  Image old{};
+  if (runtime.host_page(at, true) == nullptr || !runtime.read(at, old.data(), length)) return HelperResult::fault;
+  const Image now = capture(runtime);
+  if ((mask & kX87) != 0) {
+    std::memcpy(old.data(), now.data(), kMxcsr);
+    std::memcpy(old.data() + kX87Registers, now.data() + kX87Registers, kXmm - kX87Registers);
+  }
+  if ((mask & (kSse | kAvx)) != 0) std::memcpy(old.data() + kMxcsr, now.data() + kMxcsr, 8);
+  if ((mask & kSse) != 0) std::memcpy(old.data() + kXmm, now.data() + kXmm, kXmmEnd - kXmm);
+  if ((mask & kAvx) != 0) std::memcpy(old.data() + kYmmHigh, now.data() + kYmmHigh, kImageEnd - kYmmHigh);
+  u64 header[2];
+  std::memcpy(header, old.data() + kHeader, sizeof header);
+  header[0] = compact ? mask : (header[0] & ~mask) | mask;
+  if (compact) header[1] = mask | 1ull << 63;
+  std::memcpy(old.data() + kHeader, header, sizeof header);
+  return runtime.write(at, old.data(), length) ? HelperResult::next : HelperResult::fault;
+}
+
+HelperResult do_xrstor(Runtime& runtime, Va at) {
+  if ((at & 63) != 0) return runtime.raise(Vector::general_protection);
+  const u64 mask = requested(runtime);
+  Image image{};
+  if (!runtime.read(at, image.data(), kYmmHigh)) return HelperResult::fault;
+  u64 header[2];
+  std::memcpy(header, image.data() + kHeader, sizeof header);
+  const bool compact = (header[1] >> 63) != 0;
+  if ((header[0] & ~kAll) != 0 || (!compact && header[1] != 0) || (compact && (header[0] & ~header[1]) != 0)) {
+    return runtime.raise(Vector::general_protection);
+  }
+  const u64 load = mask & header[0];
+  if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh)) return HelperResult::fault;
+  if ((mask & (kSse | kAvx)) != 0) {
+    u32 mxcsr;
+    std::memcpy(&mxcsr, image.data() + kMxcsr, 4);
+    if (!set_mxcsr(runtime, mxcsr)) return HelperResult::fault;
+  }
+  if ((mask & kX87) != 0) {
+    if ((load & kX87) != 0) restore_x87(runtime, image.data());
+    else initialise_x87(runtime);
+  }
+  if ((load & kSse) == 0) std::memset(image.data() + kXmm, 0, kXmmEnd - kXmm);
+  restore_vectors(runtime, image.data(), (mask & kSse) != 0, (mask & kAvx) != 0);
+  return HelperResult::next;
+}
+
+// The 32-bit protected-mode environment (SDM vol. 1 figure 8-9).
+struct Environment {
+  u32 control, status, tag, ip, selector, dp, dp_selector;
+};
+struct SavedX87 {
+  Environment environment;
+  std::array<std::byte, 80> registers;
+};
+static_assert(sizeof(Environment) == 28 && sizeof(SavedX87) == 108);
+
+HelperResult do_store_environment(Runtime& runtime, Va at) {
+  Environment environment;
+  asm volatile("fnstenv %0" : "=m"(environment) : : "memory");
+  Environment shown = environment;
+  shown.ip = static_cast<u32>(runtime.frame().x87_ip);
+  shown.dp = static_cast<u32>(runtime.frame().x87_dp);
+  shown.selector = shown.dp_selector = 0;
+  if (runtime.write(at, &shown, sizeof shown)) return HelperResult::next;
+  asm volatile("fldenv %0" : : "m"(environment) : "memory");
+  return HelperResult::fault;
+}
+
+HelperResult do_load_environment(Runtime& runtime, Va at) {
+  Environment environment;
+  if (!runtime.read(at, &environment, sizeof environment)) return HelperResult::fault;
+  asm volatile("fldenv %0" : : "m"(environment) : "memory");
+  runtime.frame().x87_ip = environment.ip;
+  runtime.frame().x87_dp = environment.dp;
+  return HelperResult::next;
+}
+
+HelperResult do_save_x87(Runtime& runtime, Va at) {
+  SavedX87 saved;
+  asm volatile("fnsave %0" : "=m"(saved) : : "memory");
+  SavedX87 shown = saved;
+  shown.environment.ip = static_cast<u32>(runtime.frame().x87_ip);
+  shown.environment.dp = static_cast<u32>(runtime.frame().x87_dp);
+  shown.environment.selector = shown.environment.dp_selector = 0;
+  if (runtime.write(at, &shown, sizeof shown)) {
+    runtime.frame().x87_ip = runtime.frame().x87_dp = 0;
+    return HelperResult::next;
+  }
+  asm volatile("frstor %0" : : "m"(saved) : "memory");
+  return HelperResult::fault;
+}
+
+HelperResult do_restore_x87(Runtime& runtime, Va at) {
+  SavedX87 saved;
+  if (!runtime.read(at, &saved, sizeof saved)) return HelperResult::fault;
+  asm volatile("frstor %0" : : "m"(saved) : "memory");
+  runtime.frame().x87_ip = saved.environment.ip;
+  runtime.frame().x87_dp = saved.environment.dp;
+  return HelperResult::next;
+}
+
+}  // namespace
+
+HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
+  const Va at = effective_address(runtime.frame(), instruction.memory);
+  if (instruction.z.operand_width == 16 && instruction.x87) return runtime.raise(Vector::invalid_opcode);
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: return do_fxsave(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: return do_fxrstor(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: return do_xsave(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64: return do_xrstor(runtime, at);
+    case ZYDIS_MNEMONIC_FNSTENV: return do_store_environment(runtime, at);
+    case ZYDIS_MNEMONIC_FLDENV: return do_load_environment(runtime, at);
+    case ZYDIS_MNEMONIC_FNSAVE: return do_save_x87(runtime, at);
+    case ZYDIS_MNEMONIC_FRSTOR: return do_restore_x87(runtime, at);
+    case ZYDIS_MNEMONIC_LDMXCSR: {
+      u32 value;
+      if (!runtime.read(at, &value, 4, instruction.memory.stack)) return HelperResult::fault;
+      return set_mxcsr(runtime, value) ? HelperResult::next : HelperResult::fault;
+    }
+    default: return HelperResult::not_mine;
+  }
+}
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,299 @@
+#include "cpu/translator/runtime.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/check.h"
+#include "cpu/translator/host_fault.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+// Generated code returns at least this often (in instructions), so that a kick is noticed.
+constexpr u64 kSlice = 1u << 20;
+// With no more budget than this, blocks with an exact instruction limit are used.
+constexpr u64 kTail = kBudgetReserve + kMaxBlock;
+constexpr u64 kDr6SingleStep = 1u << 14;
+}  // namespace
+
+struct Runtime::Pass {
+  Exit exit;
+  bool done = false;
+  Va rip = 0;
+  u64 budget = 0;
+  Variant variant;          // of the block to enter next
+  [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
+  void end(ExitReason reason) {
+    exit.reason = reason;
+    done = true;
+  }
+};
+
+Runtime::Runtime(ram::GuestRam& ram, Identity& identity, u32 processors, const TranslatorOptions& options)
+    : ram_(ram), identity_(identity), options_(options), cache_(options.code_cache_bytes), stubs_(emit_stubs(cache_.hot)),
+      blocks_(cache_, stubs_, options_), kicked_(std::make_unique<std::atomic<bool>[]>(std::max(processors, 1u))),
+      processors_(std::max(processors, 1u)) {
+  cache_.set_mark();
+}
+
+Runtime::~Runtime() { VITRINE_CHECK(spaces_.empty()); }
+
+std::unique_ptr<Space> Runtime::create_space(Pfn root) { return std::make_unique<TranslatorSpace>(*this, root); }
+
+void Runtime::add_space(TranslatorSpace& space) { spaces_.push_back(&space); }
+void Runtime::remove_space(TranslatorSpace& space) { std::erase(spaces_, &space); }
+
+void Runtime::kick(u32 processor) {
+  VITRINE_CHECK(processor < processors_);
+  kicked_[processor].store(true, std::memory_order_release);
+}
+
+Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget) {
+  VITRINE_CHECK(processor < processors_ && budget > 0);
+  processor_ = processor;
+  space_ = static_cast<TranslatorSpace*>(&space);
+  frame_ = &space_->make_frame(stubs_.exit_rip);
+  context_ = &context;
+  retired_ = 0;
+  retry_without_code_ = false;
+  load_context(context);
+  Pass pass;
+  pass.rip = context.rip;
+  pass.budget = budget;
+  const HostFaultScope scope(*frame_, cache_, stubs_.host_fault);
+  while (!pass.done) step(pass);
+  context.rip = pass.rip;
+  store_context();
+  pass.exit.retired = retired_;
+  return pass.exit;
+}
+
+// One entry into generated code.
+void Runtime::step(Pass& pass) {
+  if (kicked_[processor_].exchange(false, std::memory_order_acq_rel)) return pass.end(ExitReason::kicked);
+  const u64 remaining = pass.remaining(*this);
+  if (remaining == 0) return pass.end(ExitReason::budget);
+  const bool trap = (context_->rflags & kFlagTrap) != 0;
+  const bool once = retry_without_code_;
+  retry_without_code_ = false;
+  Variant variant = pass.variant;
+  if (trap || once) variant = {true, 1};
+  else if (remaining <= kTail) variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
+  pass.variant = {};
+
+  Block* block = nullptr;
+  if (once) {
+    const Translation* code = fetch(pass.rip);
+    block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
+  } else {
+    block = find_block(pass, pass.rip, variant);
+  }
+  if (block == nullptr) return finish_exception(pass, fault_);
+
+  granted_ = variant.limit != 0 ? 0 : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
+  frame_->budget = granted_;
+  const u64 before = retired_;
+  ++statistics_.dispatches;
+  (variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live)(frame_, block->entry);
+  switch (frame_->exit_kind) {
+    case ExitKind::chain: after_chain(pass); break;
+    case ExitKind::rip: after_rip(pass, *block); break;
+    case ExitKind::budget: {
+      const Site& site = cache_.site(frame_->site);
+      retired_ = retired_before(site);
+      pass.rip = site.rip();
+      break;
+    }
+    case ExitKind::helper: after_helper(pass); break;
+    case ExitKind::special: after_special(pass, cache_.site(frame_->site)); break;
+    case ExitKind::host_fault: after_host_fault(pass); break;
+  }
+  if (trap && !pass.done && retired_ > before) {
+    context_->debug[4] |= kDr6SingleStep;
+    pass.exit.vector = Vector::debug;
+    pass.end(ExitReason::exception);
+  }
+}
+
+// Instructions of this run retired before the site, while generated code has just been left there.
+u64 Runtime::retired_before(const Site& site) const {
+  const i64 consumed = granted_ - frame_->budget;
+  const i64 in_block = site.charged ? consumed - (site.block->instructions - site.index) : consumed + site.index;
+  return retired_ + static_cast<u64>(in_block);
+}
+
+const Translation* Runtime::fetch(Va va) {
+  if (const Translation* cached = space_->cached_fetch(va)) return cached;
+  const Translation walked = walk_page_tables(ram_, space_->root(), va, AccessKind::fetch);
+  if (!walked.ok()) {
+    fault_ = walked.outcome == Translation::Outcome::page_fault ? Fault{Vector::page_fault, walked.error_code, va}
+                                                                 : Fault{Vector::general_protection, 0, 0};
+    return nullptr;
+  }
+  space_->cache_fetch(va, walked);
+  return space_->cached_fetch(va);
+}
+
+Block* Runtime::find_block(Pass&, Va rip, Variant variant) {
+  const Translation* first = fetch(rip);
+  if (first == nullptr) return nullptr;
+  const Translation code = *first;
+  if (Block* block = cache_.find(rip, code.frame, variant); block != nullptr) {
+    if (!block->crossing) return block;
+    // A block across a page boundary holds only as long as the second page is the one it was made from.
+    const Translation* second = fetch(page_floor(rip) + kPageSize);
+    if (second == nullptr) return nullptr;
+    if (second->frame == block->second_frame) return block;
+  }
+  return make_block(rip, code, variant, true);
+}
+
+// Null: the fetch of the second page faulted (`fault_`).
+Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bool cached) {
+  if (!cache_.has_room()) flush_cache();
+  const u8* const bytes = reinterpret_cast<const u8*>(first.host) + (rip & kPageMask);
+  BlockRequest request{rip, first.frame, {bytes, static_cast<std::size_t>(kPageSize - (rip & kPageMask))}, false, {}, variant, cached};
+  const u8* const host_before = cache_.hot.here();
+  if (cached && !cache_.has_code(first.frame)) {
+    for (TranslatorSpace* space : spaces_) space->revoke_writes(first.host);
+  }
+  Block* block = blocks_.translate(request);
+  if (block == nullptr) {
+    const Translation* second = fetch(page_floor(rip) + kPageSize);
+    if (second == nullptr) return nullptr;
+    if (cached && !cache_.has_code(second->frame)) {
+      for (TranslatorSpace* space : spaces_) space->revoke_writes(second->host);
+    }
+    std::array<u8, 2 * ZYDIS_MAX_INSTRUCTION_LENGTH> joined{};
+    const std::size_t head = request.code.size();
+    std::copy_n(bytes, head, joined.begin());
+    std::copy_n(reinterpret_cast<const u8*>(second->host), ZYDIS_MAX_INSTRUCTION_LENGTH, joined.begin() + static_cast<std::ptrdiff_t>(head));
+    request.code = {joined.data(), head + ZYDIS_MAX_INSTRUCTION_LENGTH};
+    request.crossing = true;
+    request.second_frame = second->frame;
+    block = blocks_.translate(request);
+    VITRINE_CHECK(block != nullptr);
+  }
+  ++statistics_.blocks;
+  statistics_.guest_bytes += block->guest_bytes;
+  statistics_.host_bytes += static_cast<u64>(cache_.hot.here() - host_before);
+  return block;
+}
+
+void Runtime::flush_cache() {
+  cache_.clear();
+  ++cache_generation_;
+  ++statistics_.cache_flushes;
+  for (TranslatorSpace* space : spaces_) space->forget_jumps(stubs_.exit_rip);
+}
+
+void Runtime::after_chain(Pass& pass) {
+  retired_ += static_cast<u64>(granted_ - frame_->budget);
+  const u32 number = frame_->exit_argument;
+  const ChainExit exit = cache_.exit(number);
+  pass.rip = exit.target;
+  pass.variant = {exit.flags_saved, 0};
+  if (exit.block->dead) return;
+  const u64 generation = cache_generation_;
+  const Block* target = find_block(pass, exit.target, pass.variant);
+  // A fault here is reported when the target is entered; the exit may have gone with a flush of the cache.
+  if (target == nullptr || cache_generation_ != generation || target->crossing) return;
+  Emitter::patch(exit.displacement, target->entry);
+}
+
+void Runtime::after_rip(Pass& pass, const Block& entered) {
+  retired_ += static_cast<u64>(granted_ - frame_->budget);
+  pass.rip = frame_->exit_rip;
+  if (entered.variant.limit != 0) {
+    retired_ += entered.instructions;
+    return;
+  }
+  if (!options_.chain) return;
+  const Block* target = find_block(pass, pass.rip, Variant{});
+  if (target == nullptr) return;
+  frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(target->entry)};
+}
+
+void Runtime::after_helper(Pass& pass) {
+  const Site& site = cache_.site(frame_->site);
+  retired_ = retired_before(site);
+  if (retry_without_code_) {
+    pass.rip = site.rip();
+  } else if (helper_result_ == HelperResult::leave) {
+    ++retired_;
+    pass.rip = helper_rip_;
+  } else {
+    pass.rip = site.rip();
+    finish_exception(pass, fault_);
+  }
+}
+
+void Runtime::finish_exception(Pass& pass, const Fault& fault) {
+  pass.exit.vector = fault.vector;
+  pass.exit.error_code = fault.error_code;
+  pass.exit.fault_address = fault.address;
+  pass.end(ExitReason::exception);
+}
+
+void Runtime::refuse(const Site& site) {
+  const char* name = ZydisMnemonicGetString(site.instruction->mnemonic());
+  for (Unsupported& known : unsupported_) {
+    if (known.mnemonic == name) {
+      ++known.count;
+      return;
+    }
+  }
+  unsupported_.push_back({name, site.rip(), 1});
+}
+
+void Runtime::after_special(Pass& pass, const Site& site) {
+  retired_ = retired_before(site);
+  pass.rip = site.rip();
+  if (pass.remaining(*this) == 0) return;
+  switch (site.form) {
+    case Form::system_call: {
+      ++retired_;
+      pass.rip = site.next();
+      frame_->gpr[static_cast<u8>(Gpr::rcx)] = site.next();
+      frame_->gpr[static_cast<u8>(Gpr::r11)] = rflags();
+      return pass.end(ExitReason::system_call);
+    }
+    case Form::pause:
+      ++retired_;
+      pass.rip = site.next();
+      return pass.end(ExitReason::pause);
+    case Form::breakpoint:
+    case Form::debug_trap:
+    case Form::interrupt: {
+      ++retired_;
+      pass.rip = site.next();
+      const u64 number = site.instruction != nullptr ? site.instruction->operands[0].imm.value.u & 0xFF : 3;
+      if (site.form == Form::debug_trap) return finish_exception(pass, {Vector::debug, 0, 0});
+      if (number == 3) return finish_exception(pass, {Vector::breakpoint, 0, 0});
+      return finish_exception(pass, {Vector::software_interrupt, static_cast<u32>(number), 0});
+    }
+    case Form::privileged: return finish_exception(pass, {Vector::general_protection, 0, 0});
+    case Form::string: {
+      const u64 limit = (context_->rflags & kFlagTrap) != 0 ? 1 : pass.remaining(*this);
+      const StringResult result = execute_string(*this, *site.instruction, limit);
+      retired_ += result.done;
+      if (result.fault) return finish_exception(pass, fault_);
+      if (result.finished) pass.rip = site.next();
+      return;
+    }
+    case Form::refused: refuse(site); [[fallthrough]];
+    default: return finish_exception(pass, {Vector::invalid_opcode, 0, 0});
+  }
+}
+
+// SIGFPE in generated code: the guest unmasked a floating-point exception (SDM vol. 1, 4.9 and 8.7).
+void Runtime::after_host_fault(Pass& pass) {
+  const FaultRange* range = cache_.find_fault_range(reinterpret_cast<const u8*>(frame_->exit_rip));
+  VITRINE_CHECK(range != nullptr);
+  if (!range->flags_saved) frame_->flags = frame_->temporary & 0xFFFF;
+  const Site& site = cache_.site(range->site);
+  retired_ = retired_before(site);
+  pass.rip = site.rip();
+  finish_exception(pass, {range->x87 ? Vector::x87_error : Vector::simd_error, 0, 0});
+}
+
+}  // namespace vitrine::cpu::translator

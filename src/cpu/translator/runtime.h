@@ -1,0 +1,132 @@
+// Runtime: the translator's run loop and everything that C++ does on behalf of generated code: it finds or makes blocks, explains exits,
+// fills the software TLB and executes the instructions that are not translated.
+//
+// Owns the code cache. Spaces register themselves. One host thread at a time, except `kick`.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "cpu/translator/block_translator.h"
+#include "cpu/translator/space.h"
+#include "cpu/translator/translator.h"
+
+namespace vitrine::cpu::translator {
+
+// What a helper did with its instruction.
+enum class HelperResult : u8 {
+  next,   // done; go on in the block
+  leave,  // done; return to the dispatcher (Runtime::helper_rip says where to go on)
+  fault,  // nothing was changed; Runtime::raise or a failed access said why
+  not_mine,  // of a family that does not know the instruction
+};
+
+struct Fault {
+  Vector vector{};
+  u32 error_code = 0;
+  Va address = 0;
+};
+
+class Runtime final : public Translator {
+ public:
+  Runtime(ram::GuestRam& ram, Identity& identity, u32 processors, const TranslatorOptions& options);
+  ~Runtime() override;
+
+  std::unique_ptr<Space> create_space(Pfn root) override;
+  Exit run(u32 processor, Space& space, GuestContext& context, u64 budget) override;
+  void commit(std::span<const PteEdit> edits) override;
+  void flush(Space& space) override;
+  void code_written(Pfn pfn) override;
+  void kick(u32 processor) override;
+  const std::vector<Unsupported>& unsupported() const override { return unsupported_; }
+  TranslatorStatistics statistics() const override { return statistics_; }
+
+  void add_space(TranslatorSpace& space);
+  void remove_space(TranslatorSpace& space);
+
+  // For the stubs.
+  u32 on_callout(Frame& frame);
+  u32 on_slow_memory(Frame& frame);
+  u32 on_finish(Frame& frame);
+
+  // For helpers. The guest state is Frame; what is not in it is in `context`.
+  [[nodiscard]] Frame& frame() { return *frame_; }
+  [[nodiscard]] GuestContext& context() { return *context_; }
+  [[nodiscard]] Identity& identity() { return identity_; }
+  [[nodiscard]] u32 processor() const { return processor_; }
+  [[nodiscard]] u64 retired_before(const Site& site) const;
+  [[nodiscard]] u64 rflags() const;
+  void set_rflags(u64 value);
+  // User-mode accesses of at most a page. On failure nothing is changed, `fault` is set and they return false. `stack`: SS-relative.
+  [[nodiscard]] bool read(Va va, void* to, u64 bytes, bool stack = false);
+  [[nodiscard]] bool write(Va va, const void* from, u64 bytes, bool stack = false);
+  // The host bytes of a guest page, for bulk work; null: fault set. A write drops translations of the page.
+  [[nodiscard]] std::byte* host_page(Va va, bool write, bool stack = false);
+  HelperResult raise(Vector vector, u32 error_code = 0);
+  void set_helper_rip(Va rip) { helper_rip_ = rip; }
+  void load_x87();
+  void store_x87();
+  void note_unmasked_exceptions();
+
+ private:
+  struct Pass;  // one run: what is left of the budget and where the guest is
+
+  void load_context(const GuestContext& context);
+  void store_context();
+  void step(Pass& pass);
+  [[nodiscard]] Block* find_block(Pass& pass, Va rip, Variant variant);
+  [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
+  [[nodiscard]] const Translation* fetch(Va va);
+  void after_chain(Pass& pass);
+  void after_rip(Pass& pass, const Block& entered);
+  void after_helper(Pass& pass);
+  void after_special(Pass& pass, const Site& site);
+  void after_host_fault(Pass& pass);
+  void finish_exception(Pass& pass, const Fault& fault);
+  void refuse(const Site& site);
+  void invalidate(Pfn frame);
+  void flush_cache();
+  [[nodiscard]] bool translate_access(Va va, u64 bytes, bool write, bool stack, std::byte** hosts);
+
+  ram::GuestRam& ram_;
+  Identity& identity_;
+  TranslatorOptions options_;
+  CodeCache cache_;
+  Stubs stubs_;
+  BlockTranslator blocks_;
+  std::vector<TranslatorSpace*> spaces_;
+  std::unique_ptr<std::atomic<bool>[]> kicked_;
+  u32 processors_;
+  u64 cache_generation_ = 0;
+
+  // Of the run in progress.
+  u32 processor_ = 0;
+  TranslatorSpace* space_ = nullptr;
+  GuestContext* context_ = nullptr;
+  Frame* frame_ = nullptr;
+  u64 retired_ = 0;       // up to the last entry into generated code
+  i64 granted_ = 0;       // Frame::budget at that entry
+  Fault fault_;
+  HelperResult helper_result_ = HelperResult::next;
+  Va helper_rip_ = 0;
+  bool retry_without_code_ = false;  // the current instruction writes its own page: step over it with a block that is not kept
+
+  std::vector<Unsupported> unsupported_;
+  TranslatorStatistics statistics_;
+};
+
+// helpers.cpp: executes one instruction in C++.
+[[nodiscard]] HelperResult execute_helper(Runtime& runtime, const Site& site);
+// helpers_string.cpp: a repeated string instruction, at most `limit` (> 0) iterations. `done`: iterations executed (at least one unless it faults;
+// one with a zero count); `finished`: RIP moves on.
+struct StringResult {
+  u64 done = 0;
+  bool finished = false;
+  bool fault = false;
+};
+[[nodiscard]] StringResult execute_string(Runtime& runtime, const Instruction& instruction, u64 limit);
+[[nodiscard]] Va effective_address(const Frame& frame, const MemoryOperand& operand);
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,254 @@
+// The part of Runtime that moves guest state: contexts in and out, memory for helpers, the slow memory path, coherence.
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "cpu/translator/host_fault.h"
+#include "cpu/translator/runtime.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+constexpr std::size_t kXmm = 160, kYmmHigh = 576;
+constexpr u64 kHeldFlags = kArithmeticFlags | kFlagDirection;
+}  // namespace
+
+void Runtime::load_context(const GuestContext& context) {
+  Frame& frame = *frame_;
+  frame.gpr = context.gpr;
+  frame.flags = pack_flags(context.rflags);
+  frame.direction = (context.rflags & kFlagDirection) != 0 ? 1 : 0;
+  frame.fs_base = context.fs_base;
+  frame.gs_base = context.gs_base;
+  frame.guest_mxcsr = context.mxcsr() & 0xFFFF;
+  frame.x87_loaded = 0;
+  frame.bounced = 0;
+  const std::byte* image = context.xsave.data();
+  for (std::size_t n = 0; n < 16; ++n) {
+    std::memcpy(frame.ymm[n].data(), image + kXmm + 16 * n, 16);
+    std::memcpy(frame.ymm[n].data() + 16, image + kYmmHigh + 16 * n, 16);
+  }
+  note_unmasked_exceptions();
+}
+
+void Runtime::store_context() {
+  Frame& frame = *frame_;
+  GuestContext& context = *context_;
+  if (frame.x87_loaded != 0) store_x87();
+  context.gpr = frame.gpr;
+  context.rflags = rflags();
+  std::byte* image = context.xsave.data();
+  for (std::size_t n = 0; n < 16; ++n) {
+    std::memcpy(image + kXmm + 16 * n, frame.ymm[n].data(), 16);
+    std::memcpy(image + kYmmHigh + 16 * n, frame.ymm[n].data() + 16, 16);
+  }
+  context.set_mxcsr(frame.guest_mxcsr);
+}
+
+u64 Runtime::rflags() const {
+  return (context_->rflags & ~kHeldFlags & kUserRflagsMask) | kRflagsFixed | unpack_flags(frame_->flags) |
+         (frame_->direction != 0 ? kFlagDirection : 0);
+}
+
+void Runtime::set_rflags(u64 value) {
+  value &= kUserRflagsMask;
+  frame_->flags = pack_flags(value);
+  frame_->direction = (value & kFlagDirection) != 0 ? 1 : 0;
+  context_->rflags = value | kRflagsFixed;
+}
+
+// Puts the guest's x87 state into the host's registers (the SSE part of the image is not touched: the frame has the truth).
+void Runtime::load_x87() {
+  alignas(64) std::array<std::byte, 512> image;
+  std::memcpy(image.data(), context_->xsave.data(), 512);
+  const u32 mxcsr = _mm_getcsr();
+  std::memcpy(image.data() + 24, &mxcsr, sizeof mxcsr);
+  frame_->x87_ip = frame_->x87_dp = 0;
+  std::memcpy(&frame_->x87_ip, image.data() + 8, 8);
+  std::memcpy(&frame_->x87_dp, image.data() + 16, 8);
+  asm volatile("fxrstor64 %0" : : "m"(image) : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+               "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+  HostFaultScope::install_handler();  // FLDCW may unmask exceptions without telling us
+  frame_->x87_loaded = 1;
+}
+
+// Takes the guest's x87 state out of the host's registers and gives the host a clean state.
+void Runtime::store_x87() {
+  alignas(64) std::array<std::byte, 512> image{};
+  asm volatile("fxsave64 %0\n\tfninit" : "=m"(image) : : "memory");
+  const u16 no_opcode = 0;
+  std::memcpy(image.data() + 6, &no_opcode, 2);
+  std::memcpy(image.data() + 8, &frame_->x87_ip, 8);
+  std::memcpy(image.data() + 16, &frame_->x87_dp, 8);
+  std::memcpy(context_->xsave.data(), image.data(), 24);
+  std::memcpy(context_->xsave.data() + 32, image.data() + 32, 128);
+  frame_->x87_loaded = 0;
+}
+
+void Runtime::note_unmasked_exceptions() {
+  constexpr u32 kMxcsrMasks = 0x1F80, kX87Masks = 0x3F;
+  if ((frame_->guest_mxcsr & kMxcsrMasks) != kMxcsrMasks || (context_->fpcw() & kX87Masks) != kX87Masks) {
+    HostFaultScope::install_handler();
+  }
+}
+
+// Checks every page of an access of at most two; the host addresses of the pages on success.
+bool Runtime::translate_access(Va va, u64 bytes, bool write, bool stack, std::byte** hosts) {
+  const Va last = va + bytes - 1;
+  const u64 pages = page_floor(last) == page_floor(va) ? 1 : 2;
+  for (u64 n = 0; n < pages; ++n) {
+    const Va at = n == 0 ? va : page_floor(last);
+    const Translation walked = walk_page_tables(ram_, space_->root(), at, write ? AccessKind::write : AccessKind::read);
+    if (walked.outcome == Translation::Outcome::non_canonical) {
+      fault_ = {stack ? Vector::stack_fault : Vector::general_protection, 0, 0};
+      return false;
+    }
+    if (!walked.ok()) {
+      fault_ = {Vector::page_fault, walked.error_code, at};
+      return false;
+    }
+    hosts[n] = walked.host;
+  }
+  return true;
+}
+
+bool Runtime::read(Va va, void* to, u64 bytes, bool stack) {
+  VITRINE_CHECK(bytes > 0 && bytes <= kPageSize);
+  std::byte* hosts[2];
+  if (!translate_access(va, bytes, false, stack, hosts)) return false;
+  const u64 offset = va & kPageMask, head = std::min(bytes, kPageSize - offset);
+  std::memcpy(to, hosts[0] + offset, head);
+  if (head < bytes) std::memcpy(static_cast<std::byte*>(to) + head, hosts[1], bytes - head);
+  return true;
+}
+
+bool Runtime::write(Va va, const void* from, u64 bytes, bool stack) {
+  VITRINE_CHECK(bytes > 0 && bytes <= kPageSize);
+  std::byte* hosts[2];
+  if (!translate_access(va, bytes, true, stack, hosts)) return false;
+  const u64 offset = va & kPageMask, head = std::min(bytes, kPageSize - offset);
+  for (u64 n = 0; n < (head < bytes ? 2u : 1u); ++n) code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
+  std::memcpy(hosts[0] + offset, from, head);
+  if (head < bytes) std::memcpy(hosts[1], static_cast<const std::byte*>(from) + head, bytes - head);
+  return true;
+}
+
+std::byte* Runtime::host_page(Va va, bool write, bool stack) {
+  std::byte* hosts[2];
+  if (!translate_access(va, 1, write, stack, hosts)) return nullptr;
+  if (write) code_written(Pfn{static_cast<u64>(hosts[0] - ram_.base()) >> kPageShift});
+  return hosts[0];
+}
+
+HelperResult Runtime::raise(Vector vector, u32 error_code) {
+  fault_ = {vector, error_code, 0};
+  return HelperResult::fault;
+}
+
+void Runtime::invalidate(Pfn frame) {
+  const std::vector<Block*> dropped = cache_.invalidate(frame);
+  if (dropped.empty()) return;
+  ++statistics_.page_invalidations;
+  for (const Block* block : dropped) {
+    for (TranslatorSpace* space : spaces_) space->forget_jump(block->va, stubs_.exit_rip);
+  }
+}
+
+void Runtime::code_written(Pfn pfn) {
+  if (cache_.has_code(pfn)) invalidate(pfn);
+}
+
+void Runtime::commit(std::span<const PteEdit> edits) {
+  for (const PteEdit& edit : edits) {
+    const bool executable = (edit.old_entry & pte::kPresent) != 0 && (edit.old_entry & pte::kNoExecute) == 0;
+    if (edit.space != nullptr) {
+      static_cast<TranslatorSpace*>(edit.space)->forget_page(edit.address, executable, stubs_.exit_rip);
+      continue;
+    }
+    for (TranslatorSpace* space : spaces_) space->forget_page(edit.address, executable, stubs_.exit_rip);
+  }
+}
+
+void Runtime::flush(Space& space) { static_cast<TranslatorSpace&>(space).forget_all(stubs_.exit_rip); }
+
+u32 Runtime::on_callout(Frame& frame) {
+  const Site& site = cache_.site(frame.site);
+  if (site.form == Form::nop) {
+    load_x87();
+    return 0;
+  }
+  helper_result_ = execute_helper(*this, site);
+  if (helper_result_ == HelperResult::next && site.block->dead) {
+    helper_result_ = HelperResult::leave;
+    helper_rip_ = site.next();
+  }
+  if (helper_result_ == HelperResult::next) return 0;
+  frame.exit_kind = ExitKind::helper;
+  return 1;
+}
+
+u32 Runtime::on_slow_memory(Frame& frame) {
+  const Site site = cache_.site(frame.site);
+  const Va va = frame.scratch0;
+  ++statistics_.tlb_misses;
+  helper_result_ = HelperResult::fault;
+  frame.exit_kind = ExitKind::helper;
+  if ((va & site.alignment_mask) != 0 && is_canonical(va)) {
+    (void)raise(Vector::general_protection);
+    return 1;
+  }
+  std::byte* hosts[2] = {};
+  if (!translate_access(va, site.size, site.write, site.stack, hosts)) return 1;
+  const u64 offset = va & kPageMask;
+  const bool crossing = offset + site.size > kPageSize;
+  if (site.write) {
+    for (int n = 0; n < (crossing ? 2 : 1); ++n) code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
+    if (site.block->dead) {
+      retry_without_code_ = true;
+      return 1;
+    }
+  }
+  frame.bounced = crossing && site.write ? 1 : 0;
+  if (!crossing) {
+    space_->install(va, hosts[0], site.write);
+    frame.scratch0 = reinterpret_cast<u64>(hosts[0] + offset);
+    return 0;
+  }
+  VITRINE_CHECK(site.size <= frame.bounce.size());
+  const u64 head = kPageSize - offset;
+  std::memcpy(frame.bounce.data(), hosts[0] + offset, head);
+  std::memcpy(frame.bounce.data() + head, hosts[1], site.size - head);
+  frame.bounce_va = va;
+  frame.bounce_size = site.size;
+  frame.scratch0 = reinterpret_cast<u64>(frame.bounce.data());
+  return 0;
+}
+
+// The pages were checked when the bounce buffer was handed out, and nothing has run since.
+u32 Runtime::on_finish(Frame& frame) {
+  VITRINE_CHECK(write(frame.bounce_va, frame.bounce.data(), frame.bounce_size));
+  frame.bounced = 0;
+  return 0;
+}
+
+}  // namespace vitrine::cpu::translator
+
+namespace vitrine::cpu {
+
+bool host_supports_translator() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
+         __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+}
+
+std::unique_ptr<Translator> make_translator(ram::GuestRam& ram, Identity& identity, u32 processors, const TranslatorOptions& options) {
+  return std::make_unique<translator::Runtime>(ram, identity, processors, options);
+}
+
+}  // namespace vitrine::cpu
+
+namespace vitrine::cpu::translator {
+extern "C" u32 vitrine_translator_callout(Frame* frame) { return frame->runtime->on_callout(*frame); }
+extern "C" u32 vitrine_translator_slow_memory(Frame* frame) { return frame->runtime->on_slow_memory(*frame); }
+extern "C" u32 vitrine_translator_finish(Frame* frame) { return frame->runtime->on_finish(*frame); }
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,85 @@
+#include "cpu/translator/space.h"
+
+#include <sys/mman.h>
+
+#include <new>
+
+#include "base/check.h"
+#include "cpu/translator/runtime.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+// Below the frame: the stack on which a signal that arrives in generated code finds room. Only touched if one does.
+constexpr u64 kSignalStack = 128u << 10;
+constexpr u64 kMemory = kSignalStack + ((sizeof(Frame) + kPageMask) & ~kPageMask);
+}  // namespace
+
+TranslatorSpace::TranslatorSpace(Runtime& runtime, Pfn root) : runtime_(runtime), root_(root) { runtime_.add_space(*this); }
+
+TranslatorSpace::~TranslatorSpace() {
+  runtime_.remove_space(*this);
+  if (memory_ != nullptr) munmap(memory_, kMemory);
+}
+
+Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
+  if (frame_ != nullptr) return *frame_;
+  memory_ = mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  VITRINE_CHECK(memory_ != MAP_FAILED);
+  frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
+  frame_->runtime = &runtime_;
+  forget_all(jump_miss);
+  return *frame_;
+}
+
+void TranslatorSpace::forget_all(const u8* jump_miss) {
+  fetches_ = {};
+  if (frame_ == nullptr) return;
+  for (u32 index = 0; index < kTlbEntries; ++index) frame_->tag_read[index] = frame_->tag_write[index] = tlb_invalid_tag(index);
+  forget_jumps(jump_miss);
+}
+
+void TranslatorSpace::forget_jumps(const u8* jump_miss) {
+  if (frame_ == nullptr) return;
+  frame_->jump.fill({0, reinterpret_cast<u64>(jump_miss)});
+}
+
+void TranslatorSpace::forget_jump(Va va, const u8* jump_miss) {
+  if (frame_ == nullptr) return;
+  JumpEntry& entry = frame_->jump[jump_index(va)];
+  if (entry.va == va) entry = {0, reinterpret_cast<u64>(jump_miss)};
+}
+
+void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
+  FetchEntry& fetch = fetches_[fetch_index(va)];
+  if (fetch.page == page_floor(va)) fetch = {};
+  if (frame_ == nullptr) return;
+  const u32 index = tlb_index(va);
+  if (frame_->tag_read[index] == page_floor(va)) frame_->tag_read[index] = tlb_invalid_tag(index);
+  if (frame_->tag_write[index] == page_floor(va)) frame_->tag_write[index] = tlb_invalid_tag(index);
+  if (!executable) return;
+  // A block across a page boundary depends on the page after its own as well.
+  for (JumpEntry& entry : frame_->jump) {
+    if (page_floor(entry.va) == page_floor(va) || page_floor(entry.va + 15) == page_floor(va)) entry = {0, reinterpret_cast<u64>(jump_miss)};
+  }
+}
+
+void TranslatorSpace::revoke_writes(const std::byte* host) {
+  if (frame_ == nullptr) return;
+  for (u32 index = 0; index < kTlbEntries; ++index) {
+    if (frame_->page[index] == reinterpret_cast<u64>(host)) frame_->tag_write[index] = tlb_invalid_tag(index);
+  }
+}
+
+void TranslatorSpace::install(Va va, std::byte* host, bool write) {
+  const u32 index = tlb_index(va);
+  const Va page = page_floor(va);
+  if (write) {
+    frame_->tag_write[index] = page;
+  } else if (frame_->tag_write[index] != page) {
+    frame_->tag_write[index] = tlb_invalid_tag(index);
+  }
+  frame_->tag_read[index] = page;
+  frame_->page[index] = reinterpret_cast<u64>(host);
+}
+
+}  // namespace vitrine::cpu::translator

@@ -1,0 +1,54 @@
+// TranslatorSpace: what the translator keeps per address space: the Frame with its software TLB and jump cache, made when the space first runs,
+// and a small cache of instruction fetches.
+//
+// Owned by whoever asked for the space; registered with its Runtime, which must outlive it.
+#pragma once
+
+#include "cpu/backend.h"
+#include "cpu/page_walk.h"
+#include "cpu/translator/frame.h"
+
+namespace vitrine::cpu::translator {
+
+class TranslatorSpace final : public Space {
+ public:
+  TranslatorSpace(Runtime& runtime, Pfn root);
+  ~TranslatorSpace() override;
+  TranslatorSpace(const TranslatorSpace&) = delete;
+  TranslatorSpace& operator=(const TranslatorSpace&) = delete;
+
+  [[nodiscard]] Pfn root() const override { return root_; }
+  // Null until the space has run.
+  [[nodiscard]] Frame* frame() const { return frame_; }
+  Frame& make_frame(const u8* jump_miss);
+
+  void forget_all(const u8* jump_miss);
+  void forget_page(Va va, bool executable, const u8* jump_miss);
+  void forget_jumps(const u8* jump_miss);
+  void forget_jump(Va va, const u8* jump_miss);
+  // A frame is about to hold translated code: writes to it must take the slow path from now on.
+  void revoke_writes(const std::byte* host);
+  void install(Va va, std::byte* host, bool write);
+
+  [[nodiscard]] const Translation* cached_fetch(Va va) const {
+    const FetchEntry& entry = fetches_[fetch_index(va)];
+    return entry.page == page_floor(va) && entry.translation.host != nullptr ? &entry.translation : nullptr;
+  }
+  void cache_fetch(Va va, const Translation& translation) { fetches_[fetch_index(va)] = {page_floor(va), translation}; }
+
+ private:
+  struct FetchEntry {
+    Va page = 0;
+    Translation translation;
+  };
+  static constexpr u32 kFetchEntries = 64;
+  [[nodiscard]] static u32 fetch_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kFetchEntries - 1); }
+
+  Runtime& runtime_;
+  Pfn root_;
+  Frame* frame_ = nullptr;
+  void* memory_ = nullptr;
+  std::array<FetchEntry, kFetchEntries> fetches_{};
+};
+
+}  // namespace vitrine::cpu::translator

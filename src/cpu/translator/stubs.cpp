@@ -1,0 +1,163 @@
+#include "cpu/translator/stubs.h"
+
+namespace vitrine::cpu::translator {
+namespace {
+
+constexpr int kRax = 0, kRbx = 3, kRdi = 7, kRsi = 6;
+constexpr int kCalleeSaved[] = {3, 5, 12, 13, 14, 15};
+
+void push(Emitter& e, int reg) {
+  if (reg >= 8) e.byte(0x41);
+  e.byte(0x50u | static_cast<u32>(reg & 7));
+}
+void pop(Emitter& e, int reg) {
+  if (reg >= 8) e.byte(0x41);
+  e.byte(0x58u | static_cast<u32>(reg & 7));
+}
+
+// VMOVUPS ymm, [memory] (opcode 0x10) or [memory], ymm (0x11). The base is RSP or RDI.
+void vmovups(Emitter& e, u32 opcode, int ymm, HostMemory memory) {
+  e.byte(0xC5);
+  e.byte((ymm >= 8 ? 0x00u : 0x80u) | 0x7Cu);
+  e.byte(opcode);
+  e.modrm_memory(ymm, memory);
+}
+void vzeroupper(Emitter& e) { e.byte(0xC5); e.byte(0xF8); e.byte(0x77); }
+void ldmxcsr(Emitter& e, HostMemory memory) { e.op_memory(Width::b32, 0x0FAE, 2, memory); }
+void stmxcsr(Emitter& e, HostMemory memory) { e.op_memory(Width::b32, 0x0FAE, 3, memory); }
+
+// `bias`: distance from RSP up to the frame.
+void store_registers(Emitter& e, i32 bias) {
+  for (int guest = 0; guest < 16; ++guest) {
+    if (host_register(guest) >= 0) e.store(guest_slot(guest, bias), host_register(guest));
+  }
+}
+void load_registers(Emitter& e, i32 bias) {
+  for (int guest = 0; guest < 16; ++guest) {
+    if (host_register(guest) >= 0) e.load(host_register(guest), guest_slot(guest, bias));
+  }
+}
+HostMemory ymm_field(int base, int ymm, i32 bias) {
+  return {base, -1, 0, static_cast<i32>(offsetof(Frame, ymm)) + 32 * ymm + bias};
+}
+void store_vectors(Emitter& e, i32 bias) {
+  for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x11, ymm, ymm_field(kHostRsp, ymm, bias));
+  stmxcsr(e, frame_field(offsetof(Frame, guest_mxcsr), bias));
+  ldmxcsr(e, frame_field(offsetof(Frame, host_mxcsr), bias));
+  vzeroupper(e);
+}
+void load_vectors(Emitter& e, int base, i32 bias) {
+  for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x10, ymm, ymm_field(base, ymm, bias));
+  ldmxcsr(e, {base, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr)) + bias});
+}
+
+Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
+  u8* start = e.here();
+  for (int reg : kCalleeSaved) push(e, reg);
+  e.alu_immediate(Width::b64, 5, kHostRsp, 8);  // C++ called from stubs finds the stack aligned
+  e.store({kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_rsp))}, kHostRsp);
+  stmxcsr(e, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_mxcsr))});
+  load_vectors(e, kRdi, 0);
+  e.mov(kHostRsp, kRdi);
+  e.mov(kScratch0, kRsi);
+  load_registers(e, 0);
+  if (flags_live) emit_restore_flags(e);
+  e.op_register(Width::b32, 0xFF, 4, kScratch0);
+  return reinterpret_cast<Stubs::Enter>(start);
+}
+
+// Leaves generated code; the registers are stored already.
+const u8* emit_leave(Emitter& e) {
+  const u8* start = e.here();
+  e.load(kHostRsp, frame_field(offsetof(Frame, host_rsp)));
+  e.alu_immediate(Width::b64, 0, kHostRsp, 8);
+  for (int n = 5; n >= 0; --n) pop(e, kCalleeSaved[n]);
+  e.byte(0xC3);
+  return start;
+}
+
+const u8* emit_exit(Emitter& e, ExitKind kind, const u8* common) {
+  const u8* start = e.here();
+  if (kind == ExitKind::rip) e.store(frame_field(offsetof(Frame, exit_rip)), kScratch0);
+  if (kind == ExitKind::host_fault) emit_save_flags(e, static_cast<i32>(offsetof(Frame, temporary)));
+  e.store_immediate32(frame_field(offsetof(Frame, exit_kind)), static_cast<u32>(kind));
+  e.jump(common);
+  return start;
+}
+
+enum class Returns { registers, address, flags };
+
+// The body of a call into C++. On entry the return address is at [RSP] (and the flags below it for Returns::flags).
+const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, const u8* leave) {
+  const u8* start = e.here();
+  const i32 bias = returns == Returns::flags ? 16 : 8;
+  if (returns == Returns::flags) e.byte(0x9C);  // pushfq
+  e.store(frame_field(offsetof(Frame, scratch0), bias), kScratch0);
+  e.store(frame_field(offsetof(Frame, scratch1), bias), kScratch1);
+  store_registers(e, bias);
+  store_vectors(e, bias);
+  e.lea(kRdi, {kHostRsp, -1, 0, bias});
+  e.mov(kRbx, kRdi);
+  e.load(kHostRsp, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_rsp))});
+  e.mov_immediate(kRax, reinterpret_cast<u64>(function));
+  e.op_register(Width::b32, 0xFF, 2, kRax);
+  e.lea(kHostRsp, {kRbx, -1, 0, -bias});
+  e.op_register(Width::b32, 0x85, kRax, kRax);
+  u8* go_on = e.jump(Condition::e);
+  e.mov(kHostRsp, kRbx);
+  e.jump(leave);
+  Emitter::patch(go_on, e.here());
+  load_vectors(e, kHostRsp, bias);
+  load_registers(e, bias);
+  e.load(kScratch0, frame_field(offsetof(Frame, scratch0), bias));
+  if (returns == Returns::address) {
+    e.load32(kScratch1, frame_field(offsetof(Frame, bounced), bias));
+    e.op_register(Width::b32, 0x85, kScratch1, kScratch1);
+    e.mov_immediate(kScratch1, 0);
+  } else {
+    e.load(kScratch1, frame_field(offsetof(Frame, scratch1), bias));
+  }
+  if (returns == Returns::flags) e.byte(0x9D);  // popfq
+  e.byte(0xC3);
+  return start;
+}
+
+}  // namespace
+
+void emit_save_flags(Emitter& e, i32 offset) {
+  e.mov(kScratch1, kRax);
+  e.byte(0x9F);                                      // lahf
+  e.byte(0x0F); e.byte(0x90); e.byte(0xC0);          // seto al
+  e.byte(0x66);
+  e.op_memory(Width::b32, 0x89, kRax, {kHostRsp, -1, 0, offset});
+  e.mov(kRax, kScratch1);
+}
+
+void emit_restore_flags(Emitter& e) {
+  e.mov(kScratch1, kRax);
+  e.op_memory(Width::b32, 0x0FB7, kRax, frame_field(offsetof(Frame, flags)));
+  e.byte(0x04); e.byte(0x7F);                        // add al, 0x7F: OF
+  e.byte(0x9E);                                      // sahf: the rest
+  e.mov(kRax, kScratch1);
+}
+
+Stubs emit_stubs(Emitter& e) {
+  Stubs stubs;
+  stubs.enter_flags_saved = emit_enter(e, false);
+  stubs.enter_flags_live = emit_enter(e, true);
+  const u8* common = e.here();
+  store_registers(e, 0);
+  store_vectors(e, 0);
+  const u8* leave = emit_leave(e);
+  stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
+  stubs.exit_rip = emit_exit(e, ExitKind::rip, common);
+  stubs.exit_budget = emit_exit(e, ExitKind::budget, common);
+  stubs.exit_special = emit_exit(e, ExitKind::special, common);
+  stubs.host_fault = emit_exit(e, ExitKind::host_fault, common);
+  stubs.callout = emit_call_out(e, vitrine_translator_callout, Returns::registers, leave);
+  stubs.slow_memory = emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave);
+  stubs.finish = emit_call_out(e, vitrine_translator_finish, Returns::flags, leave);
+  return stubs;
+}
+
+}  // namespace vitrine::cpu::translator
