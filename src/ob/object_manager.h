@@ -38,7 +38,7 @@ struct AccessState {
 };
 
 struct CreateRequest {
-  ObjectAttributes attributes;
+  ObjectAttributes attributes = {};
   u32 extra_body_bytes = 0;           // booked beyond the type's body (variable-sized bodies: tokens, keys)
   ex::QuotaCharger* payer = nullptr;  // null: nobody is charged (kernel objects)
   bool kernel_object = false;
@@ -50,7 +50,7 @@ struct LookupRequest {
   u32 attributes = 0;          // kCaseInsensitive, kOpenLink matter
   const ObjectType* type = nullptr;  // null: any; else object_type_mismatch
   u32 desired_access = 0;      // passed to parse procedures
-  AccessState access;
+  AccessState access = {};
   void* parse_context = nullptr;
 };
 
