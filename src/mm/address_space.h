@@ -12,6 +12,7 @@
 #include <span>
 #include <type_traits>
 
+#include "ex/quota.h"
 #include "ke/types.h"
 #include "mm/memory_manager.h"
 #include "mm/page_table.h"
@@ -91,6 +92,8 @@ struct SpaceOptions {
   Va highest_plus_one = 0x7FFF'FFFF'0000;
   // Layout randomisation: not null moves the bottom of the search up and its top down by up to 255 x 64 KB each.
   sim::Random* random = nullptr;
+  // Who pays for the Vads; null: nobody.
+  ex::QuotaCharger* quota = nullptr;
 };
 
 class AddressSpace {
@@ -190,6 +193,7 @@ class AddressSpace {
   // vad bookkeeping
   [[nodiscard]] Result<Vad*> new_vad(Va start, Va end, bool is_mapped, bool is_long);
   void delete_vad(Vad& vad);
+  void drop_private(Vad& vad);
   [[nodiscard]] Result<Va> find_room(u64 size, u64 alignment, u32 zero_bits, bool top_down) const;
   Status check_room(Va start, Va end) const;
   // commit: the machine's and this process's at once
@@ -205,7 +209,6 @@ class AddressSpace {
   [[nodiscard]] u64 committed_pages(const Vad& vad, Va start, Va end) const;
   void delete_entry(Va va, Pte pte);
   void delete_entries(Va start, Va end);
-  void drop_shared(Va va, Pte pte, Pfn pfn);
   void finish();  // commits edits to the back end
   // services in parts
   [[nodiscard]] Result<Range> reserve(const AllocateRequest& request, Protection protection);
@@ -219,24 +222,40 @@ class AddressSpace {
   Status protect_private(Vad& vad, Va start, Va end, Protection protection);
   Status protect_view(Vad& vad, Va start, Va end, Protection protection);
   Status set_entry_protection(Va va, Pte old, Protection protection);
+  Status set_view_protection(Va va, Pte old, Protection protection);
+  [[nodiscard]] Va uniform_end(const Vad& vad, Va start) const;
+  // The end of the run of pages at `va` that mean the same: one page, or up to where entries or the Vad's source change.
+  [[nodiscard]] Va alike_until(const Vad& vad, Va va, Pte pte) const;
+  [[nodiscard]] u64 charged_copies(const Vad& vad, Va start, Va end) const;
+  [[nodiscard]] Va same_by_vad(const Vad& vad, Va va) const;
   [[nodiscard]] Result<Range> checked_range(Va base, u64 size, Status bad_base, Status bad_size) const;
-  Status lock_pages(Va start, Va end, bool& all_locked);
-  void write_view(Vad& vad);
+  Status lock_page(Va va, LockKind kind);
+  void release_lock(Va va);
+  // views in parts
+  [[nodiscard]] Result<MapOutcome> map_image(const Section& section, const MapRequest& request);
+  [[nodiscard]] Result<MapOutcome> map_data(const Section& section, const MapRequest& request, Protection protection);
+  [[nodiscard]] Result<Vad*> add_view(const Section& section, Va start, Va end, u64 first_page, Protection maximum);
+  void remove_view(Vad& vad);
+  // Moves dirty bits of valid PTEs of [first, first + count) of the view's segment into the PFN database.
+  void collect_dirty(View& view, u64 first, u64 count);
   // faults
   Status resolve(Fault& fault);
   Status resolve_valid(Fault& fault, Pte pte);
-  Status resolve_guard(Fault& fault, Pte pte, Protection protection);
-  Status grow_stack(Fault& fault, Vad& vad);
-  Status make_demand_zero(Fault& fault, Vad& vad, Protection protection);
-  Status make_shadow(Fault& fault, Vad& vad, Pte pte);
-  Status resolve_prototype(Fault& fault, Vad& vad, Protection protection);
-  Status copy_on_write(Fault& fault, Pte pte);
+  Status resolve_guard(Fault& fault, Vad& vad, Pte pte, Protection protection);
+  Status grow_stack(Fault& fault, Vad& vad, bool& is_stack);
+  void make_valid(Fault& fault, Pfn pfn, Protection protection, bool is_prototype);
+  Status make_demand_zero(Fault& fault, Protection protection);
+  Status make_shadow(Fault& fault, const Vad& vad, Pte pte);
+  Status resolve_prototype(Fault& fault, const Vad& vad, Protection protection);
+  Status copy_on_write(Fault& fault, Pfn source, Protection protection);
   [[nodiscard]] std::byte* access_page(Va va, bool for_write, Status& status);
-  void record_fault(const Fault& fault, const FaultResult& result);
+  void drop_guard(Vad& vad, Va va);
+  void record_fault(const Fault& fault, const FaultResult& result, ke::Mode mode);
 
   MemoryManager& manager_;
   PageTable page_table_;
   VadTree vads_;
+  ex::QuotaCharger* quota_;
   Va search_floor_, search_ceiling_;  // where searches start, after randomisation
   u64 commit_charge_ = 0, peak_commit_charge_ = 0;
   u64 charged_tables_ = 0;            // table pages already counted in commit_charge_

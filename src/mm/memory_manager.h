@@ -83,6 +83,8 @@ class MemoryManager final : public FrameOwner {
   void apply_file_write(const FileIdentity& file, u64 offset, std::span<const std::byte> from);
   // Whether the file may be cut to `bytes`: not while a view or an image shows more [NT: MmCanFileBeTruncated].
   [[nodiscard]] bool can_truncate(const FileIdentity& file, u64 bytes) const;
+  // The file was cut to `bytes` (can_truncate said yes): pages behind the end are forgotten.
+  void file_truncated(const FileIdentity& file, u64 bytes);
   [[nodiscard]] bool has_image_section(const FileIdentity& file) const;
   // Writes the dirty pages of the data section, if there is one. Errors: the file's.
   Status flush_file(const FileIdentity& file);
@@ -116,12 +118,12 @@ class MemoryManager final : public FrameOwner {
   friend class Section;
 
   // The pool sites of this folder; tags are NT's [facts 8.6, 8.8].
-  struct Sites { ex::PoolSite vad_short, vad, vad_long, segment, control_area, prototypes, view; };
+  struct Sites { ex::PoolSite vad_short, vad, vad_long, segment, control_area, prototypes; };
   using FileKey = std::pair<FileIdentity, SectionKind>;
 
   // segments: segment.cpp, image_segment.cpp
   [[nodiscard]] Result<Segment*> open_segment(const SectionRequest& request, Protection protection, u64& size);
-  [[nodiscard]] Result<Segment*> new_segment(SectionKind kind, FileBacking* backing, u64 page_count);
+  [[nodiscard]] Result<Segment*> new_segment(SectionKind kind, FileBacking* backing, u64 page_count, u32 subsections);
   [[nodiscard]] Result<Segment*> make_image_segment(FileBacking& file);
   [[nodiscard]] Result<Segment*> make_file_segment(FileBacking& file, u64 bytes);
   [[nodiscard]] Result<Segment*> make_page_file_segment(u64 bytes, bool commits_all);
@@ -135,6 +137,7 @@ class MemoryManager final : public FrameOwner {
   [[nodiscard]] Pte original_prototype(const Segment& segment, u64 page) const;
   struct Resident { Pfn pfn; bool was_read = false; bool zeroed = false; };
   [[nodiscard]] Result<Resident> make_resident(Segment& segment, u64 page);
+  void drop_resident(Pfn pfn, bool dirty);
   Status write_page(Segment& segment, u64 page, Pfn pfn);
   Status write_dirty_pages(Segment& segment, u64 first, u64 count);
 

@@ -210,7 +210,11 @@ void VadTree::erase(Vad& vad) {
 }
 
 void VadTree::resize(Vad& vad, Va start, Va end) {
-  VITRINE_CHECK(start >= vad.start() && end <= vad.end() && start < end);
+  const Vad* before = previous(vad);
+  const Vad* behind = next(vad);
+  VITRINE_CHECK(start % kPageSize == 0 && end % kPageSize == 0 && start < end);
+  VITRINE_CHECK(start >= (before == nullptr ? lowest_ : before->end()));
+  VITRINE_CHECK(end <= (behind == nullptr ? highest_ : behind->start()));
   vad.start_vpn_ = start >> kPageShift;
   vad.end_vpn_ = (end >> kPageShift) - 1;
   refresh_gap(vad);

@@ -67,6 +67,8 @@ struct Vad : VadNode {
   void set_type(VadType type) { type_ = static_cast<u8>(type); }
   [[nodiscard]] bool is_private() const { return private_ != 0; }
   [[nodiscard]] bool is_committed() const { return mem_commit_ != 0; }
+  // Null for private memory.
+  [[nodiscard]] View* view_or_null() const { return is_private() ? nullptr : view; }
   [[nodiscard]] bool is_image() const { return type() == VadType::image_map; }
   // Pages of this range that are charged against commit.
   [[nodiscard]] u64 commit_charge() const { return u64{commit_high_} << 28 | u64{commit_low_}; }
@@ -113,7 +115,7 @@ class VadTree {
   Vad& insert(Va start, Va end);
   // Precondition: `vad` is in the tree. Its view and pool block are the caller's to give up before.
   void erase(Vad& vad);
-  // Cuts a live Vad at either end. Precondition: start < end, inside the present range.
+  // Moves either end of a live Vad. Precondition: start < end, page-aligned, no overlap with its neighbours.
   void resize(Vad& vad, Va start, Va end);
 
   // Checks order, balance and gaps, for tests and kd. O(n).
