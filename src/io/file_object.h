@@ -38,6 +38,7 @@ struct FileObject : ob::Object {
   u64 completion_key = 0;
   u32 notification_flags = 0;              // kSkip...
 
+  ListLink manager_link;                   // IoManager's list of all files
   IntrusiveList<Irp, &Irp::file_link> pending;  // asynchronous and synchronous requests not completed
 
   [[nodiscard]] bool is_synchronous() const {

@@ -9,6 +9,7 @@
 #include "ex/unicode.h"
 #include "io/host_error.h"
 #include "io/host_volume_state.h"
+#include "io/io_manager.h"
 #include "mm/memory_manager.h"
 
 namespace vitrine::io {
@@ -75,7 +76,9 @@ Result<u32> grant(u32 wanted, MountAccess mount, u32 attributes) {
 }  // namespace
 
 HostVolume::HostVolume(std::unique_ptr<VolumeState> state) : state_(std::move(state)) {}
-HostVolume::~HostVolume() = default;
+HostVolume::~HostVolume() {
+  if (state_->manager != nullptr) state_->manager->abandon_device(*this);
+}
 
 Result<std::unique_ptr<HostVolume>> HostVolume::create(std::vector<Mount> mounts, VolumeOptions options,
                                                        HostSnapshot& snapshot) {

@@ -106,12 +106,32 @@ IoManager::IoManager(ke::Kernel& kernel, ob::ObjectManager& objects) : kernel_(k
 }
 
 IoManager::~IoManager() {
-  // Requests that never completed: their owners are gone with the machine.
-  while (Irp* irp = pending_.front()) {
-    irp->manager_link.unlink();
-    irp->file_link.unlink();
-    irp->file->device->cancel(*irp);
-    if (irp->detached) delete irp;
+  while (Irp* irp = pending_.front()) abandon_request(*irp);
+  while (files_.pop_front() != nullptr) {
+  }
+}
+
+// Takes a request from its device without telling anyone: the machine is being taken down.
+void IoManager::abandon_request(Irp& irp) {
+  irp.file->device->cancel(irp);
+  irp.manager_link.unlink();
+  irp.file_link.unlink();
+  irp.state = IrpState::completed;
+  irp.status = Status::cancelled;
+  if (irp.detached) delete &irp;
+}
+
+void IoManager::abandon_device(Device& device) {
+  for (FileObject* file = files_.front(); file != nullptr;) {
+    FileObject& current = *file;
+    file = files_.next(current);
+    if (current.device != &device || current.context == nullptr) continue;
+    const ob::Ref<FileObject> keep(current);  // a request may hold the last reference
+    while (Irp* irp = current.pending.front()) abandon_request(*irp);
+    if (!current.cleaned_up) device.cleanup(current);
+    current.cleaned_up = true;
+    device.close(current);
+    current.context.reset();
   }
 }
 
@@ -135,6 +155,7 @@ Result<OpenedFile> IoManager::open(Device& device, const CreateParameters& given
   auto created = objects_.create<FileObject>(*file_type_, {}, *this);
   if (!created) return Failure(created.error());
   FileObject& file = **created;
+  files_.push_back(file);
   file.device = &device;
   file.access = parameters.access;
   file.share = parameters.share;
@@ -237,10 +258,12 @@ void IoManager::close_file(ob::Object& object, const ob::CloseEvent& event) {
 // A file may go away without ever having had a handle.
 void IoManager::delete_file(ob::Object& object) {
   auto& file = static_cast<FileObject&>(object);
-  if (file.context == nullptr) return;
-  file.manager->cleanup(file);
-  file.device->close(file);
-  file.context.reset();
+  if (file.context != nullptr) {  // null: never opened, or the device is gone
+    file.manager->cleanup(file);
+    file.device->close(file);
+    file.context.reset();
+  }
+  if (file.manager_link.is_linked()) file.manager_link.unlink();
   file.port.reset();
 }
 

@@ -50,7 +50,10 @@ class IoManager {
 
   // Puts `device` into the namespace: add_device(u"\\Device\\HarddiskVolume1", volume). The device is not owned.
   Status add_device(std::u16string_view path, Device& device);
+  // The device goes away (each device calls this from its destructor): its requests end unheard, its files are closed.
+  void abandon_device(Device& device);
 
+  [[nodiscard]] ke::Kernel& kernel() const { return kernel_; }
   [[nodiscard]] ob::ObjectType& file_type() const { return *file_type_; }
   [[nodiscard]] ob::ObjectType& completion_type() const { return *completion_type_; }
 
@@ -138,7 +141,10 @@ class IoManager {
   ob::ObjectType* device_type_ = nullptr;
   ob::ObjectType* completion_type_ = nullptr;
   u64 next_sequence_ = 0;
+  void abandon_request(Irp& irp);
+
   IntrusiveList<Irp, &Irp::manager_link> pending_;  // all pending requests, in order of submission
+  IntrusiveList<FileObject, &FileObject::manager_link> files_;
 };
 
 }  // namespace vitrine::io

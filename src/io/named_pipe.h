@@ -29,10 +29,11 @@ class NamedPipeDevice final : public Device {
                          std::span<const u8> in) override;
   Status query_volume(FileObject& file, abi::VolumeInformationClass information_class, std::span<u8> out,
                       u32* written) override;
-  Status query_directory(FileObject& file, const DirectoryQuery& query, std::span<u8> out, u32* written) override;
+  [[nodiscard]] i8 completion_increment() const override { return ke::kIncrementNamedPipe; }
+
+  struct State;  // io/named_pipe_state.h
 
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

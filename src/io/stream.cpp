@@ -24,6 +24,8 @@ constexpr u64 kMaximumStreamRead = 64 << 10;  // one read returns what has arriv
 HostStream::HostStream(IoManager& manager, HostInput& input, HostOutput& output, StreamKinds kinds)
     : manager_(manager), input_(input), output_(output), kinds_(kinds) {}
 
+HostStream::~HostStream() { manager_.abandon_device(*this); }
+
 abi::DeviceType HostStream::type(const FileObject& file) const {
   const Which which = which_of(file);
   const StreamKind kind = which == Which::input ? kinds_.input : which == Which::output ? kinds_.output : kinds_.error;
@@ -91,6 +93,7 @@ Status HostStream::read(Irp& irp) {
 }
 
 void HostStream::input_arrived() {
+  if (readers_.empty()) return;
   while (Irp* irp = readers_.front()) {
     const auto status = take_input(input_, kinds_.input, *irp);
     if (!status) return;

@@ -19,6 +19,7 @@ struct StreamKinds {
 class HostStream final : public Device {
  public:
   HostStream(IoManager& manager, HostInput& input, HostOutput& output, StreamKinds kinds);
+  ~HostStream() override;
 
   // More input (or its end) has arrived: completes pending reads in order.
   void input_arrived();
