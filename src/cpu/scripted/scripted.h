@@ -9,7 +9,9 @@
 // its thread at an address that raises #UD: a program has to end itself with a system call, as a real one.
 #pragma once
 
+#include <array>
 #include <coroutine>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <utility>
@@ -105,6 +107,8 @@ class Scripted : public Backend {
   // The entry address of the program, in user space and never mapped: a thread starts it by having it in RIP. Addresses are handed
   // out in order of registration, so that they are the same in every run.
   [[nodiscard]] virtual Va register_program(Program program) = 0;
+  // Drops the instance of a thread that will not run again. Not needed for one whose context record is reused for a new thread.
+  virtual void forget(const GuestContext& context) = 0;
   // Coroutine instances alive now.
   [[nodiscard]] virtual u64 live_instances() const = 0;
 };
