@@ -1,0 +1,108 @@
+// What Wine's DLLs ask of Wine's own kernel half: debug output, and calls into the "Unix halves" of a few DLLs. Services that
+// would lead out of the machine (host paths, host descriptors, host processes, the Wine server) do not exist here and say so.
+// [facts: user-mode.md "Calls that bypass NT services"]
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "nt/executive_state.h"
+#include "nt/families.h"
+#include "nt/memory_target.h"
+#include "nt/service_table.h"
+
+namespace vitrine::nt {
+namespace {
+
+constexpr u32 kMaximumDebugBytes = 4096;  // of one write; the rest is dropped and the whole length reported as written
+
+// write(2, ...) for Wine's debug channels. Returns the count, as write does, not a status.
+Status wine_dbg_write(Call call, Buffer text, u32 length) {
+  auto bytes = capture_bytes(call, text, std::min(length, kMaximumDebugBytes), kMaximumDebugBytes);
+  if (!bytes) return static_cast<Status>(~0u);
+  std::string line(bytes->begin(), bytes->end());
+  while (!line.empty() && line.back() == '\n') line.pop_back();
+  if (!line.empty()) call->notice(line);
+  return static_cast<Status>(length);
+}
+
+// Windows Sockets errors, which the ws2_32 calls return instead of statuses [winsock2.h].
+constexpr Status winsock_error(u32 code) { return static_cast<Status>(code); }
+constexpr u32 kWsaFault = 10014, kWsaHostNotFound = 11001;
+
+// `gethostname`'s parameters: {char* name; unsigned int size}.
+struct HostNameParameters {
+  Va name;
+  u32 size;
+  u32 padding;
+};
+
+Status host_name(Call call, Buffer arguments) {
+  constexpr std::string_view kName{"VITRINE\0", 8};  // as the registry's ComputerName says
+  const auto parameters = arguments.as<HostNameParameters>().read(call.space());
+  if (!parameters) return parameters.error();
+  if (parameters->size < kName.size()) return winsock_error(kWsaFault);
+  return call.space().write(parameters->name, std::as_bytes(std::span(kName)));
+}
+
+std::optional<Status> ntdll_call(Call call, u32 code, Buffer arguments) {
+  switch (code) {
+    case 0: return Status::dll_not_found;        // load_so_dll: there are no Unix libraries
+    case 1: return Status::unsuccessful;         // unwind_builtin_dll: there are no frames of Unix code
+    case 2: {  // system_time_precise: the clock of this processor, between two clock interrupts
+      const u64 now = call->machine.clock(call->kernel.executing_processor()).value / 100;
+      return arguments.as<i64>().write(call.space(), call->machine.boot_time().value + static_cast<i64>(now));
+    }
+    default: return std::nullopt;
+  }
+}
+
+// The machine has no network: no name resolves, but it has a name of its own.
+std::optional<Status> ws2_32_call(Call call, u32 code, Buffer arguments) {
+  constexpr u32 kGetHostName = 3, kLast = 4;  // getaddrinfo, gethostbyaddr, gethostbyname, gethostname, getnameinfo
+  if (code == kGetHostName) return host_name(call, arguments);
+  return code <= kLast ? std::optional(winsock_error(kWsaHostNotFound)) : std::nullopt;
+}
+
+// `module` is what NtQueryVirtualMemory class 1000 gave for the DLL: its base.
+Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
+  const std::string name = exported_module_name(call.space(), module);
+  std::optional<Status> result;
+  if (name == "ntdll.dll") result = ntdll_call(call, code, arguments);
+  else if (name == "ws2_32.dll") result = ws2_32_call(call, code, arguments);
+  // bcrypt attaches to a host library for everything but random numbers; refusing that (0) makes it do without.
+  else if (name == "bcrypt.dll" && code == 0) result = Status::dll_not_found;
+  if (result) return *result;
+  if (call->state->reported.emplace(module, code).second) {
+    call->notice(fmt::format("{}: unix call {} of {} does not exist here; it got STATUS_NOT_IMPLEMENTED",
+                             call.process().short_name(), code, name.empty() ? "an unknown module" : name));
+  }
+  return Status::not_implemented;
+}
+
+Status wine_server_call(Call, Buffer) { return Status::not_implemented; }
+Status wine_nt_to_unix_file_name(Call, UserPtr<ObjectAttributes>, Buffer, UserPtr<u32>, u32) { return Status::object_path_not_found; }
+Status wine_unix_to_nt_file_name(Call, Buffer, Buffer, UserPtr<u32>) { return Status::object_path_not_found; }
+Status wine_server_fd_to_handle(Call, u32, u32, u32, UserPtr<Handle>) { return Status::invalid_handle; }
+Status wine_server_handle_to_fd(Call, Handle, u32, UserPtr<u32>, UserPtr<u32>) { return Status::object_type_mismatch; }
+Status wine_unix_spawnvp(Call, Buffer, bool) { return Status::access_denied; }
+
+using enum SupportLevel;
+constexpr std::string_view kIsolation = "nothing of the host can be reached";
+constexpr Service kServices[] = {
+    service<&wine_dbg_write>("__wine_dbg_write", complete, "text, length"),
+    service<&wine_unix_call>(kUnixCallName, partial, "module, code, arguments",
+                             "ntdll and ws2_32 whole; bcrypt offers random numbers only"),
+    service<&wine_unix_spawnvp>("__wine_unix_spawnvp", refused, "arguments, wait", kIsolation),
+    service<&wine_nt_to_unix_file_name>("wine_nt_to_unix_file_name", refused, "attributes, name, size, disposition", kIsolation),
+    service<&wine_server_call>("wine_server_call", refused, "request", "there is no Wine server"),
+    service<&wine_server_fd_to_handle>("wine_server_fd_to_handle", refused, "fd, access, attributes, handle", kIsolation),
+    service<&wine_server_handle_to_fd>("wine_server_handle_to_fd", refused, "handle, access, fd, options", kIsolation),
+    service<&wine_unix_to_nt_file_name>("wine_unix_to_nt_file_name", refused, "name, buffer, size", kIsolation),
+};
+
+}  // namespace
+
+std::span<const Service> wine_services() { return kServices; }
+
+}  // namespace vitrine::nt
