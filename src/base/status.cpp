@@ -21,7 +21,7 @@ std::string_view lower_case_name(Status status) {
 
 std::string status_name(Status status) {
   const std::string_view name = lower_case_name(status);
-  if (name.empty()) return fmt::format("{:#010X}", static_cast<u32>(status));
+  if (name.empty()) return fmt::format("0x{:08X}", static_cast<u32>(status));
   std::string result = "STATUS_";
   for (char c : name) result += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   return result;

@@ -149,7 +149,7 @@ int run(const Settings& settings) {
 void add_run_command(CLI::App& app, int& exit_code) {
   auto settings = std::make_shared<Settings>();
   CLI::App* command = app.add_subcommand("run", "Run a Windows x86-64 console program");
-  command->usage("vitrine run [options] PROGRAM [ARGUMENTS...]");
+  command->footer("PROGRAM [ARGUMENTS...] come last; everything behind PROGRAM is the program's own.");
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")->capture_default_str();

@@ -39,9 +39,10 @@ void print_json() {
 
 void add_services_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("services", "List the system services and how much of each there is");
-  auto* json = command->add_flag("--json", "Print JSON");
+  auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print JSON");
   command->callback([json, &exit_code] {
-    json->count() > 0 ? print_json() : print_table();
+    *json ? print_json() : print_table();
     exit_code = 0;
   });
 }

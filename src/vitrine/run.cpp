@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "vitrine/program_file.h"
 #include "vitrine/run_loop.h"
 #include "vitrine/start_program.h"
 #include "vitrine/system_files.h"
@@ -52,9 +53,9 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
 }  // namespace
 
 std::expected<RunResult, StartError> run_program(const RunOptions& options, const std::atomic<bool>* interrupt) {
-  if (auto checked = check_program_file(options.program); !checked) return std::unexpected(checked.error());
   const auto system = find_system_files(options.system32);
   if (!system) return std::unexpected(StartError{kCouldNotRun, system.error()});
+  if (auto checked = check_program_file(options.program, *system); !checked) return std::unexpected(checked.error());
   const auto folder = PrivateFolder::create();
   if (!folder) return std::unexpected(folder.error());
 

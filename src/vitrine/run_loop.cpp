@@ -31,9 +31,20 @@ RunEnd RunLoop::run(const ps::Process& main) {
       shown_tick_ = machine_.hal.tick_count();
       if (machine_.loader != nullptr) machine_.loader->update_time();
     }
-    if (limits_.check_invariants) ke::check_invariants(machine_.kernel);
+    if (limits_.check_invariants) check_invariants();
   }
   return RunEnd::exited;
+}
+
+// --check: every violation in words, then the check that ends the tool.
+void RunLoop::check_invariants() const {
+  std::vector<ke::Thread*> threads;
+  for (ps::Process& process : machine_.processes->active_processes()) {
+    for (ps::Thread& thread : process.threads) threads.push_back(&thread.tcb);
+  }
+  const std::vector<std::string> violations = ke::check_invariants(machine_.kernel, threads);
+  for (const std::string& violation : violations) machine_.executive->notice(violation);
+  VITRINE_CHECK(violations.empty());
 }
 
 // All processors are idle and some thread waits for the host's input: virtual time follows the host's until input comes or the next

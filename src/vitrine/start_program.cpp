@@ -7,27 +7,19 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 
-#include "pe/image.h"
 #include "vitrine/command_line.h"
+#include "vitrine/program_file.h"
 
 namespace vitrine {
 namespace {
 
 namespace fs = std::filesystem;
 
-// The tool's documented codes (docs/running.md).
-constexpr int kCouldNotRun = 125, kNotRunnable = 126, kNotFound = 127;
+// The tool's documented code (docs/running.md).
+constexpr int kCouldNotRun = 125;
 
 StartError error(int exit_code, std::string message) { return {exit_code, std::move(message)}; }
-
-// The path itself or, for a bare name, the same in the current folder; links resolved.
-fs::path resolved(const fs::path& path) {
-  std::error_code code;
-  fs::path canonical = fs::canonical(path, code);
-  return code ? path : canonical;
-}
 
 bool is_inside(const fs::path& path, const fs::path& folder) {
   return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
@@ -81,26 +73,6 @@ Status open_streams(Machine& machine, ps::Process& process, ldr::ParameterBlock&
 }
 
 }  // namespace
-
-std::expected<void, StartError> check_program_file(const fs::path& program) {
-  const std::string name = program.string();
-  std::error_code code;
-  const fs::file_status status = fs::status(program, code);
-  if (status.type() == fs::file_type::not_found) return std::unexpected(error(kNotFound, fmt::format("{}: no such file", name)));
-  if (code) return std::unexpected(error(kNotRunnable, fmt::format("{}: {}", name, code.message())));
-  if (fs::is_directory(status)) return std::unexpected(error(kNotRunnable, fmt::format("{} is a folder; name the program in it", name)));
-  if (!fs::is_regular_file(status)) return std::unexpected(error(kNotRunnable, fmt::format("{} is not a regular file", name)));
-  std::ifstream file(program, std::ios::binary);
-  if (!file) return std::unexpected(error(kNotRunnable, fmt::format("{}: {}", name, std::strerror(errno))));
-  const u64 size = fs::file_size(program, code);
-  std::vector<std::byte> head(std::min<u64>(size, pe::kMaximumHeaderBytes));
-  file.read(reinterpret_cast<char*>(head.data()), static_cast<std::streamsize>(head.size()));
-  if (static_cast<u64>(file.gcount()) != head.size()) return std::unexpected(error(kNotRunnable, fmt::format("{} cannot be read", name)));
-  const auto headers = pe::parse_headers(head, size);
-  const auto problem = headers ? pe::check_program(*headers) : std::optional(headers.error());
-  if (problem) return std::unexpected(error(kNotRunnable, fmt::format("{} {}; Vitrine runs x86-64 Windows console programs (.exe)", name, pe::describe(*problem))));
-  return {};
-}
 
 std::expected<PrivateFolder, StartError> PrivateFolder::create() {
   std::error_code code;

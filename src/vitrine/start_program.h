@@ -11,9 +11,6 @@
 
 namespace vitrine {
 
-// The program's file is there, readable, and an x64 console or GUI program. Otherwise one line that says what it is.
-[[nodiscard]] std::expected<void, StartError> check_program_file(const std::filesystem::path& program);
-
 // A private folder on the host for C:\temp and the user's profile; removed with everything in it at the end.
 class PrivateFolder {
  public:
