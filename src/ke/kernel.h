@@ -79,7 +79,8 @@ class Kernel {
   void enter(u32 number);
   [[nodiscard]] u32 executing_processor() const { return executing_; }
   // The busy processor with the least clock (then the lowest number), after delivering every clock interrupt due up to
-  // then. When all are idle, skips to the earliest timer. nullopt: all idle and no timer set.
+  // then. When all are idle, skips to the earliest timer and returns processor 0, which may be idle still. nullopt: all
+  // idle and no timer set, nothing will ever happen by itself.
   [[nodiscard]] std::optional<u32> next_processor();
   // Clock interrupt of processor `number`; precondition: hal says one is due. Accounts time, expires timers, ends quanta.
   void clock_interrupt(u32 number);
@@ -273,6 +274,7 @@ class Kernel {
   Thread* select_elsewhere(Processor& processor);
   Thread& select_any(Processor& processor);             // standby, own lists, other lists, idle thread
   void set_standby(Processor& processor, Thread& thread);
+  void reconsider_preemption(Processor& processor);
   void refill_standby(Processor& processor);            // its standby thread went elsewhere
   void switch_to(Processor& processor, Thread& thread);
   void swap_away(Thread& thread);                       // KiSwapThread: the running thread has stopped

@@ -106,6 +106,17 @@ void Kernel::adjust_boost(Thread& thread) {
   thread.quantum_target = std::max(thread.quantum_target, thread.cycle_time + (kLockBoostQuantum - 1) * cycles_per_unit_);
 }
 
+// The standby thread was about to preempt, and priorities have changed since: it does so only if it is still no less
+// important than the thread that runs. One that was chosen at a quantum end or for a yield stays.
+void Kernel::reconsider_preemption(Processor& processor) {
+  Thread* standby = processor.next;
+  if (standby == nullptr || !processor.current->preempted || standby->priority >= processor.current->priority) return;
+  processor.next = nullptr;
+  processor.current->preempted = false;
+  standby->preempted = true;
+  defer(*standby);
+}
+
 // NT: KiSetPriorityThread: the change reaches the thread where it is.
 void Kernel::apply_priority(Thread& thread, Priority priority, PriorityChange reason) {
   if (priority == thread.priority) return;
@@ -130,13 +141,17 @@ void Kernel::apply_priority(Thread& thread, Priority priority, PriorityChange re
         set_standby(p, *better);
         defer(thread);
       }
+      reconsider_preemption(p);
       break;
     }
     case ThreadState::running: {
       set_priority_field(thread, priority, reason);
       Processor& p = cpu(thread.next_processor);
-      if (priority >= old || p.next != nullptr) break;
-      if (Thread* better = select_ready(p, static_cast<Priority>(priority + 1))) set_standby(p, *better);
+      if (p.next != nullptr) {
+        reconsider_preemption(p);
+      } else if (priority < old) {
+        if (Thread* better = select_ready(p, static_cast<Priority>(priority + 1))) set_standby(p, *better);
+      }
       break;
     }
     default:

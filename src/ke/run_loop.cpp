@@ -29,8 +29,9 @@ std::optional<u32> Kernel::next_processor() {
       }
     }
     if (!busy) {
+      // One skip per call: a periodic timer that wakes nobody must not keep the run loop from the host's needs.
       if (!skip_idle_time()) return std::nullopt;
-      continue;
+      return 0;
     }
     if (!ticking || machine_.next_tick(*ticking) > machine_.clock(*busy)) return busy;
     machine_.catch_up(*ticking, machine_.next_tick(*ticking));
@@ -47,7 +48,7 @@ bool Kernel::skip_idle_time() {
   const Nanoseconds time = machine_.tick_reaching(*due);
   if (time.value == std::numeric_limits<u64>::max()) return false;
   for (const auto& p : processors_) p->idle_ticks += machine_.skip_ticks(p->number, time);
-  machine_.catch_up(0, machine_.next_tick(0));
+  machine_.catch_up(0, machine_.next_tick(0));  // skip_ticks ends just before it
   clock_interrupt(0);
   dispatch(0);
   return true;
