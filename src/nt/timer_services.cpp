@@ -119,7 +119,7 @@ Status nt_set_system_time(Call call, UserPtr<i64> time, UserPtr<i64> previous) {
   if (!call.process().token->data.has_privilege(se::Privilege::system_time)) return Status::privilege_not_held;
   const i64 before = call->kernel.system_time().value;
   call->kernel.set_system_time(Ticks{*value});
-  call->loader.update_time();
+  if (call->loader != nullptr) call->loader->update_time();
   return previous ? previous.write(call.space(), before) : Status::success;
 }
 

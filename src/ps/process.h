@@ -3,6 +3,7 @@
 // Partly destroyed when its last thread ends (handles closed, address space emptied), wholly when the last reference goes.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "ob/handles.h"
 #include "ps/quota.h"
 #include "ps/thread.h"
+#include "ps/thread_extra.h"
 #include "ps/token.h"
 
 namespace vitrine::ps {
@@ -52,6 +54,7 @@ struct Process : ob::Object {
   u32 session_id = 1;
   u32 active_threads = 0;
   IntrusiveList<Thread, &Thread::process_link> threads;  // in order of creation, until each is deleted
+  std::map<u32, ThreadExtra> thread_extras;  // by thread id; an entry goes with its thread
   ListLink active_link;                // ProcessManager's list, in order of creation
   std::unique_ptr<mm::AddressSpace> space;   // null for System
   std::unique_ptr<ob::ObjectHandles> handles;

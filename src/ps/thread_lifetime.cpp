@@ -241,7 +241,10 @@ void ProcessManager::reap() {
 void ProcessManager::delete_thread_object(ob::Object& object) {
   auto& thread = static_cast<Thread&>(object);
   if (thread.process_link.is_linked()) thread.process_link.unlink();
-  if (thread.process != nullptr && thread.id != 0) thread.process->manager->forget_id(thread.id);
+  if (thread.process != nullptr && thread.id != 0) {
+    thread.process->thread_extras.erase(thread.id);
+    thread.process->manager->forget_id(thread.id);
+  }
 }
 
 // After the pool block and the quota were given back: the process may go with its last thread.
