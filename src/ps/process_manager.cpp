@@ -95,9 +95,9 @@ Result<ob::Ref<Process>> ProcessManager::create_process(const ProcessParameters&
   auto token = on_.objects.create<TokenObject>(*token_type_, {});
   if (!token) return Failure(token.error());
   process->token = std::move(*token);
-  process->token->data = parent != nullptr && parent->token ? parent->token->data
-                         : is_system                        ? se::make_system_token()
-                                                            : se::make_user_token(parameters.session_id, false);
+  process->token->data = parameters.token != nullptr ? *parameters.token
+                         : parent != nullptr         ? parent->token->data
+                                                     : se::make_system_token();
   if (!is_system) {
     mm::SpaceOptions options;
     options.random = &random_;

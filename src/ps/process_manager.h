@@ -25,6 +25,7 @@ struct ProcessParameters {
   std::u16string image_path;
   PriorityClass priority_class = PriorityClass::normal;
   u32 session_id = 1;
+  const se::TokenData* token = nullptr;  // null: a copy of the parent's
 };
 
 struct ThreadParameters {

@@ -125,7 +125,9 @@ std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, 
   if (!inside) return failed("the program's folder is not visible to the guest", inside.error());
   const std::u16string dos_path = u"C:" + *inside;
 
-  auto created = machine.processes->create_process({.parent = &machine.processes->system_process(), .image_path = u"\\??\\" + dos_path});
+  const se::TokenData user = se::make_user_token(1, false);
+  auto created = machine.processes->create_process({.parent = &machine.processes->system_process(),
+                                                    .image_path = u"\\??\\" + dos_path, .token = &user});
   if (!created) return failed("no process", created.error());
   ob::Ref<ps::Process> process = std::move(*created);
   auto image = machine.loader->open_image(process->image_path);
