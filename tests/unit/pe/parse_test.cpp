@@ -1,0 +1,228 @@
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "pe/image.h"
+
+namespace vitrine::pe {
+namespace {
+
+constexpr u32 kNew = 0x80, kOptional = kNew + 4 + sizeof(FileHeader);
+constexpr u32 kTable = kOptional + sizeof(OptionalHeader64) + 16 * 8;
+
+struct File {
+  std::vector<std::byte> bytes;
+  template <typename T>
+  T get(u64 offset) const {
+    T value;
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+  }
+  template <typename T>
+  void put(u64 offset, const T& value) {
+    std::memcpy(bytes.data() + offset, &value, sizeof value);
+  }
+  template <typename T, typename Change>
+  void change(u64 offset, Change apply) {
+    T value = get<T>(offset);
+    apply(value);
+    put(offset, value);
+  }
+  void optional(void (*apply)(OptionalHeader64&)) { change<OptionalHeader64>(kOptional, apply); }
+  void header(void (*apply)(FileHeader&)) { change<FileHeader>(kNew + 4, apply); }
+  void section(u32 index, void (*apply)(SectionHeader&)) { change<SectionHeader>(kTable + index * 40, apply); }
+};
+
+// Two sections: .text (raw 0x400, 0x200 bytes) and .edata (raw 0x600, 0x400 bytes) with exports "alpha", "beta" (forwarded).
+File valid() {
+  File f;
+  f.bytes.resize(0xA00);
+  f.put(0, kDosMagic);
+  f.put(kDosNewHeaderOffset, kNew);
+  f.put(kNew, kPeSignature);
+  f.put(kNew + 4, FileHeader{kMachineAmd64, 2, 0, 0, 0, sizeof(OptionalHeader64) + 128, kFileExecutableImage});
+  OptionalHeader64 o{};
+  o.magic = kOptionalMagicPe32Plus;
+  o.entry_point = 0x1010;
+  o.image_base = 0x1'4000'0000;
+  o.section_alignment = 0x1000;
+  o.file_alignment = 0x200;
+  o.size_of_image = 0x3000;
+  o.size_of_headers = 0x400;
+  o.subsystem = 3;
+  o.directory_count = 16;
+  f.put(kOptional, o);
+  f.put(kOptional + sizeof o, DataDirectory{0x2000, 0x200});      // exports
+  f.put(kOptional + sizeof o + 8, DataDirectory{0x2200, 0x28});   // imports
+  f.put(kTable, SectionHeader{{'.', 't', 'e', 'x', 't'}, 0x180, 0x1000, 0x200, 0x400, 0, 0, 0, 0, kSectionExecute});
+  f.put(kTable + 40, SectionHeader{{'.', 'e', 'd', 'a', 't', 'a'}, 0x400, 0x2000, 0x400, 0x600, 0, 0, 0, 0, kSectionRead});
+  const auto at = [](u32 rva) { return 0x600 + (rva - 0x2000); };
+  f.put(at(0x2000), ExportDirectory{0, 0, 0, 0, 0x2100, 5, 2, 2, 0x2040, 0x2050, 0x2060});
+  f.put(at(0x2040), u32{0x1020});
+  f.put(at(0x2044), u32{0x2120});  // inside the directory: a forwarder
+  f.put(at(0x2050), u32{0x2110});
+  f.put(at(0x2054), u32{0x2116});
+  f.put(at(0x2060), u16{0});
+  f.put(at(0x2062), u16{1});
+  std::memcpy(&f.bytes[at(0x2110)], "alpha\0beta\0", 11);
+  std::memcpy(&f.bytes[at(0x2120)], "other.gamma", 12);
+  f.put(at(0x2200), ImportDescriptor{0, 0, 0, 0x2300, 0});
+  std::memcpy(&f.bytes[at(0x2300)], "KERNEL32.dll", 13);
+  return f;
+}
+
+Error error_of(const File& f) {
+  const auto image = parse(f.bytes);
+  EXPECT_FALSE(image.has_value());
+  return image ? Error::not_mz : image.error();
+}
+Error error_of(std::string_view text) {
+  File f;
+  f.bytes.assign(reinterpret_cast<const std::byte*>(text.data()), reinterpret_cast<const std::byte*>(text.data() + text.size()));
+  return error_of(f);
+}
+
+TEST(PeParse, AcceptsAnImageAndBoundsItsSections) {
+  const File f = valid();
+  const auto image = parse(f.bytes);
+  ASSERT_TRUE(image);
+  ASSERT_EQ(image->headers().sections.size(), 2u);
+  EXPECT_EQ(image->headers().sections[0].mapped_size, 0x1000u);
+  EXPECT_EQ(image->section_of(0x1FFF), &image->headers().sections[0]);
+  EXPECT_EQ(image->section_of(0xFFF), nullptr);
+  EXPECT_EQ(image->section_named(".edata")->virtual_address, 0x2000u);
+  EXPECT_EQ(image->bytes_at(0x11FF, 1).size(), 1u);
+  EXPECT_EQ(image->bytes_at(0x1200, 1).size(), 0u) << "behind the raw data";
+}
+
+TEST(PeParse, FindsExportsForwardersAndImports) {
+  const File f = valid();
+  const auto image = parse(f.bytes);
+  ASSERT_TRUE(image);
+  const auto alpha = image->find_export("alpha");
+  ASSERT_TRUE(alpha);
+  EXPECT_EQ(alpha->rva, 0x1020u);
+  EXPECT_EQ(alpha->ordinal, 5u);
+  const auto beta = image->find_export("beta");
+  ASSERT_TRUE(beta);
+  EXPECT_EQ(beta->rva, 0u);
+  EXPECT_EQ(beta->forwarder, "other.gamma");
+  EXPECT_FALSE(image->find_export("alphb"));
+  EXPECT_EQ(image->exports().size(), 2u);
+  EXPECT_EQ(image->imported_modules(), std::vector<std::string_view>{"KERNEL32.dll"});
+}
+
+TEST(PeParse, NamesWhatIsNotAProgram) {
+  EXPECT_EQ(error_of(""), Error::empty_file);
+  EXPECT_EQ(error_of("#!/bin/sh\n"), Error::script);
+  EXPECT_EQ(error_of(std::string_view("\x7F" "ELF\2\1\1\0", 8)), Error::elf);
+  EXPECT_EQ(error_of("hello\n"), Error::text);
+  EXPECT_EQ(error_of(std::string_view("\1\2\0\3", 4)), Error::not_mz);
+  EXPECT_EQ(error_of("MZ"), Error::truncated);
+  EXPECT_EQ(to_status(Error::script), Status::invalid_image_not_mz);
+  EXPECT_EQ(to_status(Error::windows_16_bit), Status::invalid_image_win_16);
+  EXPECT_EQ(to_status(Error::image_32_bit), Status::invalid_image_format);
+}
+
+TEST(PeParse, TellsApartWhatFollowsMz) {
+  File f = valid();
+  f.put(kDosNewHeaderOffset, u32{0xFFFF'FFF0});
+  EXPECT_EQ(error_of(f), Error::dos_program);
+  f = valid();
+  f.put(kNew, kNeSignature);
+  EXPECT_EQ(error_of(f), Error::windows_16_bit);
+  f = valid();
+  f.put(kNew, u32{0x1234'5678});
+  EXPECT_EQ(error_of(f), Error::bad_signature);
+}
+
+TEST(PeParse, RefusesOtherMachinesAndNonExecutables) {
+  File f = valid();
+  f.header([](FileHeader& h) { h.machine = kMachineI386; });
+  EXPECT_EQ(error_of(f), Error::image_32_bit);
+  f = valid();
+  f.put(kOptional, kOptionalMagicPe32);
+  EXPECT_EQ(error_of(f), Error::image_32_bit);
+  f = valid();
+  f.header([](FileHeader& h) { h.machine = kMachineArm64; });
+  EXPECT_EQ(error_of(f), Error::wrong_machine);
+  f = valid();
+  f.header([](FileHeader& h) { h.characteristics = 0; });
+  EXPECT_EQ(error_of(f), Error::not_executable);
+  f = valid();
+  f.header([](FileHeader& h) { h.optional_header_size = sizeof(OptionalHeader64) - 1; });
+  EXPECT_EQ(error_of(f), Error::bad_optional_header);
+}
+
+TEST(PeParse, RefusesBadAlignmentsBasesAndSizes) {
+  const auto with = [](void (*apply)(OptionalHeader64&)) {
+    File f = valid();
+    f.optional(apply);
+    return error_of(f);
+  };
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.section_alignment = 0x800; }), Error::bad_alignment);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.section_alignment = 0x3000; }), Error::bad_alignment);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.file_alignment = 0; }), Error::bad_alignment);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.file_alignment = 0x2000; }), Error::bad_alignment);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.image_base = 0x1'4000'1000; }), Error::bad_image_base);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.size_of_image = 0; }), Error::image_too_large);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.size_of_image = 0xFFFF'F000; }), Error::image_too_large);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.size_of_headers = 0x10'0000; }), Error::truncated);
+  EXPECT_EQ(with([](OptionalHeader64& o) { o.entry_point = 0x3000; }), Error::bad_optional_header);
+}
+
+TEST(PeParse, RefusesSectionTablesThatDoNotFit) {
+  const auto with = [](u32 index, void (*apply)(SectionHeader&)) {
+    File f = valid();
+    f.section(index, apply);
+    return error_of(f);
+  };
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.virtual_address = 0x1000; }), Error::sections_overlap);
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.virtual_address = 0x2800; }), Error::sections_overlap);
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.virtual_size = 0xFFFF'FFFF; }), Error::sections_overlap);
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.virtual_size = s.raw_size = 0; }), Error::sections_overlap);
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.raw_size = 0x600; }), Error::section_outside_file);
+  EXPECT_EQ(with(1, [](SectionHeader& s) { s.raw_offset = 0xFFFF'FE00; }), Error::section_outside_file);
+  File f = valid();
+  f.header([](FileHeader& h) { h.section_count = 97; });
+  EXPECT_EQ(error_of(f), Error::too_many_sections);
+}
+
+TEST(PeParse, EveryTruncationGivesACause) {
+  const File whole = valid();
+  for (std::size_t size = 0; size < whole.bytes.size(); ++size) {
+    File f;
+    f.bytes.assign(whole.bytes.begin(), whole.bytes.begin() + static_cast<std::ptrdiff_t>(size));
+    EXPECT_FALSE(parse(f.bytes).has_value()) << size;
+  }
+}
+
+TEST(PeParse, HostileExportTablesGiveNothing) {
+  File f = valid();
+  f.change<ExportDirectory>(0x600, [](ExportDirectory& d) { d.name_count = 0x4000'0001; });
+  EXPECT_TRUE(parse(f.bytes)->exports().empty());
+  f = valid();
+  f.change<ExportDirectory>(0x600, [](ExportDirectory& d) { d.names = 0xFFFF'FFFC; });
+  EXPECT_FALSE(parse(f.bytes)->find_export("alpha"));
+  f = valid();
+  f.put(0x660, u16{9});  // ordinal beyond the functions
+  EXPECT_FALSE(parse(f.bytes)->find_export("alpha"));
+}
+
+TEST(PeParse, ProgramsAreNotDllsAndHaveAnEntryPoint) {
+  File f = valid();
+  EXPECT_FALSE(check_program(parse(f.bytes)->headers()));
+  f.header([](FileHeader& h) { h.characteristics |= kFileDll; });
+  EXPECT_EQ(check_program(parse(f.bytes)->headers()), Error::is_dll);
+  f = valid();
+  f.optional([](OptionalHeader64& o) { o.entry_point = 0; });
+  EXPECT_EQ(check_program(parse(f.bytes)->headers()), Error::no_entry_point);
+  f = valid();
+  f.optional([](OptionalHeader64& o) { o.subsystem = 1; });
+  EXPECT_EQ(check_program(parse(f.bytes)->headers()), Error::wrong_subsystem);
+}
+
+}  // namespace
+}  // namespace vitrine::pe
