@@ -9,20 +9,50 @@ struct Text {
   std::u16string_view name, value;
 };
 
-// HKEY_CURRENT_USER\Control Panel\International of a US English user. Wine 8.0's kernelbase compares LocaleName with the user's
-// locale and rewrites this whole key when they differ. Values: Windows' defaults for en-US [Microsoft, NLS locale data].
-constexpr Text kInternational[] = {
-    {u"Locale", u"00000409"},       {u"LocaleName", u"en-US"},  {u"iCalendarType", u"1"},   {u"iCountry", u"1"},
-    {u"iCurrDigits", u"2"},         {u"iCurrency", u"0"},       {u"iDate", u"0"},           {u"iDigits", u"2"},
-    {u"NumShape", u"1"},            {u"iFirstDayOfWeek", u"6"}, {u"iFirstWeekOfYear", u"0"}, {u"iLZero", u"1"},
-    {u"iMeasure", u"1"},            {u"iNegCurr", u"0"},        {u"iNegNumber", u"1"},      {u"iPaperSize", u"1"},
-    {u"iTime", u"0"},               {u"iTimePrefix", u"0"},     {u"iTLZero", u"0"},         {u"s1159", u"AM"},
-    {u"s2359", u"PM"},              {u"sCountry", u"United States"}, {u"sCurrency", u"$"},  {u"sDate", u"/"},
-    {u"sDecimal", u"."},            {u"sGrouping", u"3;0"},     {u"sLanguage", u"ENU"},     {u"sList", u","},
-    {u"sLongDate", u"dddd, MMMM d, yyyy"}, {u"sMonDecimalSep", u"."}, {u"sMonGrouping", u"3;0"},
-    {u"sMonThousandSep", u","},     {u"sNativeDigits", u"0123456789"}, {u"sNegativeSign", u"-"}, {u"sPositiveSign", u""},
-    {u"sShortDate", u"M/d/yyyy"},   {u"sShortTime", u"h:mm tt"}, {u"sThousand", u","},      {u"sTime", u":"},
-    {u"sTimeFormat", u"h:mm:ss tt"}, {u"sYearMonth", u"MMMM yyyy"}};
+// HKEY_CURRENT_USER\Control Panel\International of a US English user. Wine 8.0's kernelbase compares LocaleName with
+// the user's locale and rewrites this whole key when they differ. Values: Windows' defaults for en-US [Microsoft, NLS
+// locale data].
+constexpr Text kInternational[] = {{u"Locale", u"00000409"},
+                                   {u"LocaleName", u"en-US"},
+                                   {u"iCalendarType", u"1"},
+                                   {u"iCountry", u"1"},
+                                   {u"iCurrDigits", u"2"},
+                                   {u"iCurrency", u"0"},
+                                   {u"iDate", u"0"},
+                                   {u"iDigits", u"2"},
+                                   {u"NumShape", u"1"},
+                                   {u"iFirstDayOfWeek", u"6"},
+                                   {u"iFirstWeekOfYear", u"0"},
+                                   {u"iLZero", u"1"},
+                                   {u"iMeasure", u"1"},
+                                   {u"iNegCurr", u"0"},
+                                   {u"iNegNumber", u"1"},
+                                   {u"iPaperSize", u"1"},
+                                   {u"iTime", u"0"},
+                                   {u"iTimePrefix", u"0"},
+                                   {u"iTLZero", u"0"},
+                                   {u"s1159", u"AM"},
+                                   {u"s2359", u"PM"},
+                                   {u"sCountry", u"United States"},
+                                   {u"sCurrency", u"$"},
+                                   {u"sDate", u"/"},
+                                   {u"sDecimal", u"."},
+                                   {u"sGrouping", u"3;0"},
+                                   {u"sLanguage", u"ENU"},
+                                   {u"sList", u","},
+                                   {u"sLongDate", u"dddd, MMMM d, yyyy"},
+                                   {u"sMonDecimalSep", u"."},
+                                   {u"sMonGrouping", u"3;0"},
+                                   {u"sMonThousandSep", u","},
+                                   {u"sNativeDigits", u"0123456789"},
+                                   {u"sNegativeSign", u"-"},
+                                   {u"sPositiveSign", u""},
+                                   {u"sShortDate", u"M/d/yyyy"},
+                                   {u"sShortTime", u"h:mm tt"},
+                                   {u"sThousand", u","},
+                                   {u"sTime", u":"},
+                                   {u"sTimeFormat", u"h:mm:ss tt"},
+                                   {u"sYearMonth", u"MMMM yyyy"}};
 
 // kernelbase keeps the currency's international symbol below a subkey whose name is three globes.
 constexpr std::u16string_view kWorldSubkey = u"\U0001F30E\U0001F30F\U0001F30D";
@@ -49,11 +79,16 @@ constexpr Text kEnvironment[] = {{u"ComSpec", u"C:\\windows\\system32\\cmd.exe"}
                                  {u"TEMP", u"C:\\windows\\temp"},
                                  {u"TMP", u"C:\\windows\\temp"},
                                  {u"windir", u"C:\\windows"}};
-constexpr Text kVersion[] = {{u"ProductName", u"Windows 10 Pro"}, {u"CurrentVersion", u"6.3"},
-                             {u"CurrentBuild", u"18362"},         {u"CurrentBuildNumber", u"18362"},
-                             {u"CurrentType", u"Multiprocessor Free"}, {u"InstallationType", u"Client"},
-                             {u"EditionID", u"Professional"},     {u"ReleaseId", u"1903"},
-                             {u"SystemRoot", u"C:\\windows"},     {u"PathName", u"C:\\windows"}};
+constexpr Text kVersion[] = {{u"ProductName", u"Windows 10 Pro"},
+                             {u"CurrentVersion", u"6.3"},
+                             {u"CurrentBuild", u"18362"},
+                             {u"CurrentBuildNumber", u"18362"},
+                             {u"CurrentType", u"Multiprocessor Free"},
+                             {u"InstallationType", u"Client"},
+                             {u"EditionID", u"Professional"},
+                             {u"ReleaseId", u"1903"},
+                             {u"SystemRoot", u"C:\\windows"},
+                             {u"PathName", u"C:\\windows"}};
 constexpr Text kWindowsVersion[] = {{u"ProgramFilesDir", u"C:\\Program Files"},
                                     {u"CommonFilesDir", u"C:\\Program Files\\Common Files"}};
 constexpr Text kProduct[] = {{u"ProductType", u"WinNT"}};
@@ -103,7 +138,8 @@ Status fill_user(Registry& registry, const MachineFacts& facts) {
 
 // NT: CurrentControlSet is a link to the control set that was booted [WI6 ch. 4].
 Status fill_links(Registry& registry) {
-  const Result<KeyNode*> profile = registry.make(u"\\Registry\\Machine\\System\\ControlSet001\\Hardware Profiles\\0001");
+  const Result<KeyNode*> profile =
+      registry.make(u"\\Registry\\Machine\\System\\ControlSet001\\Hardware Profiles\\0001");
   if (!profile) return profile.error();
   VITRINE_TRY(registry.put_link(u"\\Registry\\Machine\\System\\CurrentControlSet",
                                 u"\\Registry\\Machine\\System\\ControlSet001"));
@@ -127,7 +163,8 @@ Status fill_initial_keys(Registry& registry, const MachineFacts& facts) {
   constexpr std::byte kNoBias[44]{};
   VITRINE_TRY(registry.put(**zone, u"TZI", kTypeBinary, kNoBias));
 
-  const Result<KeyNode*> manager = registry.make(u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager");
+  const Result<KeyNode*> manager =
+      registry.make(u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager");
   if (!manager) return manager.error();
   // NT: 30 days in seconds; the heap's four values are 0, "use the default".
   VITRINE_TRY(registry.put_dword(**manager, u"CriticalSectionTimeout", 30 * 24 * 60 * 60));
@@ -138,9 +175,11 @@ Status fill_initial_keys(Registry& registry, const MachineFacts& facts) {
   const Result<KeyNode*> environment =
       registry.make(u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager\\Environment");
   if (!environment) return environment.error();
-  VITRINE_TRY(registry.put_string(**environment, u"NUMBER_OF_PROCESSORS", ex::from_utf8(std::to_string(facts.processors))));
+  VITRINE_TRY(
+      registry.put_string(**environment, u"NUMBER_OF_PROCESSORS", ex::from_utf8(std::to_string(facts.processors))));
 
-  const Result<KeyNode*> version = registry.make(u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion");
+  const Result<KeyNode*> version =
+      registry.make(u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion");
   if (!version) return version.error();
   VITRINE_TRY(registry.put_dword(**version, u"CurrentMajorVersionNumber", 10));
   VITRINE_TRY(registry.put_dword(**version, u"CurrentMinorVersionNumber", 0));

@@ -14,8 +14,8 @@
 namespace vitrine::cm {
 
 // REG_* value types that the kernel itself looks at; any number is stored.
-inline constexpr u32 kTypeNone = 0, kTypeString = 1, kTypeExpandString = 2, kTypeBinary = 3, kTypeDword = 4, kTypeLink = 6,
-                     kTypeMultiString = 7;
+inline constexpr u32 kTypeNone = 0, kTypeString = 1, kTypeExpandString = 2, kTypeBinary = 3, kTypeDword = 4,
+                     kTypeLink = 6, kTypeMultiString = 7;
 
 // REG_OPTION_*
 namespace key_options {
@@ -42,15 +42,15 @@ struct KeyValue {
 struct KeyNode {
   std::u16string name;
   std::u16string key_class;
-  KeyNode* parent = nullptr;   // null: \Registry itself, or deleted
+  KeyNode* parent = nullptr;                      // null: \Registry itself, or deleted
   std::vector<std::unique_ptr<KeyNode>> subkeys;  // sorted by upcased name, as NT enumerates them
   std::vector<KeyValue> values;                   // in the order of creation, as NT enumerates them
-  i64 last_write = 0;          // system time, 100 ns
-  u32 open_count = 0;          // KeyObjects
-  u16 depth = 0;               // \Registry: 0
-  bool is_volatile = false;    // not stored
-  bool is_link = false;        // its value SymbolicLinkValue says where to go
-  bool deleted = false;        // open_count keeps it allocated
+  i64 last_write = 0;                             // system time, 100 ns
+  u32 open_count = 0;                             // KeyObjects
+  u16 depth = 0;                                  // \Registry: 0
+  bool is_volatile = false;                       // not stored
+  bool is_link = false;                           // its value SymbolicLinkValue says where to go
+  bool deleted = false;                           // open_count keeps it allocated
 };
 
 }  // namespace vitrine::cm

@@ -1,5 +1,5 @@
-// KeyObject: an open key (NT: CM_KEY_BODY), an object of type "Key". Keeps its node allocated; owns the notifications that were
-// asked for through it.
+// KeyObject: an open key (NT: CM_KEY_BODY), an object of type "Key". Keeps its node allocated; owns the notifications
+// that were asked for through it.
 #pragma once
 
 #include <vector>
@@ -14,9 +14,9 @@ class Registry;
 
 // REG_NOTIFY_*
 namespace notify_filter {
-inline constexpr u32 kName = 1;          // subkey added or deleted
+inline constexpr u32 kName = 1;  // subkey added or deleted
 inline constexpr u32 kAttributes = 2;
-inline constexpr u32 kLastSet = 4;       // value changed
+inline constexpr u32 kLastSet = 4;  // value changed
 inline constexpr u32 kSecurity = 8;
 inline constexpr u32 kValid = 0x1000'000F;  // and REG_NOTIFY_THREAD_AGNOSTIC
 }  // namespace notify_filter
@@ -32,9 +32,9 @@ struct Notification {
 };
 
 struct KeyObject : ob::Object {
-  Registry* registry = nullptr; // null once the registry itself is gone
-  KeyNode* node = nullptr;      // never null while there is a registry; may be `deleted`
-  ListLink open_link;           // in Registry
+  Registry* registry = nullptr;  // null once the registry itself is gone
+  KeyNode* node = nullptr;       // never null while there is a registry; may be `deleted`
+  ListLink open_link;            // in Registry
   std::vector<Notification> notifications;
 };
 

@@ -79,20 +79,20 @@ Registry::Registry(ob::ObjectManager& objects, Clock clock) : objects_(objects),
   namespace sa = se::access;
   // NT: CM_KEY_BODY is 0x44 bytes (5.2 x86: 0x30) in paged pool; 0x58 on x64 [VOL, K].
   const u32 body = objects.profile().pointer_size == 4 ? 0x30u : 0x58u;
-  key_type_ = &objects.register_type({.name = u"Key",
-                                      .pool = ex::PoolType::paged,
-                                      .tag = ex::pool_tag("Key "),
-                                      .body_bytes = body,
-                                      .valid_access = abi::key_access::kAll | sa::kSynchronize,
-                                      .mapping = {abi::key_access::kRead, abi::key_access::kWrite, abi::key_access::kRead,
-                                                  abi::key_access::kAll},
-                                      .security_required = true,
-                                      .paged_charge = body,
-                                      .context = this,
-                                      .delete_object = delete_object,
-                                      .close = close,
-                                      .parse = parse,
-                                      .query_name = query_name});
+  key_type_ = &objects.register_type(
+      {.name = u"Key",
+       .pool = ex::PoolType::paged,
+       .tag = ex::pool_tag("Key "),
+       .body_bytes = body,
+       .valid_access = abi::key_access::kAll | sa::kSynchronize,
+       .mapping = {abi::key_access::kRead, abi::key_access::kWrite, abi::key_access::kRead, abi::key_access::kAll},
+       .security_required = true,
+       .paged_charge = body,
+       .context = this,
+       .delete_object = delete_object,
+       .close = close,
+       .parse = parse,
+       .query_name = query_name});
   root_ = std::make_unique<KeyNode>();
   root_->name = u"REGISTRY";
   root_->is_volatile = true;
@@ -102,7 +102,8 @@ Registry::Registry(ob::ObjectManager& objects, Clock clock) : objects_(objects),
   objects_.make_permanent(*root_object_);
   const auto inserted = objects_.insert(root_object_, {.name = u"\\Registry"}, {});
   VITRINE_CHECK(inserted.has_value());
-  for (const std::u16string_view name : {u"MACHINE", u"USER"}) VITRINE_CHECK(add_child(*root_, name, false).has_value());
+  for (const std::u16string_view name : {u"MACHINE", u"USER"})
+    VITRINE_CHECK(add_child(*root_, name, false).has_value());
 }
 
 Registry::~Registry() {
@@ -172,8 +173,9 @@ Result<ob::ParseOutcome> Registry::parse(ob::ParseRequest& request) {
 
 Result<ob::ParseOutcome> Registry::walk(const ob::ParseRequest& request, KeyNode& start) {
   auto* opening = static_cast<Opening*>(request.context);
-  const bool wants_link = !request.allow_link_target ||
-                          (opening != nullptr && (opening->options & (key_options::kOpenLink | key_options::kCreateLink)) != 0);
+  const bool wants_link =
+      !request.allow_link_target ||
+      (opening != nullptr && (opening->options & (key_options::kOpenLink | key_options::kCreateLink)) != 0);
   KeyNode* node = &start;
   std::u16string_view rest = request.remaining;
   std::u16string_view component;
@@ -206,7 +208,8 @@ Result<ob::ParseOutcome> Registry::walk(const ob::ParseRequest& request, KeyNode
   return ob::ParseOutcome{.object = std::move(*object), .reparse = {}};
 }
 
-Result<KeyNode*> Registry::create_child(KeyNode& parent, std::u16string_view name, const Opening& opening, se::Mode mode) {
+Result<KeyNode*> Registry::create_child(KeyNode& parent, std::u16string_view name, const Opening& opening,
+                                        se::Mode mode) {
   // NT: only the kernel loads hives below \Registry, \Registry\Machine and \Registry\User.
   if (mode == se::Mode::user && parent.depth < 2) return Failure(Status::access_denied);
   const bool is_volatile = (opening.options & key_options::kVolatile) != 0;
@@ -256,9 +259,10 @@ Result<CreatedKey> Registry::create_key(ob::ObjectHandles& handles, const Create
   return CreatedKey{*handle, opening.disposition};
 }
 
-Result<ob::Handle> Registry::open_key(ob::ObjectHandles& handles, const ob::ObjectAttributes& attributes, u32 desired_access,
-                                      u32 options, const ob::AccessState& access) {
-  if ((options & ~(key_options::kOpenLink | key_options::kBackupRestore)) != 0) return Failure(Status::invalid_parameter);
+Result<ob::Handle> Registry::open_key(ob::ObjectHandles& handles, const ob::ObjectAttributes& attributes,
+                                      u32 desired_access, u32 options, const ob::AccessState& access) {
+  if ((options & ~(key_options::kOpenLink | key_options::kBackupRestore)) != 0)
+    return Failure(Status::invalid_parameter);
   Opening opening{.create = false, .options = options, .key_class = {}};
   constexpr u32 kViews = abi::key_access::kWow64_32 | abi::key_access::kWow64_64;
   return handles.open_by_name(attributes, key_type_, desired_access & ~kViews, access, &opening);
@@ -269,7 +273,8 @@ KeyNode* Registry::find(std::u16string_view path) const {
   std::u16string_view component;
   bool first = true;
   while (node != nullptr && next_component(path, component)) {
-    if (!std::exchange(first, false) || !ex::equal_ignoring_case(component, root_->name)) node = find_child(*node, component);
+    if (!std::exchange(first, false) || !ex::equal_ignoring_case(component, root_->name))
+      node = find_child(*node, component);
   }
   return node;
 }

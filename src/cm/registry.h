@@ -1,10 +1,11 @@
-// Registry: the configuration manager: a tree of keys under \Registry, with objects of type "Key" as what programs hold.
+// Registry: the configuration manager: a tree of keys under \Registry, with objects of type "Key" as what programs
+// hold.
 //
-// Owns all nodes. Refuses: hive files, transactions, key security, WOW64 views (KEY_WOW64_* are ignored: there is one view).
-// Nothing here suspends; a notification is a call-back.
+// Owns all nodes. Refuses: hive files, transactions, key security, WOW64 views (KEY_WOW64_* are ignored: there is one
+// view). Nothing here suspends; a notification is a call-back.
 //
-// Paths: \Registry\Machine and \Registry\User are the two roots [WI6 ch. 4]; user mode may create keys below a hive only, not
-// beside Machine or User. HKEY_CURRENT_USER is \Registry\User\<SID text>.
+// Paths: \Registry\Machine and \Registry\User are the two roots [WI6 ch. 4]; user mode may create keys below a hive
+// only, not beside Machine or User. HKEY_CURRENT_USER is \Registry\User\<SID text>.
 #pragma once
 
 #include <functional>
@@ -22,7 +23,7 @@ enum class Disposition : u32 { created_new_key = 1, opened_existing_key = 2 };
 struct CreateKeyRequest {
   ob::ObjectAttributes attributes;
   u32 desired_access = 0;
-  u32 options = 0;              // key_options
+  u32 options = 0;  // key_options
   std::u16string key_class;
 };
 struct CreatedKey {
@@ -32,7 +33,7 @@ struct CreatedKey {
 
 // What NtQueryKey answers (lengths in bytes, as KEY_FULL_INFORMATION counts them).
 struct KeyFacts {
-  std::u16string name;       // last component
+  std::u16string name;  // last component
   std::u16string key_class;
   i64 last_write = 0;
   u32 subkeys = 0, values = 0;
@@ -44,8 +45,8 @@ class Registry {
  public:
   using Clock = std::function<i64()>;  // system time, 100 ns
 
-  // Registers type Key and makes \Registry, \Registry\Machine and \Registry\User. `objects` outlives it. Keys that are still open when
-  // the registry goes are cut off from it.
+  // Registers type Key and makes \Registry, \Registry\Machine and \Registry\User. `objects` outlives it. Keys that are
+  // still open when the registry goes are cut off from it.
   Registry(ob::ObjectManager& objects, Clock clock);
   ~Registry();
   Registry(const Registry&) = delete;
@@ -54,8 +55,8 @@ class Registry {
   [[nodiscard]] ob::ObjectType& key_type() const { return *key_type_; }
 
   // NtCreateKey. Only the last component may be missing. Errors: object_name_not_found (a parent is missing),
-  // child_must_be_volatile, access_denied, invalid_parameter (options), object_name_invalid (a component over 255 units),
-  // those of ObjectHandles::open_by_name.
+  // child_must_be_volatile, access_denied, invalid_parameter (options), object_name_invalid (a component over 255
+  // units), those of ObjectHandles::open_by_name.
   [[nodiscard]] Result<CreatedKey> create_key(ob::ObjectHandles& handles, const CreateKeyRequest& request,
                                               const ob::AccessState& access);
   // NtOpenKeyEx; `options` may be kOpenLink or kBackupRestore.
@@ -72,8 +73,8 @@ class Registry {
   // The pointer is valid until the key changes. Errors: object_name_not_found; no_more_entries.
   [[nodiscard]] Result<const KeyValue*> query_value(const KeyObject& key, std::u16string_view name) const;
   [[nodiscard]] Result<const KeyValue*> enumerate_value(const KeyObject& key, u32 index) const;
-  // Errors: invalid_parameter (name or data over a limit), insufficient_resources (the registry is full), access_denied (a link takes only
-  // SymbolicLinkValue of type REG_LINK).
+  // Errors: invalid_parameter (name or data over a limit), insufficient_resources (the registry is full), access_denied
+  // (a link takes only SymbolicLinkValue of type REG_LINK).
   [[nodiscard]] Status set_value(KeyObject& key, std::u16string_view name, u32 type, std::span<const std::byte> data);
   [[nodiscard]] Status delete_value(KeyObject& key, std::u16string_view name);
   // NtDeleteKey. Errors: cannot_delete (it has subkeys, or is one of the roots).
@@ -88,8 +89,9 @@ class Registry {
   // Takes back a notification without firing it; false when it has fired already.
   bool cancel_notification(KeyObject& key, const void* context);
 
-  // --- kernel and tool use ------------------------------------------------------------------------------------------------
-  // Absolute path with or without "\Registry"; null when missing. Links are not followed.
+  // --- kernel and tool use
+  // ------------------------------------------------------------------------------------------------ Absolute path with
+  // or without "\Registry"; null when missing. Links are not followed.
   [[nodiscard]] KeyNode* find(std::u16string_view path) const;
   // Makes every missing component. Errors: object_name_invalid, insufficient_resources.
   [[nodiscard]] Result<KeyNode*> make(std::u16string_view path);
@@ -110,7 +112,8 @@ class Registry {
   static Result<std::u16string> query_name(ob::Object& object);
 
   [[nodiscard]] Result<ob::ParseOutcome> walk(const ob::ParseRequest& request, KeyNode& start);
-  [[nodiscard]] Result<KeyNode*> create_child(KeyNode& parent, std::u16string_view name, const Opening& opening, se::Mode mode);
+  [[nodiscard]] Result<KeyNode*> create_child(KeyNode& parent, std::u16string_view name, const Opening& opening,
+                                              se::Mode mode);
   [[nodiscard]] Result<KeyNode*> add_child(KeyNode& parent, std::u16string_view name, bool is_volatile);
   [[nodiscard]] Result<ob::Ref<ob::Object>> open_node(KeyNode& node);
   void forget(KeyNode& node);
@@ -124,7 +127,7 @@ class Registry {
   Clock clock_;
   ob::ObjectType* key_type_ = nullptr;
   std::unique_ptr<KeyNode> root_;
-  std::vector<std::unique_ptr<KeyNode>> deleted_;  // still open
+  std::vector<std::unique_ptr<KeyNode>> deleted_;              // still open
   IntrusiveList<KeyObject, &KeyObject::open_link> open_keys_;  // in the order of opening
   u32 notifications_ = 0;                                      // pending, over all keys
   ob::Ref<ob::Object> root_object_;

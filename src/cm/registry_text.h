@@ -1,4 +1,5 @@
-// The registry as a text file, for `--registry FILE`. Own format, UTF-8, one thing per line; volatile keys are left out:
+// The registry as a text file, for `--registry FILE`. Own format, UTF-8, one thing per line; volatile keys are left
+// out:
 //
 //   vitrine-registry 1
 //   key "\Registry\Machine\Software\X" [class "C"] [link]

@@ -1,5 +1,5 @@
-// CallbackArray: a fixed array of notify routines (process, thread and image creation). NT: 8 slots in 5.2, 64 since Vista
-// [WI6 ch. 5]; each call goes through the slots in order.
+// CallbackArray: a fixed array of notify routines (process, thread and image creation). NT: 8 slots in 5.2, 64 since
+// Vista [WI6 ch. 5]; each call goes through the slots in order.
 #pragma once
 
 #include <array>
@@ -17,10 +17,11 @@ class CallbackArray {
  public:
   using Routine = std::function<void(Arguments...)>;
 
-  explicit CallbackArray(u32 slots = kMaximumCallbacks) : slots_(slots < kMaximumCallbacks ? slots : kMaximumCallbacks) {}
+  explicit CallbackArray(u32 slots = kMaximumCallbacks)
+      : slots_(slots < kMaximumCallbacks ? slots : kMaximumCallbacks) {}
 
-  // Takes the first empty slot and returns its number. Error: insufficient_resources when all are taken (NT's status for
-  // PsSetCreateThreadNotifyRoutine).
+  // Takes the first empty slot and returns its number. Error: insufficient_resources when all are taken (NT's status
+  // for PsSetCreateThreadNotifyRoutine).
   [[nodiscard]] Result<u32> add(Routine routine) {
     for (u32 slot = 0; slot < slots_; ++slot) {
       if (routines_[slot]) continue;

@@ -1,8 +1,8 @@
 // Fast reference (EX_FAST_REF): a pointer that carries a few references taken in advance, so that the common
 // reference costs no change of the object's own count [facts 7.6: seven on x86, fifteen on x64].
 //
-// It keeps NT's arithmetic, because the pointer counts that kd shows contain the cached references. The caller takes and gives back
-// references of the object: this class only says how many.
+// It keeps NT's arithmetic, because the pointer counts that kd shows contain the cached references. The caller takes
+// and gives back references of the object: this class only says how many.
 #pragma once
 
 #include "base/check.h"

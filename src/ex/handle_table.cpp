@@ -11,13 +11,14 @@ namespace vitrine::ex {
 HandleTable::Sites HandleTable::make_sites(Pool& pool, std::string_view owner_name) {
   const u32 tag = pool_tag("Obtb");
   const std::string prefix(owner_name);
-  return {pool.site(prefix + ": HANDLE_TABLE", PoolType::paged, tag), pool.site(prefix + ": leaf page", PoolType::paged, tag),
+  return {pool.site(prefix + ": HANDLE_TABLE", PoolType::paged, tag),
+          pool.site(prefix + ": leaf page", PoolType::paged, tag),
           pool.site(prefix + ": mid-level page", PoolType::paged, tag),
           pool.site(prefix + ": top-level array", PoolType::paged, tag)};
 }
 
-HandleTable::HandleTable(const sim::Profile& profile, const sim::HandleGeometry& geometry, Pool& pool, const Sites& sites,
-                         HandleReuse reuse, QuotaCharger* quota)
+HandleTable::HandleTable(const sim::Profile& profile, const sim::HandleGeometry& geometry, Pool& pool,
+                         const Sites& sites, HandleReuse reuse, QuotaCharger* quota)
     : geometry_(geometry),
       pool_(pool),
       sites_(sites),
@@ -36,9 +37,9 @@ Result<std::unique_ptr<HandleTable>> HandleTable::create(const sim::Profile& pro
   return create(profile, profile.handles, pool, sites, reuse, quota);
 }
 
-Result<std::unique_ptr<HandleTable>> HandleTable::create(const sim::Profile& profile, const sim::HandleGeometry& geometry,
-                                                         Pool& pool, const Sites& sites, HandleReuse reuse,
-                                                         QuotaCharger* quota) {
+Result<std::unique_ptr<HandleTable>> HandleTable::create(const sim::Profile& profile,
+                                                         const sim::HandleGeometry& geometry, Pool& pool,
+                                                         const Sites& sites, HandleReuse reuse, QuotaCharger* quota) {
   std::unique_ptr<HandleTable> table(new (std::nothrow) HandleTable(profile, geometry, pool, sites, reuse, quota));
   if (table == nullptr) return Failure(Status::insufficient_resources);
   if (const Status status = table->book(sites.table, table->table_size_); !is_success(status)) return Failure(status);
@@ -79,8 +80,8 @@ u32 HandleTable::capacity(const sim::HandleGeometry& geometry) {
   return geometry.maximum_handles - geometry.maximum_handles / geometry.entries_per_leaf;
 }
 
-// NT: ExpAllocateHandleTableEntrySlow. The first leaf is the root; the second needs a mid-level page above both; when that is
-// full, a top array; from then on each full mid-level page calls for the next [facts 2.1].
+// NT: ExpAllocateHandleTableEntrySlow. The first leaf is the root; the second needs a mid-level page above both; when
+// that is full, a top array; from then on each full mid-level page calls for the next [facts 2.1].
 Status HandleTable::grow() {
   const u32 leaf = leaf_count_;
   if (u64{leaf + 1} * geometry_.entries_per_leaf > geometry_.maximum_handles) return Status::insufficient_resources;
@@ -113,8 +114,8 @@ Status HandleTable::grow() {
   return Status::success;
 }
 
-// When FirstFree has run out the LastFree chain takes its place, reversed if ids are to come back in the order in which they
-// were freed [facts 2.4].
+// When FirstFree has run out the LastFree chain takes its place, reversed if ids are to come back in the order in which
+// they were freed [facts 2.4].
 void HandleTable::move_last_free() {
   u32 index = std::exchange(last_free_, 0);
   if (reuse_ != HandleReuse::strict_fifo) {
@@ -189,7 +190,8 @@ Result<std::unique_ptr<HandleTable>> HandleTable::duplicate(const sim::Profile& 
       slot = old;
       ++table.count_;
     } else {
-      // NT links the entries that are not inherited in front, so that the highest value is used first [ROS ex/handle.c, K].
+      // NT links the entries that are not inherited in front, so that the highest value is used first [ROS ex/handle.c,
+      // K].
       slot.access_or_next_ = table.first_free_;
       table.first_free_ = index;
     }

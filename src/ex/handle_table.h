@@ -1,8 +1,10 @@
-// HandleTable: NT's three-level handle table. It maps a handle value (index << 2) to an object and its granted access, and serves
-// both the tables of processes and PspCidTable, whose "handles" are process and thread ids [facts 2.1 to 2.5].
+// HandleTable: NT's three-level handle table. It maps a handle value (index << 2) to an object and its granted access,
+// and serves both the tables of processes and PspCidTable, whose "handles" are process and thread ids [facts 2.1
+// to 2.5].
 //
 // Owns its levels, which it books as paged pool "Obtb" and never gives back before it is destroyed, as NT does. Owns no
-// reference to the objects: `ob` and `ps` count those. Refuses pseudo and kernel handles (ob/handles.h decides about them).
+// reference to the objects: `ob` and `ps` count those. Refuses pseudo and kernel handles (ob/handles.h decides about
+// them).
 //
 // Host memory: 16 bytes per entry in leaves that are made on demand.
 #pragma once
@@ -53,7 +55,8 @@ class HandleEntry {
 };
 static_assert(sizeof(HandleEntry) == 16);
 
-// In which order freed values come back. NT: processes reuse the last one at once; ids come back as late as possible (StrictFIFO).
+// In which order freed values come back. NT: processes reuse the last one at once; ids come back as late as possible
+// (StrictFIFO).
 enum class HandleReuse : u8 { last_in_first_out, strict_fifo };
 
 class HandleTable {
@@ -64,10 +67,11 @@ class HandleTable {
   };
   [[nodiscard]] static Sites make_sites(Pool& pool, std::string_view owner_name);
 
-  // Books the HANDLE_TABLE and the first leaf. `quota` pays for them and all growth; null for System and the id table (booked, not
-  // charged). Errors: insufficient_resources, quota_exceeded.
-  [[nodiscard]] static Result<std::unique_ptr<HandleTable>> create(const sim::Profile& profile, Pool& pool, const Sites& sites,
-                                                                   HandleReuse reuse, QuotaCharger* quota);
+  // Books the HANDLE_TABLE and the first leaf. `quota` pays for them and all growth; null for System and the id table
+  // (booked, not charged). Errors: insufficient_resources, quota_exceeded.
+  [[nodiscard]] static Result<std::unique_ptr<HandleTable>> create(const sim::Profile& profile, Pool& pool,
+                                                                   const Sites& sites, HandleReuse reuse,
+                                                                   QuotaCharger* quota);
   // The same with a geometry of its own (scaled-down tests). Booked bytes follow the geometry.
   [[nodiscard]] static Result<std::unique_ptr<HandleTable>> create(const sim::Profile& profile,
                                                                    const sim::HandleGeometry& geometry, Pool& pool,
@@ -78,7 +82,8 @@ class HandleTable {
   HandleTable(const HandleTable&) = delete;
   HandleTable& operator=(const HandleTable&) = delete;
 
-  // Preconditions: object non-null and 8-aligned. Errors: insufficient_resources (table full or no pool), quota_exceeded.
+  // Preconditions: object non-null and 8-aligned. Errors: insufficient_resources (table full or no pool),
+  // quota_exceeded.
   [[nodiscard]] Result<Handle> allocate(void* object, u32 granted_access, u8 attributes);
   // Null when the value names no live entry. Pointers stay valid as long as the table lives.
   [[nodiscard]] HandleEntry* find(Handle handle);
@@ -100,12 +105,13 @@ class HandleTable {
   [[nodiscard]] u64 booked_bytes() const;
   // Usable entries of a table that is grown to its end: maximum minus one per leaf [facts 2.3].
   [[nodiscard]] static u32 capacity(const sim::HandleGeometry& geometry);
-  // NT: ExDupHandleTable, for a child that inherits. The new table has the source's size and the entries that `keep` accepts, at
-  // the same values; the caller then references their objects. The free list holds the rest. Errors as for create.
+  // NT: ExDupHandleTable, for a child that inherits. The new table has the source's size and the entries that `keep`
+  // accepts, at the same values; the caller then references their objects. The free list holds the rest. Errors as for
+  // create.
   using Keep = std::function<bool(Handle, const HandleEntry&)>;
-  [[nodiscard]] static Result<std::unique_ptr<HandleTable>> duplicate(const sim::Profile& profile, const HandleTable& source,
-                                                                      const Sites& sites, QuotaCharger* quota,
-                                                                      const Keep& keep);
+  [[nodiscard]] static Result<std::unique_ptr<HandleTable>> duplicate(const sim::Profile& profile,
+                                                                      const HandleTable& source, const Sites& sites,
+                                                                      QuotaCharger* quota, const Keep& keep);
 
  private:
   HandleTable(const sim::Profile& profile, const sim::HandleGeometry& geometry, Pool& pool, const Sites& sites,
@@ -113,7 +119,9 @@ class HandleTable {
   [[nodiscard]] Status grow();
   [[nodiscard]] Status book(PoolSite site, u64 bytes);
   void unbook_to(std::size_t block_count);
-  [[nodiscard]] HandleEntry& entry(u32 index) { return leaves_[index / geometry_.entries_per_leaf][index % geometry_.entries_per_leaf]; }
+  [[nodiscard]] HandleEntry& entry(u32 index) {
+    return leaves_[index / geometry_.entries_per_leaf][index % geometry_.entries_per_leaf];
+  }
   void move_last_free();
 
   const sim::HandleGeometry geometry_;

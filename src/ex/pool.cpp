@@ -155,8 +155,14 @@ void Pool::book(PoolSite site, bool is_free, u64 requested, u64 charged, Va addr
     }
   }
   if (listener_) {
-    listener_({.is_free = is_free, .site = site, .tag = info.tag, .type = info.type, .address = address,
-               .requested_bytes = requested, .charged_bytes = charged, .total_bytes = total.bytes});
+    listener_({.is_free = is_free,
+               .site = site,
+               .tag = info.tag,
+               .type = info.type,
+               .address = address,
+               .requested_bytes = requested,
+               .charged_bytes = charged,
+               .total_bytes = total.bytes});
   }
 }
 

@@ -1,17 +1,18 @@
-// Pool: the kernel's heap, kept as books. Every allocation that NT would make gets a real kernel address inside the profile's
-// pool region, the size that NT would round it to, and a line in the books per site; no bytes exist behind it.
+// Pool: the kernel's heap, kept as books. Every allocation that NT would make gets a real kernel address inside the
+// profile's pool region, the size that NT would round it to, and a line in the books per site; no bytes exist behind
+// it.
 //
-// Owns the addresses of both pool regions. Refuses: contents, per-processor look-aside lists (they change when a page is
-// returned, not what is charged), session pool.
+// Owns the addresses of both pool regions. Refuses: contents, per-processor look-aside lists (they change when a page
+// is returned, not what is charged), session pool.
 //
-// How a block is placed [facts 1.7, 8.13]: a request is rounded to (header + bytes) up to the granule (8 on x86, 16 on x64).
-// Requests of more than page - header - granule bytes get whole pages without a header. Smaller ones share pages: best fit
-// over pages by their largest free run, then best fit inside the page, first address among equals. An empty page is returned
-// at once. NT searches by fragment where this searches by page; the number of pages is the same unless a page holds
-// several free runs.
+// How a block is placed [facts 1.7, 8.13]: a request is rounded to (header + bytes) up to the granule (8 on x86, 16 on
+// x64). Requests of more than page - header - granule bytes get whole pages without a header. Smaller ones share pages:
+// best fit over pages by their largest free run, then best fit inside the page, first address among equals. An empty
+// page is returned at once. NT searches by fragment where this searches by page; the number of pages is the same unless
+// a page holds several free runs.
 //
-// Host memory: a block is its 8-byte name (PoolBlock, of which 56 bits are used), kept by its owner; it names address, size and
-// site, so that the pool keeps nothing per block. Per shared page: 48 bytes (x64) or 80 (x86).
+// Host memory: a block is its 8-byte name (PoolBlock, of which 56 bits are used), kept by its owner; it names address,
+// size and site, so that the pool keeps nothing per block. Per shared page: 44 bytes (x64) or 76 (x86).
 #pragma once
 
 #include <array>
@@ -87,7 +88,7 @@ struct PoolEvent {
   Va address = 0;
   u64 requested_bytes = 0;  // 0 for a free
   u64 charged_bytes = 0;
-  u64 total_bytes = 0;      // of this pool type, after the event
+  u64 total_bytes = 0;  // of this pool type, after the event
 };
 
 class Pool {

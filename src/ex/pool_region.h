@@ -1,4 +1,5 @@
-// PoolRegion: the addresses of one pool type: whole pages by a bitmap, shared pages by one bit per granule. Internal to Pool.
+// PoolRegion: the addresses of one pool type: whole pages by a bitmap, shared pages by one bit per granule. Internal to
+// Pool.
 //
 // Owns no frames (the PageSource does) and no books (Pool does). Every position is relative to the region's start.
 #pragma once
@@ -59,13 +60,15 @@ class PoolRegion {
     u32 first, length;
   };
   struct Runs {
-    Run best;      // shortest that is long enough, first among equals; length 0: none
+    Run best;  // shortest that is long enough, first among equals; length 0: none
     u32 largest;
   };
 
   [[nodiscard]] SharedPage& shared(u32 page) { return chunks_[page / kPagesPerChunk]->pages[page % kPagesPerChunk]; }
   [[nodiscard]] const SharedPage* find_shared(u64 page) const;
-  [[nodiscard]] u64* bits(u32 page) { return &chunks_[page / kPagesPerChunk]->bits[(page % kPagesPerChunk) * words_per_page_]; }
+  [[nodiscard]] u64* bits(u32 page) {
+    return &chunks_[page / kPagesPerChunk]->bits[(page % kPagesPerChunk) * words_per_page_];
+  }
   [[nodiscard]] Runs scan(const u64* words, u32 wanted) const;
   [[nodiscard]] Result<u32> new_shared_page();
   void link(u32 page);
@@ -81,12 +84,12 @@ class PoolRegion {
   const u32 words_per_page_;
   const u64 page_count_;
   u64 pages_in_use_ = 0;
-  u64 lowest_free_ = 0;   // no free page lies below
-  u64 run_hint_ = 0;      // where the last search for a long run ended
+  u64 lowest_free_ = 0;    // no free page lies below
+  u64 run_hint_ = 0;       // where the last search for a long run ended
   std::vector<u64> used_;  // one bit per page, up to the highest page ever used
   std::vector<std::unique_ptr<Chunk>> chunks_;
-  std::array<u32, kMaximumGranules + 1> heads_;                // by largest free run
-  std::array<u64, kMaximumGranules / 64 + 1> nonempty_{};      // which heads are not kNone
+  std::array<u32, kMaximumGranules + 1> heads_;            // by largest free run
+  std::array<u64, kMaximumGranules / 64 + 1> nonempty_{};  // which heads are not kNone
   std::map<u64, u64> long_runs_;
 };
 

@@ -1,6 +1,6 @@
-// Push lock (EX_PUSH_LOCK): a pointer-sized reader-writer lock. No lock may be held across a suspension (DESIGN 3.5), so on one
-// host thread it is never contended; what remains is its state machine, which checks the kernel's own locking discipline, and its
-// counts, which kd shows.
+// Push lock (EX_PUSH_LOCK): a pointer-sized reader-writer lock. No lock may be held across a suspension (DESIGN 3.5),
+// so on one host thread it is never contended; what remains is its state machine, which checks the kernel's own locking
+// discipline, and its counts, which kd shows.
 #pragma once
 
 #include "base/check.h"

@@ -1,4 +1,5 @@
-// QuotaCharger: who pays for pool that NT charges to a process (objects, handle tables). Implemented by ps's quota block.
+// QuotaCharger: who pays for pool that NT charges to a process (objects, handle tables). Implemented by ps's quota
+// block.
 #pragma once
 
 #include "ex/page_source.h"

@@ -1,5 +1,5 @@
-// Rundown protection (EX_RUNDOWN_REF): counts users of something that is about to go away. Once rundown has begun no new
-// user gets in; the one who runs it down proceeds when the last user has left [facts 7.6].
+// Rundown protection (EX_RUNDOWN_REF): counts users of something that is about to go away. Once rundown has begun no
+// new user gets in; the one who runs it down proceeds when the last user has left [facts 7.6].
 //
 // One host thread, so the word is plain. Who waits is the caller's affair: `begin` tells whether waiting is needed, and
 // `release` tells the last user to wake the waiter.

@@ -19,7 +19,8 @@ struct DirectoryKey {
 
 struct DirectoryObject : Object {
   std::map<DirectoryKey, Object*> entries;
-  // NT: a shadow directory is searched when a name is missing: \Sessions\1\DosDevices\... over \GLOBAL??. Null: none. Referenced.
+  // NT: a shadow directory is searched when a name is missing: \Sessions\1\DosDevices\... over \GLOBAL??. Null: none.
+  // Referenced.
   Ref<DirectoryObject> shadow;
 
   // Null when there is none; the shadow is not searched. Case-insensitive: the first of several that differ in case.
@@ -27,8 +28,8 @@ struct DirectoryObject : Object {
 };
 
 struct SymbolicLinkObject : Object {
-  std::u16string target;      // absolute
-  ex::PoolBlock target_block; // its characters, tag "ObSt"
+  std::u16string target;       // absolute
+  ex::PoolBlock target_block;  // its characters, tag "ObSt"
 };
 
 }  // namespace vitrine::ob

@@ -15,9 +15,8 @@ ex::HandleTable::Sites table_sites(ObjectManager& objects) {
 }  // namespace
 
 Result<std::unique_ptr<ObjectHandles>> ObjectHandles::create(ObjectManager& objects, const Settings& settings) {
-  Result<std::unique_ptr<ex::HandleTable>> table =
-      ex::HandleTable::create(objects.profile(), objects.pool(), table_sites(objects), ex::HandleReuse::last_in_first_out,
-                              settings.quota);
+  Result<std::unique_ptr<ex::HandleTable>> table = ex::HandleTable::create(
+      objects.profile(), objects.pool(), table_sites(objects), ex::HandleReuse::last_in_first_out, settings.quota);
   if (!table) return Failure(table.error());
   std::unique_ptr<ObjectHandles> handles(new (std::nothrow) ObjectHandles(objects, settings));
   if (handles == nullptr) return Failure(Status::insufficient_resources);
@@ -104,7 +103,8 @@ Result<Handle> ObjectHandles::insert(Object& object, u32 granted_access, u8 attr
   return handle;
 }
 
-Result<Handle> ObjectHandles::open(Object& object, u32 desired_access, u32 object_attributes, const AccessState& access) {
+Result<Handle> ObjectHandles::open(Object& object, u32 desired_access, u32 object_attributes,
+                                   const AccessState& access) {
   const TypeTraits& traits = object.type().traits;
   u32 granted = 0;
   if (access.mode == se::Mode::user && access.token != nullptr) {
@@ -125,8 +125,8 @@ Result<Handle> ObjectHandles::open(Object& object, u32 desired_access, u32 objec
   return Handle{handle->value | kKernelHandleMask};
 }
 
-Result<Handle> ObjectHandles::open_by_name(const ObjectAttributes& attributes, const ObjectType* type, u32 desired_access,
-                                           const AccessState& access, void* parse_context) {
+Result<Handle> ObjectHandles::open_by_name(const ObjectAttributes& attributes, const ObjectType* type,
+                                           u32 desired_access, const AccessState& access, void* parse_context) {
   const Result<Ref<Object>> object = objects_.lookup({.name = attributes.name,
                                                       .root = attributes.root.get(),
                                                       .attributes = attributes.attributes,
@@ -223,8 +223,8 @@ Result<u32> ObjectHandles::duplicate_access(const Object& object, u32 source_acc
   return granted & (traits.valid_access | se::access::kAccessSystemSecurity);
 }
 
-Result<Handle> ObjectHandles::duplicate(Handle source, ObjectHandles* target, u32 desired_access, u8 attributes, u32 options,
-                                        const AccessState& access) {
+Result<Handle> ObjectHandles::duplicate(Handle source, ObjectHandles* target, u32 desired_access, u8 attributes,
+                                        u32 options, const AccessState& access) {
   const bool close_source = (options & abi::duplicate::kCloseSource) != 0;
   if (target == nullptr && !close_source) return Failure(Status::invalid_parameter);
   const Result<Resolved> found = resolve(source, access.mode);

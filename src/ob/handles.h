@@ -1,8 +1,8 @@
 // ObjectHandles: one process's handles: an ex::HandleTable whose entries reference objects.
 //
-// Owns one pointer and one handle count on the object of each entry. Refuses to know processes: what -1 and -2 mean and whose
-// table kernel handles live in comes through CurrentContext. Nothing here suspends (a close routine starts what may take
-// time; it does not wait).
+// Owns one pointer and one handle count on the object of each entry. Refuses to know processes: what -1 and -2 mean and
+// whose table kernel handles live in comes through CurrentContext. Nothing here suspends (a close routine starts what
+// may take time; it does not wait).
 #pragma once
 
 #include <memory>
@@ -37,29 +37,32 @@ struct HandleInformation {
 class ObjectHandles {
  public:
   struct Settings {
-    ex::QuotaCharger* quota = nullptr;    // pays for the table; null for System
-    CurrentContext* context = nullptr;    // null: no pseudo and kernel handles
-    void* owner = nullptr;                // the process, for eyes and close routines
+    ex::QuotaCharger* quota = nullptr;  // pays for the table; null for System
+    CurrentContext* context = nullptr;  // null: no pseudo and kernel handles
+    void* owner = nullptr;              // the process, for eyes and close routines
   };
   // Errors: insufficient_resources, quota_exceeded.
   [[nodiscard]] static Result<std::unique_ptr<ObjectHandles>> create(ObjectManager& objects, const Settings& settings);
-  // For a child that inherits: the inheritable handles of `parent` at the same values, with their attributes and access.
+  // For a child that inherits: the inheritable handles of `parent` at the same values, with their attributes and
+  // access.
   [[nodiscard]] static Result<std::unique_ptr<ObjectHandles>> create_inheriting(const ObjectHandles& parent,
                                                                                 const Settings& settings);
   // Precondition: closed (close_all), else it closes the rest.
   ~ObjectHandles();
 
-  // Makes a handle. `granted_access` is final. Errors: insufficient_resources, quota_exceeded, the type's open routine's,
-  // access_denied (exclusive object open elsewhere).
+  // Makes a handle. `granted_access` is final. Errors: insufficient_resources, quota_exceeded, the type's open
+  // routine's, access_denied (exclusive object open elsewhere).
   [[nodiscard]] Result<Handle> insert(Object& object, u32 granted_access, u8 attributes);
 
   // Maps `desired_access` by the type and checks it against the object's descriptor, then inserts. OBJ_INHERIT and
   // OBJ_KERNEL_HANDLE of `object_attributes` are honoured. Errors: access_denied, those of insert.
-  [[nodiscard]] Result<Handle> open(Object& object, u32 desired_access, u32 object_attributes, const AccessState& access);
+  [[nodiscard]] Result<Handle> open(Object& object, u32 desired_access, u32 object_attributes,
+                                    const AccessState& access);
 
   // ObOpenObjectByName: lookup, then open.
-  [[nodiscard]] Result<Handle> open_by_name(const ObjectAttributes& attributes, const ObjectType* type, u32 desired_access,
-                                            const AccessState& access, void* parse_context = nullptr);
+  [[nodiscard]] Result<Handle> open_by_name(const ObjectAttributes& attributes, const ObjectType* type,
+                                            u32 desired_access, const AccessState& access,
+                                            void* parse_context = nullptr);
 
   struct Created {
     Handle handle;
@@ -81,11 +84,11 @@ class ObjectHandles {
   // Closes in ascending order, protected ones too (process exit).
   void close_all();
 
-  // NtDuplicateObject from this table into `target`. Options: abi::duplicate. With kCloseSource the source is closed even if
-  // duplication fails (NT does so too); `target` null then only closes.
-  // Errors: invalid_handle, access_denied, those of insert.
-  [[nodiscard]] Result<Handle> duplicate(Handle source, ObjectHandles* target, u32 desired_access, u8 attributes, u32 options,
-                                         const AccessState& access);
+  // NtDuplicateObject from this table into `target`. Options: abi::duplicate. With kCloseSource the source is closed
+  // even if duplication fails (NT does so too); `target` null then only closes. Errors: invalid_handle, access_denied,
+  // those of insert.
+  [[nodiscard]] Result<Handle> duplicate(Handle source, ObjectHandles* target, u32 desired_access, u8 attributes,
+                                         u32 options, const AccessState& access);
 
   // Inherit and protect-from-close (NtSetInformationObject class 4). Error: invalid_handle.
   [[nodiscard]] Status set_attributes(Handle handle, u8 attributes, se::Mode mode);
@@ -121,8 +124,9 @@ class ObjectHandles {
 
 // The typed form that services use: T is the host structure of objects of `type`.
 template <typename T>
-[[nodiscard]] Result<Ref<T>> reference_by_handle(ObjectHandles& table, Handle handle, const ObjectType& type, u32 desired_access,
-                                                 se::Mode mode, HandleInformation* information = nullptr) {
+[[nodiscard]] Result<Ref<T>> reference_by_handle(ObjectHandles& table, Handle handle, const ObjectType& type,
+                                                 u32 desired_access, se::Mode mode,
+                                                 HandleInformation* information = nullptr) {
   Result<Ref<Object>> object = table.reference(handle, &type, desired_access, mode, information);
   if (!object) return Failure(object.error());
   return ref_cast<T>(std::move(*object));

@@ -22,12 +22,12 @@ Object* DirectoryObject::find(std::u16string_view name, bool ignore_case) const 
 struct ObjectManager::Walk {
   const LookupRequest& request;
   std::u16string path;
-  std::size_t position = 0;    // of the next component in `path`
-  Ref<Object> current = {};         // the directory in which the next component is looked up, or the result
+  std::size_t position = 0;  // of the next component in `path`
+  Ref<Object> current = {};  // the directory in which the next component is looked up, or the result
   u32 reparses = 0;
-  Object* insert = nullptr;    // to be entered when the last component is missing
+  Object* insert = nullptr;  // to be entered when the last component is missing
   bool done = false;
-  bool existed = false;        // with `insert`: the last component was there
+  bool existed = false;  // with `insert`: the last component was there
 };
 
 // Finds where the walk starts: at the root directory or at the caller's object.
@@ -110,8 +110,9 @@ Status ObjectManager::step(Walk& walk, DirectoryObject& directory) {
     if (!is_last) return Status::object_path_not_found;
     if (walk.insert == nullptr) return Status::object_name_not_found;
     const bool is_directory = &walk.insert->type() == directory_type_;
-    VITRINE_TRY(check_directory(walk, directory, is_directory ? abi::directory_access::kCreateSubdirectory
-                                                             : abi::directory_access::kCreateObject));
+    VITRINE_TRY(check_directory(
+        walk, directory,
+        is_directory ? abi::directory_access::kCreateSubdirectory : abi::directory_access::kCreateObject));
     VITRINE_TRY(enter(directory, component, *walk.insert));
     walk.current = Ref<Object>(*walk.insert);
     walk.done = true;
@@ -121,8 +122,9 @@ Status ObjectManager::step(Walk& walk, DirectoryObject& directory) {
   Ref<Object> next(*found);
   const bool is_link = &next->type() == symbolic_link_type_;
   // NT: the link itself is meant when the caller asks for that type, or with OBJ_OPENLINK, and the name ends here.
-  const bool wants_link = is_last && is_link &&
-                          (walk.request.type == symbolic_link_type_ || (walk.request.attributes & abi::obj::kOpenLink) != 0);
+  const bool wants_link =
+      is_last && is_link &&
+      (walk.request.type == symbolic_link_type_ || (walk.request.attributes & abi::obj::kOpenLink) != 0);
   const bool parses = is_link || (next->type().traits.parse != nullptr && walk.insert == nullptr);
   if (parses && !wants_link) {
     const std::u16string remaining = walk.path.substr(end);
@@ -194,7 +196,8 @@ Status ObjectManager::enter(DirectoryObject& directory, std::u16string_view name
   return Status::success;
 }
 
-// Does nothing when the object is in no directory. The caller holds a reference of its own, or the object may be gone after.
+// Does nothing when the object is in no directory. The caller holds a reference of its own, or the object may be gone
+// after.
 void ObjectManager::leave_directory(Object& object) {
   ObjectInfo* info = object.info_;
   if (info == nullptr || info->directory == nullptr) return;

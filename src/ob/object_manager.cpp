@@ -25,9 +25,7 @@ void delete_symbolic_link(Object& object) {
   if (link.target_block) object.type().manager->pool().free(link.target_block);
 }
 
-void delete_directory(Object& object) {
-  VITRINE_CHECK(static_cast<DirectoryObject&>(object).entries.empty());
-}
+void delete_directory(Object& object) { VITRINE_CHECK(static_cast<DirectoryObject&>(object).entries.empty()); }
 
 }  // namespace
 
@@ -52,8 +50,8 @@ void ObjectManager::make_own_types() {
   const u32 pointer = profile_.pointer_size;
   const bool is_64 = pointer == 8;
   namespace sa = se::access;
-  // NT: OBJECT_TYPE is 0x190 bytes (5.2 x86), 0x2D0 (5.2 x64), 0xD0 (6.1 x64); the directory is 37 buckets, a lock and three
-  // words; the link holds a time, a string and a drive number [VOL; sizes of 5.2 types K].
+  // NT: OBJECT_TYPE is 0x190 bytes (5.2 x86), 0x2D0 (5.2 x64), 0xD0 (6.1 x64); the directory is 37 buckets, a lock and
+  // three words; the link holds a time, a string and a drive number [VOL; sizes of 5.2 types K].
   const u32 type_bytes = !is_64 ? 0x190 : profile_.sizes.quota_info_on_threads ? 0xD0 : 0x2D0;
   type_type_ = &add_type({.name = u"Type",
                           .pool = ex::PoolType::nonpaged,
@@ -61,24 +59,24 @@ void ObjectManager::make_own_types() {
                           .body_bytes = type_bytes,
                           .valid_access = 0xF'0001,
                           .mapping = {sa::kReadControl, sa::kReadControl, sa::kReadControl, 0xF'0001}});
-  directory_type_ = &add_type({.name = u"Directory",
-                               .pool = ex::PoolType::paged,
-                               .tag = ex::pool_tag("Dire"),
-                               .body_bytes = 37 * pointer + 4 * pointer,
-                               .valid_access = abi::directory_access::kAll,
-                               .mapping = {sa::kReadControl | 3, sa::kReadControl | 0xC, sa::kReadControl | 3,
-                                           abi::directory_access::kAll},
-                               .delete_object = delete_directory,
-                               .destroy = [](Object* object) { delete static_cast<DirectoryObject*>(object); }});
-  symbolic_link_type_ = &add_type({.name = u"SymbolicLink",
-                                   .pool = ex::PoolType::paged,
-                                   .tag = ex::pool_tag("Symb"),
-                                   .body_bytes = is_64 ? 0x20u : 0x18u,
-                                   .valid_access = abi::symbolic_link_access::kAll,
-                                   .mapping = {sa::kReadControl | 1, sa::kReadControl, sa::kReadControl | 1,
-                                               abi::symbolic_link_access::kAll},
-                                   .delete_object = delete_symbolic_link,
-                                   .destroy = [](Object* object) { delete static_cast<SymbolicLinkObject*>(object); }});
+  directory_type_ = &add_type(
+      {.name = u"Directory",
+       .pool = ex::PoolType::paged,
+       .tag = ex::pool_tag("Dire"),
+       .body_bytes = 37 * pointer + 4 * pointer,
+       .valid_access = abi::directory_access::kAll,
+       .mapping = {sa::kReadControl | 3, sa::kReadControl | 0xC, sa::kReadControl | 3, abi::directory_access::kAll},
+       .delete_object = delete_directory,
+       .destroy = [](Object* object) { delete static_cast<DirectoryObject*>(object); }});
+  symbolic_link_type_ = &add_type(
+      {.name = u"SymbolicLink",
+       .pool = ex::PoolType::paged,
+       .tag = ex::pool_tag("Symb"),
+       .body_bytes = is_64 ? 0x20u : 0x18u,
+       .valid_access = abi::symbolic_link_access::kAll,
+       .mapping = {sa::kReadControl | 1, sa::kReadControl, sa::kReadControl | 1, abi::symbolic_link_access::kAll},
+       .delete_object = delete_symbolic_link,
+       .destroy = [](Object* object) { delete static_cast<SymbolicLinkObject*>(object); }});
   // The pool was made for this machine a moment ago: a region that cannot hold the first objects is a wrong profile.
   const CreateRequest request{.attributes = {.attributes = abi::obj::kPermanent}, .kernel_object = true};
   Result<Ref<DirectoryObject>> root = create<DirectoryObject>(*directory_type_, request);
@@ -101,7 +99,8 @@ ObjectType& ObjectManager::add_type(const TypeTraits& traits) {
   type->site = pool_.site("ObCreateObject: " + ex::to_utf8(traits.name), traits.pool, tag_of(traits));
   types_.push_back(type);
   ObjectType& type_of_types = type_type_ == nullptr ? *type : *type_type_;
-  VITRINE_CHECK(is_success(attach(*type, type_of_types, {.attributes = {.attributes = abi::obj::kPermanent}, .kernel_object = true})));
+  VITRINE_CHECK(is_success(
+      attach(*type, type_of_types, {.attributes = {.attributes = abi::obj::kPermanent}, .kernel_object = true})));
   type->flags_ |= object_flags::kStatic;
   return *type;
 }
@@ -269,7 +268,7 @@ void ObjectManager::remove_handle(Object& object, ObjectHandles& table, u32 gran
 }
 
 Result<Ref<SymbolicLinkObject>> ObjectManager::create_symbolic_link(const CreateRequest& request,
-                                                                   std::u16string_view target) {
+                                                                    std::u16string_view target) {
   if (target.empty()) return Failure(Status::invalid_parameter);
   if (target.size() > kMaximumNameUnits) return Failure(Status::name_too_long);
   Result<Ref<SymbolicLinkObject>> link = create<SymbolicLinkObject>(*symbolic_link_type_, request);

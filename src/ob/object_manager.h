@@ -1,7 +1,8 @@
 // ObjectManager: makes and deletes objects, knows their types, and keeps the namespace. One per machine.
 //
-// Owns the types, the root directory and the deferred deletion queue. Refuses: handles (ob/handles.h), what is inside an object.
-// Nothing here suspends. Names are counted UTF-16 and may contain any unit but a backslash inside a component, NUL included.
+// Owns the types, the root directory and the deferred deletion queue. Refuses: handles (ob/handles.h), what is inside
+// an object. Nothing here suspends. Names are counted UTF-16 and may contain any unit but a backslash inside a
+// component, NUL included.
 #pragma once
 
 #include <memory>
@@ -27,7 +28,7 @@ inline constexpr u32 kMaximumReparses = 32;       // NT: how many links one look
 struct ObjectAttributes {
   std::u16string name = {};      // empty: none
   Ref<Object> root = {};         // directory or parsing object that the name is relative to; null: absolute
-  u32 attributes = 0;       // abi::obj
+  u32 attributes = 0;            // abi::obj
   SharedSecurity security = {};  // null: default
 };
 
@@ -47,23 +48,24 @@ struct CreateRequest {
 struct LookupRequest {
   std::u16string_view name;
   Object* root = nullptr;
-  u32 attributes = 0;          // kCaseInsensitive, kOpenLink matter
+  u32 attributes = 0;                // kCaseInsensitive, kOpenLink matter
   const ObjectType* type = nullptr;  // null: any; else object_type_mismatch
-  u32 desired_access = 0;      // passed to parse procedures
+  u32 desired_access = 0;            // passed to parse procedures
   AccessState access = {};
   void* parse_context = nullptr;
 };
 
 class ObjectManager {
  public:
-  // Registers Type, Directory and SymbolicLink and makes the root directory and \ObjectTypes. `profile` and `pool` outlive it.
+  // Registers Type, Directory and SymbolicLink and makes the root directory and \ObjectTypes. `profile` and `pool`
+  // outlive it.
   ObjectManager(const sim::Profile& profile, ex::Pool& pool);
   // Frees what is left of the namespace. Objects that others still hold then must not be released afterwards.
   ~ObjectManager();
   ObjectManager(const ObjectManager&) = delete;
   ObjectManager& operator=(const ObjectManager&) = delete;
 
-  // --- types ---------------------------------------------------------------------------------------------------------
+  // --- types ---
   // Precondition: no type of that name. The type lives as long as the manager and appears in \ObjectTypes.
   ObjectType& register_type(const TypeTraits& traits);
   [[nodiscard]] ObjectType* find_type(std::u16string_view name) const;
@@ -71,10 +73,10 @@ class ObjectManager {
   [[nodiscard]] ObjectType& directory_type() const { return *directory_type_; }
   [[nodiscard]] ObjectType& symbolic_link_type() const { return *symbolic_link_type_; }
 
-  // --- objects -------------------------------------------------------------------------------------------------------
-  // ObCreateObject: books header, optional headers and body, charges the payer, and makes the host structure. The caller holds the only
-  // reference; a name in `request` sizes the header but is entered by `insert`.
-  // Errors: invalid_parameter (attributes that the type forbids), insufficient_resources, quota_exceeded.
+  // --- objects ---
+  // ObCreateObject: books header, optional headers and body, charges the payer, and makes the host structure. The
+  // caller holds the only reference; a name in `request` sizes the header but is entered by `insert`. Errors:
+  // invalid_parameter (attributes that the type forbids), insufficient_resources, quota_exceeded.
   template <typename T, typename... Arguments>
   [[nodiscard]] Result<Ref<T>> create(ObjectType& type, const CreateRequest& request, Arguments&&... arguments) {
     if (type.traits.destroy == nullptr) type.traits.destroy = [](Object* object) { delete static_cast<T*>(object); };
@@ -86,8 +88,8 @@ class ObjectManager {
     }
     return Ref<T>::adopt(object);
   }
-  // The same for a structure that the caller allocated itself (types with their own host allocator; traits.destroy must be
-  // set). On failure the object is untouched and still the caller's.
+  // The same for a structure that the caller allocated itself (types with their own host allocator; traits.destroy must
+  // be set). On failure the object is untouched and still the caller's.
   [[nodiscard]] Status attach(Object& object, ObjectType& type, const CreateRequest& request);
 
   // ObMakeTemporaryObject / NtMakePermanentObject.
@@ -98,14 +100,14 @@ class ObjectManager {
   // Null when the object has none of its own: everything is granted.
   [[nodiscard]] const se::SecurityDescriptor* security(const Object& object) const;
 
-  // --- namespace -----------------------------------------------------------------------------------------------------
+  // --- namespace ---
   [[nodiscard]] DirectoryObject& root() const { return *root_; }
 
   // ObReferenceObjectByName without the access check: follows directories, links (at most 32) and parse procedures.
-  // Errors: object_path_syntax_bad (empty or not absolute; absolute although there is a root), object_name_invalid (too long, or an
-  // empty component: "a\\b", a trailing backslash), object_path_not_found (a directory on the way is missing),
-  // object_name_not_found (the last part is, or more than 32 links), object_type_mismatch (something on the way is neither
-  // directory nor parses, or the result has another type), access_denied, and those of parse.
+  // Errors: object_path_syntax_bad (empty or not absolute; absolute although there is a root), object_name_invalid (too
+  // long, or an empty component: "a\\b", a trailing backslash), object_path_not_found (a directory on the way is
+  // missing), object_name_not_found (the last part is, or more than 32 links), object_type_mismatch (something on the
+  // way is neither directory nor parses, or the result has another type), access_denied, and those of parse.
   [[nodiscard]] Result<Ref<Object>> lookup(const LookupRequest& request);
 
   struct Inserted {
@@ -114,8 +116,10 @@ class ObjectManager {
   };
   // ObInsertObject's name half: enters `object` under attributes.name. Without a name it does nothing.
   // A symbolic link as the last component is followed; other parse procedures are not called.
-  // Errors: those of lookup; object_name_collision (exists, without OBJ_OPENIF); object_type_mismatch (exists with another type).
-  [[nodiscard]] Result<Inserted> insert(Ref<Object> object, const ObjectAttributes& attributes, const AccessState& access);
+  // Errors: those of lookup; object_name_collision (exists, without OBJ_OPENIF); object_type_mismatch (exists with
+  // another type).
+  [[nodiscard]] Result<Inserted> insert(Ref<Object> object, const ObjectAttributes& attributes,
+                                        const AccessState& access);
 
   // ObQueryNameString: "\BaseNamedObjects\x"; empty when unnamed.
   [[nodiscard]] Result<std::u16string> query_name(Object& object);
@@ -126,9 +130,10 @@ class ObjectManager {
 
   // Creates a symbolic link object that the caller inserts (NtCreateSymbolicLinkObject).
   // Errors: invalid_parameter (empty target), name_too_long and those of create.
-  [[nodiscard]] Result<Ref<SymbolicLinkObject>> create_symbolic_link(const CreateRequest& request, std::u16string_view target);
+  [[nodiscard]] Result<Ref<SymbolicLinkObject>> create_symbolic_link(const CreateRequest& request,
+                                                                     std::u16string_view target);
 
-  // --- counts; used by Ref and ob/handles ------------------------------------------------------------------------------
+  // --- counts; used by Ref and ob/handles ---
   void release_object(Object& object);  // the last pointer reference is gone
   void add_handle(Object& object);
   // Calls the type's close routine; at the last handle a temporary name goes away.

@@ -1,5 +1,6 @@
-// ObjectType: what all objects of one kind share: name, sizes, rights and the routines that the object manager calls. Types are objects
-// themselves and appear in \ObjectTypes. Routines are plain function pointers; null means the default said at each one.
+// ObjectType: what all objects of one kind share: name, sizes, rights and the routines that the object manager calls.
+// Types are objects themselves and appear in \ObjectTypes. Routines are plain function pointers; null means the default
+// said at each one.
 #pragma once
 
 #include <string>
@@ -20,9 +21,9 @@ namespace vitrine::ob {
 class ObjectHandles;
 
 struct CloseEvent {
-  ObjectHandles* table;           // in which the handle was
+  ObjectHandles* table;  // in which the handle was
   u32 granted_access;
-  i32 handle_count_before;        // over all tables; 1 means that this is the last handle
+  i32 handle_count_before;  // over all tables; 1 means that this is the last handle
 };
 
 // The rest of a name, handed to the object where the namespace ends (a device, a key).
@@ -34,29 +35,30 @@ struct ParseRequest {
   u32 attributes;                     // OBJ_*
   u32 desired_access;                 // generic bits mapped or not, as given
   se::Mode mode;
-  void* context;                      // of the service that opens (file or key parameters); null for a plain open
-  const ObjectType* wanted_type;      // null: any. Check it before looking into `context`: another type's opener has another one
-  bool allow_link_target;             // false: OBJ_OPENLINK, the last component is wanted itself even if it is a link
+  void* context;  // of the service that opens (file or key parameters); null for a plain open
+  const ObjectType*
+      wanted_type;         // null: any. Check it before looking into `context`: another type's opener has another one
+  bool allow_link_target;  // false: OBJ_OPENLINK, the last component is wanted itself even if it is a link
 };
 struct ParseOutcome {
-  Ref<Object> object;          // found or created; null together with `reparse`
-  std::u16string reparse;      // not empty: start again at the root with this name
+  Ref<Object> object;      // found or created; null together with `reparse`
+  std::u16string reparse;  // not empty: start again at the root with this name
 };
 
 struct TypeTraits {
-  std::u16string_view name;            // "Event"
+  std::u16string_view name;  // "Event"
   ex::PoolType pool = ex::PoolType::nonpaged;
-  u32 tag = 0;                         // pool tag; 0: from the name's first four characters
-  u32 body_bytes = 0;                  // of NT's structure, from the profile; header excluded
+  u32 tag = 0;         // pool tag; 0: from the name's first four characters
+  u32 body_bytes = 0;  // of NT's structure, from the profile; header excluded
   u32 valid_access = 0;
   se::GenericMapping mapping{};
-  u32 invalid_attributes = 0;          // OBJ_* that create refuses with invalid_parameter
-  bool security_required = false;      // unnamed objects have a descriptor too
-  bool maintains_handle_count = false; // carries handle information
-  bool carries_quota_info = false;     // carries quota information even at default charges [facts 1.3]
-  u32 paged_charge = 0;                // defaults of what the creator's quota pays
+  u32 invalid_attributes = 0;           // OBJ_* that create refuses with invalid_parameter
+  bool security_required = false;       // unnamed objects have a descriptor too
+  bool maintains_handle_count = false;  // carries handle information
+  bool carries_quota_info = false;      // carries quota information even at default charges [facts 1.3]
+  u32 paged_charge = 0;                 // defaults of what the creator's quota pays
   u32 nonpaged_charge = 0;
-  void* context = nullptr;             // the registering manager's own, for its routines
+  void* context = nullptr;  // the registering manager's own, for its routines
 
   // DeleteProcedure: the last reference is gone; give up what the body holds. Must not suspend. Default: nothing.
   void (*delete_object)(Object&) = nullptr;
@@ -74,15 +76,16 @@ struct TypeTraits {
   Result<ParseOutcome> (*parse)(ParseRequest&) = nullptr;
   // QueryNameProcedure: the full name. Default: built from the directories.
   Result<std::u16string> (*query_name)(Object&) = nullptr;
-  // Who paid for the object (the request's payer), for types of which millions exist (then nothing is stored per object).
+  // Who paid for the object (the request's payer), for types of which millions exist (then nothing is stored per
+  // object).
   ex::QuotaCharger* (*quota_payer)(Object&) = nullptr;
 };
 
 struct ObjectType : Object {
   TypeTraits traits;
-  std::u16string type_name;     // owns traits.name
+  std::u16string type_name;  // owns traits.name
   ObjectManager* manager = nullptr;
-  u8 index = 0;                 // as ObjectTypesInformation shows it; first type 2, as on NT 6.1
+  u8 index = 0;  // as ObjectTypesInformation shows it; first type 2, as on NT 6.1
   ex::PoolSite site;
   u32 object_count = 0;
   u32 handle_count = 0;

@@ -1,5 +1,5 @@
-// Ref<T>: an owned pointer reference to an object. T derives from ob::Object. Letting go of the last one deletes the object
-// (ObjectManager's deferred deletion makes sure that chains of objects do not recurse).
+// Ref<T>: an owned pointer reference to an object. T derives from ob::Object. Letting go of the last one deletes the
+// object (ObjectManager's deferred deletion makes sure that chains of objects do not recurse).
 #pragma once
 
 #include <cstddef>

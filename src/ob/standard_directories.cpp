@@ -3,11 +3,26 @@
 namespace vitrine::ob {
 
 Status make_standard_directories(ObjectManager& objects) {
-  constexpr std::u16string_view kDirectories[] = {
-      u"\\GLOBAL??", u"\\Device", u"\\Driver", u"\\FileSystem", u"\\BaseNamedObjects", u"\\BaseNamedObjects\\Restricted",
-      u"\\KernelObjects", u"\\Sessions", u"\\Sessions\\0", u"\\Sessions\\0\\DosDevices", u"\\Sessions\\1",
-      u"\\Sessions\\1\\BaseNamedObjects", u"\\Sessions\\1\\DosDevices", u"\\Sessions\\1\\Windows",
-      u"\\Sessions\\BNOLINKS", u"\\Windows", u"\\RPC Control", u"\\Security", u"\\Callback", u"\\NLS"};
+  constexpr std::u16string_view kDirectories[] = {u"\\GLOBAL??",
+                                                  u"\\Device",
+                                                  u"\\Driver",
+                                                  u"\\FileSystem",
+                                                  u"\\BaseNamedObjects",
+                                                  u"\\BaseNamedObjects\\Restricted",
+                                                  u"\\KernelObjects",
+                                                  u"\\Sessions",
+                                                  u"\\Sessions\\0",
+                                                  u"\\Sessions\\0\\DosDevices",
+                                                  u"\\Sessions\\1",
+                                                  u"\\Sessions\\1\\BaseNamedObjects",
+                                                  u"\\Sessions\\1\\DosDevices",
+                                                  u"\\Sessions\\1\\Windows",
+                                                  u"\\Sessions\\BNOLINKS",
+                                                  u"\\Windows",
+                                                  u"\\RPC Control",
+                                                  u"\\Security",
+                                                  u"\\Callback",
+                                                  u"\\NLS"};
   struct Link {
     std::u16string_view path, target;
   };

@@ -10,7 +10,9 @@ namespace {
 namespace sa = se::access;
 
 ke::DispatcherHeader* event_header(Object& object) { return &static_cast<EventObject&>(object).event.header; }
-ke::DispatcherHeader* semaphore_header(Object& object) { return &static_cast<SemaphoreObject&>(object).semaphore.header; }
+ke::DispatcherHeader* semaphore_header(Object& object) {
+  return &static_cast<SemaphoreObject&>(object).semaphore.header;
+}
 ke::DispatcherHeader* mutant_header(Object& object) { return &static_cast<MutantObject&>(object).mutant.header; }
 ke::DispatcherHeader* timer_header(Object& object) { return &static_cast<TimerObject&>(object).timer.header; }
 
@@ -37,15 +39,15 @@ TimerObject::TimerObject(ke::TimerKind kind, SyncTypes& owner_)
   apc.timer = this;
 }
 
-const ke::ApcOperations SyncTypes::kTimerApc{.kernel_routine = &SyncTypes::apc_delivered,
-                                             .rundown_routine = &SyncTypes::apc_rundown,
-                                             .normal_routine = nullptr};
+const ke::ApcOperations SyncTypes::kTimerApc{
+    .kernel_routine = &SyncTypes::apc_delivered, .rundown_routine = &SyncTypes::apc_rundown, .normal_routine = nullptr};
 
 SyncTypes::SyncTypes(ObjectManager& objects, ke::Kernel& kernel) : objects_(objects), kernel_(kernel) {
   const sim::StructureSizes& sizes = objects.profile().sizes;
   const auto traits = [&](std::u16string_view name, u32 bytes, u32 valid_access, u32 query, u32 modify) {
     TypeTraits made{.name = name, .pool = ex::PoolType::nonpaged, .body_bytes = bytes, .valid_access = valid_access};
-    made.mapping = {sa::kReadControl | query, sa::kReadControl | modify, sa::kReadControl | sa::kSynchronize, valid_access};
+    made.mapping = {sa::kReadControl | query, sa::kReadControl | modify, sa::kReadControl | sa::kSynchronize,
+                    valid_access};
     made.nonpaged_charge = bytes;
     made.context = &kernel;
     return made;
@@ -71,8 +73,8 @@ SyncTypes::SyncTypes(ObjectManager& objects, ke::Kernel& kernel) : objects_(obje
   timer_ = &objects.register_type(timer);
 
   // NT: one pointer of body in 5.2; 6.x keeps the waiters in it. Paged pool: it is never touched at raised IRQL [ROS].
-  TypeTraits keyed = traits(u"KeyedEvent", sizes.keyed_event, abi::keyed_event_access::kAll, abi::keyed_event_access::kWait,
-                            abi::keyed_event_access::kWake);
+  TypeTraits keyed = traits(u"KeyedEvent", sizes.keyed_event, abi::keyed_event_access::kAll,
+                            abi::keyed_event_access::kWait, abi::keyed_event_access::kWake);
   keyed.pool = ex::PoolType::paged;
   keyed.nonpaged_charge = 0;
   keyed.paged_charge = sizes.keyed_event;

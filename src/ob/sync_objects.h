@@ -1,5 +1,5 @@
-// The executive's synchronisation objects: Event, Semaphore, Mutant, Timer and KeyedEvent: dispatcher objects of ke with an object
-// header. SyncTypes registers their types and makes them; waiting and signalling is ke::Kernel's.
+// The executive's synchronisation objects: Event, Semaphore, Mutant, Timer and KeyedEvent: dispatcher objects of ke
+// with an object header. SyncTypes registers their types and makes them; waiting and signalling is ke::Kernel's.
 #pragma once
 
 #include "ke/kernel.h"
@@ -36,9 +36,9 @@ struct TimerApc : ke::UserApc {
 struct TimerObject : Object {
   TimerObject(ke::TimerKind kind, SyncTypes& owner_);
   ke::Timer timer;
-  ke::Dpc dpc;                 // queues the APC at expiry
+  ke::Dpc dpc;  // queues the APC at expiry
   TimerApc apc;
-  ListLink active_link;        // in SyncTypes while an APC is wanted; the object is then referenced
+  ListLink active_link;  // in SyncTypes while an APC is wanted; the object is then referenced
   ke::Thread* apc_thread = nullptr;
   Va apc_routine = 0;
   u64 apc_context = 0;
@@ -58,8 +58,8 @@ class SyncTypes {
   [[nodiscard]] ObjectType& timer() const { return *timer_; }
   [[nodiscard]] ObjectType& keyed_event() const { return *keyed_event_; }
 
-  // The caller inserts them. Errors: those of ObjectManager::create; create_semaphore: invalid_parameter (limit <= 0, count < 0 or
-  // over the limit).
+  // The caller inserts them. Errors: those of ObjectManager::create; create_semaphore: invalid_parameter (limit <= 0,
+  // count < 0 or over the limit).
   [[nodiscard]] Result<Ref<EventObject>> create_event(const CreateRequest& request, ke::EventKind kind, bool signalled);
   [[nodiscard]] Result<Ref<SemaphoreObject>> create_semaphore(const CreateRequest& request, i32 count, i32 limit);
   // `owner` null: free.
@@ -68,7 +68,7 @@ class SyncTypes {
   [[nodiscard]] Result<Ref<KeyedEventObject>> create_keyed_event(const CreateRequest& request);
 
   struct TimerSetting {
-    Ticks due;                 // 100 ns; negative: relative, else absolute system time
+    Ticks due;  // 100 ns; negative: relative, else absolute system time
     u32 period_ms = 0;
     ke::Thread* apc_thread = nullptr;  // null: no APC
     Va apc_routine = 0;

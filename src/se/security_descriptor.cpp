@@ -78,13 +78,15 @@ Result<std::vector<Ace>> parse_acl(std::span<const std::byte> bytes) {
   const u32 revision = static_cast<u32>(bytes[0]);
   const u32 size = read_u16(bytes, 2);
   const u32 count = read_u16(bytes, 4);
-  if (revision < 2 || revision > 4 || size < kAclHeaderBytes || size > bytes.size()) return Failure(Status::invalid_acl);
+  if (revision < 2 || revision > 4 || size < kAclHeaderBytes || size > bytes.size())
+    return Failure(Status::invalid_acl);
   std::vector<Ace> acl;
   u32 offset = kAclHeaderBytes;
   for (u32 i = 0; i < count; ++i) {
     if (size - offset < kAceHeaderBytes) return Failure(Status::invalid_acl);
     const u32 ace_size = read_u16(bytes, offset + 2);
-    if (ace_size < kAceHeaderBytes || ace_size > size - offset || ace_size % 4 != 0) return Failure(Status::invalid_acl);
+    if (ace_size < kAceHeaderBytes || ace_size > size - offset || ace_size % 4 != 0)
+      return Failure(Status::invalid_acl);
     Ace ace{static_cast<AceType>(bytes[offset]), static_cast<u8>(bytes[offset + 1]), read_u32(bytes, offset + 4), {}};
     switch (ace.type) {
       case AceType::allowed:

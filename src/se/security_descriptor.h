@@ -50,7 +50,8 @@ inline constexpr u32 kLabel = 0x10;
 inline constexpr u32 kAll = 0x1F;
 }  // namespace security_information
 
-inline constexpr u32 kMaximumDescriptorBytes = 0x2'0000;  // NT: an ACL's size is 16 bits, so two of them and two SIDs fit
+inline constexpr u32 kMaximumDescriptorBytes =
+    0x2'0000;  // NT: an ACL's size is 16 bits, so two of them and two SIDs fit
 
 // Every offset and count is checked against `bytes`. Errors: invalid_security_descr, invalid_acl, invalid_sid.
 [[nodiscard]] Result<SecurityDescriptor> parse_self_relative(std::span<const std::byte> bytes);

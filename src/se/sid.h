@@ -1,4 +1,5 @@
-// Sid: a security identifier, plain and of fixed size in the host (68 bytes); `booked_bytes` is its size in NT. [winnt.h]
+// Sid: a security identifier, plain and of fixed size in the host (68 bytes); `booked_bytes` is its size in NT.
+// [winnt.h]
 #pragma once
 
 #include <array>
@@ -33,15 +34,15 @@ void append_sid(std::vector<std::byte>& bytes, const Sid& sid);
 
 // Well-known ones. [winnt.h]
 namespace well_known {
-[[nodiscard]] Sid everyone();                // S-1-1-0
-[[nodiscard]] Sid local();                   // S-1-2-0
-[[nodiscard]] Sid interactive();             // S-1-5-4
-[[nodiscard]] Sid authenticated_users();     // S-1-5-11
-[[nodiscard]] Sid local_system();            // S-1-5-18
-[[nodiscard]] Sid administrators();          // S-1-5-32-544
-[[nodiscard]] Sid users();                   // S-1-5-32-545
-[[nodiscard]] Sid logon(u32 high, u32 low);  // S-1-5-5-x-y
-[[nodiscard]] Sid integrity(u32 level);      // S-1-16-level: 0x2000 medium, 0x3000 high, 0x4000 system
+[[nodiscard]] Sid everyone();                     // S-1-1-0
+[[nodiscard]] Sid local();                        // S-1-2-0
+[[nodiscard]] Sid interactive();                  // S-1-5-4
+[[nodiscard]] Sid authenticated_users();          // S-1-5-11
+[[nodiscard]] Sid local_system();                 // S-1-5-18
+[[nodiscard]] Sid administrators();               // S-1-5-32-544
+[[nodiscard]] Sid users();                        // S-1-5-32-545
+[[nodiscard]] Sid logon(u32 high, u32 low);       // S-1-5-5-x-y
+[[nodiscard]] Sid integrity(u32 level);           // S-1-16-level: 0x2000 medium, 0x3000 high, 0x4000 system
 [[nodiscard]] Sid machine_user(u32 relative_id);  // S-1-5-21-0-0-0-rid: the one account of this machine is 1000
 }  // namespace well_known
 

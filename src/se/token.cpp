@@ -8,11 +8,13 @@
 namespace vitrine::se {
 namespace {
 
-constexpr u32 kGroupDefault = group_attributes::kMandatory | group_attributes::kEnabledByDefault | group_attributes::kEnabled;
+constexpr u32 kGroupDefault =
+    group_attributes::kMandatory | group_attributes::kEnabledByDefault | group_attributes::kEnabled;
 constexpr u32 kEnabledByDefault = privilege_attributes::kEnabledByDefault | privilege_attributes::kEnabled;
 
 void add_privileges(TokenData& token, std::initializer_list<Privilege> privileges, u32 attributes) {
-  for (const Privilege privilege : privileges) token.privileges.push_back({{static_cast<u32>(privilege), 0}, attributes});
+  for (const Privilege privilege : privileges)
+    token.privileges.push_back({{static_cast<u32>(privilege), 0}, attributes});
   std::sort(token.privileges.begin(), token.privileges.end(),
             [](const TokenPrivilege& left, const TokenPrivilege& right) { return left.luid.low < right.luid.low; });
 }
@@ -53,7 +55,8 @@ Result<u32> TokenData::adjust_privilege(Luid luid, u32 attributes) {
 }
 
 u32 TokenData::booked_variable_bytes() const {
-  // SID_AND_ATTRIBUTES of user and groups (16 bytes each on x64) with their SIDs, LUID_AND_ATTRIBUTES (12), the default list.
+  // SID_AND_ATTRIBUTES of user and groups (16 bytes each on x64) with their SIDs, LUID_AND_ATTRIBUTES (12), the default
+  // list.
   u32 bytes = 16 + user.booked_bytes() + 12 * static_cast<u32>(privileges.size());
   for (const TokenGroup& group : groups) bytes += 16 + group.sid.booked_bytes();
   for (const Ace& ace : default_dacl) bytes += 8 + ace.sid.booked_bytes();
@@ -69,21 +72,23 @@ TokenData make_system_token() {
   token.integrity_level = 0x4000;
   token.user = well_known::local_system();
   token.primary_group = well_known::local_system();
-  token.groups = {{well_known::administrators(), kGroupDefault & ~group_attributes::kMandatory | group_attributes::kOwner},
+  token.groups = {{well_known::administrators(),
+                   group_attributes::kEnabledByDefault | group_attributes::kEnabled | group_attributes::kOwner},
                   {well_known::everyone(), kGroupDefault},
                   {well_known::authenticated_users(), kGroupDefault}};
-  add_privileges(token,
-                 {Privilege::assign_primary_token, Privilege::increase_quota, Privilege::security, Privilege::take_ownership,
-                  Privilege::load_driver, Privilege::system_time, Privilege::backup, Privilege::restore, Privilege::shutdown,
-                  Privilege::system_environment, Privilege::undock, Privilege::manage_volume},
-                 0);
-  add_privileges(token,
-                 {Privilege::tcb, Privilege::lock_memory, Privilege::system_profile, Privilege::profile_single_process,
-                  Privilege::increase_base_priority, Privilege::create_pagefile, Privilege::create_permanent,
-                  Privilege::debug, Privilege::audit, Privilege::change_notify, Privilege::impersonate,
-                  Privilege::create_global, Privilege::increase_working_set, Privilege::time_zone,
-                  Privilege::create_symbolic_link},
-                 kEnabledByDefault);
+  add_privileges(
+      token,
+      {Privilege::assign_primary_token, Privilege::increase_quota, Privilege::security, Privilege::take_ownership,
+       Privilege::load_driver, Privilege::system_time, Privilege::backup, Privilege::restore, Privilege::shutdown,
+       Privilege::system_environment, Privilege::undock, Privilege::manage_volume},
+      0);
+  add_privileges(
+      token,
+      {Privilege::tcb, Privilege::lock_memory, Privilege::system_profile, Privilege::profile_single_process,
+       Privilege::increase_base_priority, Privilege::create_pagefile, Privilege::create_permanent, Privilege::debug,
+       Privilege::audit, Privilege::change_notify, Privilege::impersonate, Privilege::create_global,
+       Privilege::increase_working_set, Privilege::time_zone, Privilege::create_symbolic_link},
+      kEnabledByDefault);
   token.default_dacl = {{AceType::allowed, 0, access::kGenericAll, well_known::local_system()},
                         {AceType::allowed, 0, access::kGenericExecute | access::kGenericRead | access::kReadControl,
                          well_known::administrators()}};
@@ -109,15 +114,16 @@ TokenData make_user_token(u32 session_id, bool elevated) {
                   {well_known::administrators(), administrator},
                   {well_known::users(), kGroupDefault},
                   {well_known::logon(0, session_id), kGroupDefault | group_attributes::kLogonId}};
-  add_privileges(token, {Privilege::shutdown, Privilege::undock, Privilege::increase_working_set, Privilege::time_zone}, 0);
+  add_privileges(token, {Privilege::shutdown, Privilege::undock, Privilege::increase_working_set, Privilege::time_zone},
+                 0);
   add_privileges(token, {Privilege::change_notify}, kEnabledByDefault);
   if (elevated) {
     add_privileges(token,
                    {Privilege::increase_quota, Privilege::security, Privilege::take_ownership, Privilege::load_driver,
                     Privilege::system_profile, Privilege::system_time, Privilege::profile_single_process,
-                    Privilege::increase_base_priority, Privilege::create_pagefile, Privilege::backup, Privilege::restore,
-                    Privilege::debug, Privilege::system_environment, Privilege::remote_shutdown, Privilege::manage_volume,
-                    Privilege::lock_memory, Privilege::create_symbolic_link},
+                    Privilege::increase_base_priority, Privilege::create_pagefile, Privilege::backup,
+                    Privilege::restore, Privilege::debug, Privilege::system_environment, Privilege::remote_shutdown,
+                    Privilege::manage_volume, Privilege::lock_memory, Privilege::create_symbolic_link},
                    0);
     add_privileges(token, {Privilege::impersonate, Privilege::create_global}, kEnabledByDefault);
   }

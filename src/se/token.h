@@ -18,11 +18,34 @@ struct Luid {
 
 // Privilege numbers are the low part of their LUID. [winnt.h / wdm.h SE_*_PRIVILEGE]
 enum class Privilege : u32 {
-  create_token = 2, assign_primary_token = 3, lock_memory = 4, increase_quota = 5, tcb = 7, security = 8,
-  take_ownership = 9, load_driver = 10, system_profile = 11, system_time = 12, profile_single_process = 13,
-  increase_base_priority = 14, create_pagefile = 15, create_permanent = 16, backup = 17, restore = 18, shutdown = 19,
-  debug = 20, audit = 21, system_environment = 22, change_notify = 23, remote_shutdown = 24, undock = 25,
-  manage_volume = 28, impersonate = 29, create_global = 30, increase_working_set = 33, time_zone = 34,
+  create_token = 2,
+  assign_primary_token = 3,
+  lock_memory = 4,
+  increase_quota = 5,
+  tcb = 7,
+  security = 8,
+  take_ownership = 9,
+  load_driver = 10,
+  system_profile = 11,
+  system_time = 12,
+  profile_single_process = 13,
+  increase_base_priority = 14,
+  create_pagefile = 15,
+  create_permanent = 16,
+  backup = 17,
+  restore = 18,
+  shutdown = 19,
+  debug = 20,
+  audit = 21,
+  system_environment = 22,
+  change_notify = 23,
+  remote_shutdown = 24,
+  undock = 25,
+  manage_volume = 28,
+  impersonate = 29,
+  create_global = 30,
+  increase_working_set = 33,
+  time_zone = 34,
   create_symbolic_link = 35,
 };
 
@@ -83,7 +106,8 @@ struct TokenData {
   [[nodiscard]] u32 booked_variable_bytes() const;
 };
 
-// The token of LocalSystem in session 0, and that of the interactive user (an administrator, not elevated unless asked).
+// The token of LocalSystem in session 0, and that of the interactive user (an administrator, not elevated unless
+// asked).
 [[nodiscard]] TokenData make_system_token();
 [[nodiscard]] TokenData make_user_token(u32 session_id, bool elevated);
 

@@ -40,7 +40,8 @@ TEST_F(RegistryTest, UsersCannotAddHives) {
 
 TEST_F(RegistryTest, RefusesLongNamesUnknownOptionsAndTooDeepTrees) {
   EXPECT_TRUE(create(u"\\Registry\\Machine\\Software\\" + std::u16string(255, u'x')));
-  EXPECT_EQ(create(u"\\Registry\\Machine\\Software\\" + std::u16string(256, u'x')).error(), Status::object_name_invalid);
+  EXPECT_EQ(create(u"\\Registry\\Machine\\Software\\" + std::u16string(256, u'x')).error(),
+            Status::object_name_invalid);
   EXPECT_EQ(create(u"\\Registry\\Machine\\Software\\o", 0x100).error(), Status::invalid_parameter);
   ob::ObjectAttributes below = named(u"d");
   ob::Handle handle = create(u"\\Registry\\Machine\\Software\\d")->handle;
@@ -62,23 +63,25 @@ TEST_F(RegistryTest, ChildrenOfVolatileKeysMustBeVolatile) {
 }
 
 TEST_F(RegistryTest, RightsAreThoseOfTheHandle) {
-  const auto handle = registry.create_key(*handles, {named(u"\\Registry\\Machine\\Software\\r"),
-                                                     abi::key_access::kQueryValue | abi::key_access::kWow64_64, 0, {}}, user);
+  const auto handle = registry.create_key(
+      *handles,
+      {named(u"\\Registry\\Machine\\Software\\r"), abi::key_access::kQueryValue | abi::key_access::kWow64_64, 0, {}},
+      user);
   ASSERT_TRUE(handle);
-  EXPECT_EQ(handles->reference(handle->handle, &registry.key_type(), abi::key_access::kSetValue, se::Mode::user).error(),
-            Status::access_denied);
+  EXPECT_EQ(
+      handles->reference(handle->handle, &registry.key_type(), abi::key_access::kSetValue, se::Mode::user).error(),
+      Status::access_denied);
 }
 
 TEST_F(RegistryTest, AnotherTypesOpenerGetsNoKey) {
   int foreign_context = 0;
-  const auto found = objects.lookup({.name = u"\\Registry\\Machine\\Software",
-                                     .type = &objects.directory_type(),
-                                     .parse_context = &foreign_context});
+  const auto found = objects.lookup(
+      {.name = u"\\Registry\\Machine\\Software", .type = &objects.directory_type(), .parse_context = &foreign_context});
   EXPECT_EQ(found.error(), Status::object_type_mismatch);
   EXPECT_TRUE(objects.lookup({.name = u"\\Registry\\Machine\\Software", .parse_context = &foreign_context}));
 }
 
-// --- values ---------------------------------------------------------------------------------------------------------------
+// --- values ---
 
 TEST_F(RegistryTest, ValuesKeepTheirNameTypeAndBytesAndTheOrderOfCreation) {
   const auto k = software(u"k");
@@ -112,7 +115,8 @@ TEST_F(RegistryTest, LimitsBoundWhatAProgramCanStore) {
   const auto k = software(u"k");
   EXPECT_EQ(registry.set_value(*k, std::u16string(16'384, u'n'), 1, {}), Status::invalid_parameter);
   const std::vector<std::byte> big(kMaximumValueBytes);
-  EXPECT_EQ(registry.set_value(*k, u"huge", 3, std::vector<std::byte>(kMaximumValueBytes + 1)), Status::invalid_parameter);
+  EXPECT_EQ(registry.set_value(*k, u"huge", 3, std::vector<std::byte>(kMaximumValueBytes + 1)),
+            Status::invalid_parameter);
   Status status = Status::success;
   u32 stored = 0;
   for (; stored < 32 && is_success(status); ++stored) {
@@ -134,7 +138,7 @@ TEST_F(RegistryTest, BooksReturnToWhatTheyWere) {
   EXPECT_EQ(registry.bytes(), before);
 }
 
-// --- deletion, renaming, enumeration --------------------------------------------------------------------------------------------
+// --- deletion, renaming, enumeration ---
 
 TEST_F(RegistryTest, SubkeysEnumerateByNameWithoutRegardToCase) {
   for (const char16_t* name : {u"b", u"C", u"a", u"D"}) (void)software(name);
@@ -191,15 +195,17 @@ TEST_F(RegistryTest, WritesStampTheKey) {
   EXPECT_EQ(registry.query(*k)->last_write, 3000);
 }
 
-// --- links ------------------------------------------------------------------------------------------------------------------
+// --- links ---
 
 TEST_F(RegistryTest, LinksLeadElsewhereUnlessTheLinkItselfIsWanted) {
   const auto target = software(u"target");
-  ASSERT_EQ(registry.put_link(u"\\Registry\\Machine\\Software\\link", u"\\Registry\\Machine\\Software\\target"), Status::success);
+  ASSERT_EQ(registry.put_link(u"\\Registry\\Machine\\Software\\link", u"\\Registry\\Machine\\Software\\target"),
+            Status::success);
   EXPECT_EQ(key(*open(u"\\Registry\\Machine\\Software\\link"))->node, target->node);
   EXPECT_TRUE(create(u"\\Registry\\Machine\\Software\\LINK\\below"));
   EXPECT_TRUE(open(u"\\Registry\\Machine\\Software\\target\\below"));
-  const auto link = key(*open(u"\\Registry\\Machine\\Software\\link", abi::obj::kCaseInsensitive, key_options::kOpenLink));
+  const auto link =
+      key(*open(u"\\Registry\\Machine\\Software\\link", abi::obj::kCaseInsensitive, key_options::kOpenLink));
   EXPECT_TRUE(link->node->is_link);
   EXPECT_EQ(registry.set_value(*link, u"other", 1, {}), Status::access_denied);
   EXPECT_EQ(registry.delete_key(*link), Status::success);
@@ -207,14 +213,16 @@ TEST_F(RegistryTest, LinksLeadElsewhereUnlessTheLinkItselfIsWanted) {
 }
 
 TEST_F(RegistryTest, CircularAndEmptyLinksEndWithAStatus) {
-  ASSERT_EQ(registry.put_link(u"\\Registry\\Machine\\Software\\l", u"\\Registry\\Machine\\Software\\l\\x"), Status::success);
+  ASSERT_EQ(registry.put_link(u"\\Registry\\Machine\\Software\\l", u"\\Registry\\Machine\\Software\\l\\x"),
+            Status::success);
   EXPECT_EQ(open_status(u"\\Registry\\Machine\\Software\\l"), Status::object_name_not_found);
   (void)create(u"\\Registry\\Machine\\Software\\e", key_options::kCreateLink);
   EXPECT_EQ(open_status(u"\\Registry\\Machine\\Software\\e"), Status::object_name_not_found);
-  EXPECT_EQ(create(u"\\Registry\\Machine\\Software\\e", key_options::kCreateLink).error(), Status::object_name_collision);
+  EXPECT_EQ(create(u"\\Registry\\Machine\\Software\\e", key_options::kCreateLink).error(),
+            Status::object_name_collision);
 }
 
-// --- notification -------------------------------------------------------------------------------------------------------------
+// --- notification ---
 
 struct Fired {
   int count = 0;

@@ -40,8 +40,9 @@ TEST_F(RegistryTest, TheFirstErrorIsReportedWithItsLine) {
   const std::string key = "vitrine-registry 1\nkey \"\\\\Registry\\\\Machine\\\\Software\\\\x\"\n";
   EXPECT_EQ(line_of(key), 0u);
   for (const char* bad : {"value", "value \"a", "value \"a\\q\" 1 00", "value \"a\" -1 00", "value \"a\" 4294967296 00",
-                          "value \"a\" 1 0", "value \"a\" 1 0g", "value \"a\" 1 00 00", "value \"\\u{12345}\" 1", "junk",
-                          "key \"\\\\Elsewhere\\\\x\"", "key \"\\\\Registry\\\\Machine\\\\x\" class", "key \"\\\\Registry\\\\Machine\\\\x\" colour"}) {
+                          "value \"a\" 1 0", "value \"a\" 1 0g", "value \"a\" 1 00 00", "value \"\\u{12345}\" 1",
+                          "junk", "key \"\\\\Elsewhere\\\\x\"", "key \"\\\\Registry\\\\Machine\\\\x\" class",
+                          "key \"\\\\Registry\\\\Machine\\\\x\" colour"}) {
     EXPECT_EQ(line_of(key + "\n" + bad + "\n"), 4u) << bad;
   }
 }

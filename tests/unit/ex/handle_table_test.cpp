@@ -71,7 +71,8 @@ TEST_F(HandleTableTest, DISABLED_RealTableFillsToItsCapacityAndBooksItsPublished
   for (u32 i = 0; i < 16'711'680; ++i) ASSERT_TRUE(table->allocate(object(), 0, 0));
   EXPECT_EQ(table->allocate(object(), 0, 0).error(), Status::insufficient_resources);
   // [facts 2.1] 256.5 MiB of pages and arrays; the array's and the table's own rounding come on top.
-  EXPECT_EQ(table->booked_bytes(), 268'960'768u - 1024 + pool.rounded_bytes(1024) + pool.rounded_bytes(profile.sizes.handle_table));
+  EXPECT_EQ(table->booked_bytes(),
+            268'960'768u - 1024 + pool.rounded_bytes(1024) + pool.rounded_bytes(profile.sizes.handle_table));
 }
 
 TEST_F(HandleTableTest, LowTwoBitsOfAHandleMeanNothing) {
@@ -87,7 +88,8 @@ TEST_F(HandleTableTest, LowTwoBitsOfAHandleMeanNothing) {
 TEST_F(HandleTableTest, HostileValuesNameNothing) {
   auto table = make_real();
   (void)table->allocate(object(), 0, 0);
-  for (u64 value : {u64{0}, u64{1}, u64{3}, u64{8}, u64{1024}, u64{1} << 26, u64{4} | u64{1} << 40, ~u64{0}, ~u64{0} - 1}) {
+  for (u64 value :
+       {u64{0}, u64{1}, u64{3}, u64{8}, u64{1024}, u64{1} << 26, u64{4} | u64{1} << 40, ~u64{0}, ~u64{0} - 1}) {
     EXPECT_EQ(table->find({value}), nullptr) << value;
   }
 }
@@ -191,7 +193,8 @@ TEST_F(HandleTableTest, DuplicateKeepsValuesAndDropsTheRest) {
   EXPECT_EQ(child->count(), 4u);
   // Every other value of the same size is free again.
   std::set<u64> fresh;
-  while (child->leaf_count() == table->leaf_count() && fresh.size() < 5) fresh.insert(child->allocate(object(), 0, 0)->value);
+  while (child->leaf_count() == table->leaf_count() && fresh.size() < 5)
+    fresh.insert(child->allocate(object(), 0, 0)->value);
   EXPECT_EQ(fresh, (std::set<u64>{8, 20, 28, 40, 44}));
 }
 

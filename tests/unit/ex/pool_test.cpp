@@ -108,8 +108,8 @@ TEST(PoolTest, BooksPerSiteAndTagReturnToZero) {
   Pool pool(profile("nt52-x86"), &source);
   const PoolSite one = pool.site("one", PoolType::paged, pool_tag("Same"));
   const PoolSite two = pool.site("two", PoolType::paged, pool_tag("Same"));
-  PoolBlock a = *pool.allocate(one, 10);     // 24
-  PoolBlock b = *pool.allocate(two, 10'000); // 12,288
+  PoolBlock a = *pool.allocate(one, 10);      // 24
+  PoolBlock b = *pool.allocate(two, 10'000);  // 12,288
   ASSERT_EQ(pool.tags().size(), 1u);
   EXPECT_EQ(pool.tags()[0].usage.bytes, 24u + 12'288u);
   EXPECT_EQ(pool.site_info(two).usage.bytes, 12'288u);
@@ -139,7 +139,7 @@ TEST(PoolTest, FailsWithInsufficientResourcesWhenTheRegionIsFull) {
     }
     blocks.push_back(*block);
   }
-  EXPECT_EQ(blocks.size(), 12u);  // three a page
+  EXPECT_EQ(blocks.size(), 12u);                // three a page
   PoolBlock small = *pool.allocate(site, 200);  // the rest of a page still serves smaller ones
   EXPECT_FALSE(pool.allocate(site, 4096));
   EXPECT_EQ(pool.allocate(site, ~u64{0}).error(), Status::insufficient_resources);

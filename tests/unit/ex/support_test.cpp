@@ -94,8 +94,8 @@ TEST(UnicodeTest, EveryUnitSurvivesTheWayThroughUtf8) {
 }
 
 TEST(UnicodeTest, IllFormedUtf8BecomesReplacementCharacters) {
-  EXPECT_EQ(from_utf8("\xC0\x80"), u"\uFFFD\uFFFD");      // overlong
-  EXPECT_EQ(from_utf8("\xE2\x82"), u"\uFFFD\uFFFD");      // cut off
+  EXPECT_EQ(from_utf8("\xC0\x80"), u"\uFFFD\uFFFD");  // overlong
+  EXPECT_EQ(from_utf8("\xE2\x82"), u"\uFFFD\uFFFD");  // cut off
   EXPECT_EQ(from_utf8("\xF5\x80\x80\x80"), u"\uFFFD\uFFFD\uFFFD\uFFFD");
   EXPECT_EQ(from_utf8("a\xFFz"), u"a\uFFFDz");
 }

@@ -161,7 +161,8 @@ TEST_F(HandlesTest, DuplicateGivesSameOrFewerRightsAndChecksMore) {
   const auto other = make_table();
   const Handle source = *table->insert(*object, 3, ex::handle_attributes::kInherit);
   HandleInformation information{};
-  Handle copy = *table->duplicate(source, other.get(), 0, 0, abi::duplicate::kSameAccess | abi::duplicate::kSameAttributes, user);
+  Handle copy =
+      *table->duplicate(source, other.get(), 0, 0, abi::duplicate::kSameAccess | abi::duplicate::kSameAttributes, user);
   (void)other->reference(copy, type, 0, se::Mode::user, &information);
   EXPECT_EQ(information.granted_access, 3u);
   EXPECT_EQ(information.attributes, ex::handle_attributes::kInherit);
@@ -179,12 +180,15 @@ TEST_F(HandlesTest, CloseSourceClosesEvenWhenDuplicationFails) {
   Ref<TestObject> object = make();
   const Handle source = *table->insert(*object, kAll, 0);
   counters.open_status = Status::device_busy;
-  EXPECT_EQ(table->duplicate(source, other.get(), 0, 0, abi::duplicate::kCloseSource | abi::duplicate::kSameAccess, user).error(),
-            Status::device_busy);
+  EXPECT_EQ(
+      table->duplicate(source, other.get(), 0, 0, abi::duplicate::kCloseSource | abi::duplicate::kSameAccess, user)
+          .error(),
+      Status::device_busy);
   EXPECT_EQ(reference_status(*table, source, type, 0), Status::invalid_handle);
   counters.open_status = Status::success;
   const Handle next = *table->insert(*object, kAll, 0);
-  EXPECT_EQ(table->duplicate(next, nullptr, 0, 0, abi::duplicate::kSameAccess, user).error(), Status::invalid_parameter);
+  EXPECT_EQ(table->duplicate(next, nullptr, 0, 0, abi::duplicate::kSameAccess, user).error(),
+            Status::invalid_parameter);
   EXPECT_TRUE(table->duplicate(next, nullptr, 0, 0, abi::duplicate::kCloseSource, user));
   EXPECT_EQ(object->handle_count(), 0);
 }
@@ -193,8 +197,8 @@ TEST_F(HandlesTest, CloseSourceClosesEvenWhenDuplicationFails) {
 TEST_F(HandlesTest, MovingTheOnlyHandleKeepsNameAndObject) {
   const auto other = make_table();
   const auto created = table->insert_new(make(), named(u"\\BaseNamedObjects\\m"), kAll, user);
-  const Handle moved =
-      *table->duplicate(created->handle, other.get(), 0, 0, abi::duplicate::kCloseSource | abi::duplicate::kSameAccess, user);
+  const Handle moved = *table->duplicate(created->handle, other.get(), 0, 0,
+                                         abi::duplicate::kCloseSource | abi::duplicate::kSameAccess, user);
   EXPECT_TRUE(lookup(u"\\BaseNamedObjects\\m"));
   EXPECT_EQ(counters.last_count_before, 2);
   EXPECT_EQ(*other->reference(moved, type, kAll, se::Mode::user), created->object);
@@ -208,7 +212,8 @@ TEST_F(HandlesTest, DuplicatingAPseudoHandleMakesARealOne) {
 TEST_F(HandlesTest, ChildrenInheritMarkedHandlesAtTheSameValues) {
   const Ref<TestObject> object = make();
   (void)*table->insert(*object, 1, 0);
-  const Handle kept = *table->insert(*object, 2, ex::handle_attributes::kInherit | ex::handle_attributes::kProtectFromClose);
+  const Handle kept =
+      *table->insert(*object, 2, ex::handle_attributes::kInherit | ex::handle_attributes::kProtectFromClose);
   const auto child = std::move(*ObjectHandles::create_inheriting(*table, {.context = this}));
   EXPECT_EQ(child->count(), 1u);
   HandleInformation information{};

@@ -97,7 +97,7 @@ TEST(ObjectManagerTest, LeavesNothingInPool) {
   }
 }
 
-// --- names ----------------------------------------------------------------------------------------------------------------
+// --- names ---
 
 TEST_F(ObjectTest, NamesAreFoundWithoutCaseOnlyWhenAskedFor) {
   const Ref<TestObject> object = make();
@@ -120,7 +120,8 @@ TEST_F(ObjectTest, CollisionAndOpenIf) {
   const Ref<TestObject> first = make();
   ASSERT_TRUE(objects.insert(first, named(u"\\BaseNamedObjects\\n"), {}));
   EXPECT_EQ(objects.insert(make(), named(u"\\BaseNamedObjects\\N"), {}).error(), Status::object_name_collision);
-  const auto opened = objects.insert(make(), named(u"\\BaseNamedObjects\\N", abi::obj::kCaseInsensitive | abi::obj::kOpenIf), {});
+  const auto opened =
+      objects.insert(make(), named(u"\\BaseNamedObjects\\N", abi::obj::kCaseInsensitive | abi::obj::kOpenIf), {});
   ASSERT_TRUE(opened);
   EXPECT_EQ(opened->status, Status::object_name_exists);
   EXPECT_EQ(opened->object, Ref<Object>(first));
@@ -247,7 +248,8 @@ TEST_F(ObjectTest, DirectoryPermissionsAreChecked) {
 }
 
 TEST_F(ObjectTest, StandardDirectoriesAreThereAndKnownDllsIsNot) {
-  for (const char16_t* name : {u"\\ObjectTypes\\Directory", u"\\KernelObjects", u"\\RPC Control", u"\\Sessions\\1\\BaseNamedObjects"}) {
+  for (const char16_t* name :
+       {u"\\ObjectTypes\\Directory", u"\\KernelObjects", u"\\RPC Control", u"\\Sessions\\1\\BaseNamedObjects"}) {
     EXPECT_TRUE(lookup(name));
   }
   EXPECT_EQ(lookup_status(u"\\KnownDlls"), Status::object_name_not_found);

@@ -53,7 +53,8 @@ struct ObjectTest : testing::Test {
                   ++counters_of(object).closed;
                   counters_of(object).last_count_before = event.handle_count_before;
                 },
-            .okay_to_close = [](Object& object, ObjectHandles&, Handle, se::Mode) { return !counters_of(object).refuse_close; },
+            .okay_to_close = [](Object& object, ObjectHandles&, Handle,
+                                se::Mode) { return !counters_of(object).refuse_close; },
             .open = [](Object& object, ObjectHandles&, u32) { return counters_of(object).open_status; }};
   }
   static Counters& counters_of(Object& object) { return *static_cast<Counters*>(object.type().traits.context); }

@@ -14,7 +14,8 @@ struct SyncTest : ObjectTest {
   ke::TestThread& alertable_sleeper() {
     return bench.spawn(8, [this](ke::TestThread& t) -> Task<Status> {
       for (int i = 0; i < 2; ++i) {
-        const Status status = co_await bench.kernel.wait_single(&t.thread, &never.header, Bench::forever(ke::Mode::user, true));
+        const Status status =
+            co_await bench.kernel.wait_single(&t.thread, &never.header, Bench::forever(ke::Mode::user, true));
         if (status != Status::user_apc) co_return status;
         co_await bench.burn(t);
       }

@@ -44,7 +44,8 @@ TEST_F(AccessCheckTest, TheFirstEntryThatNamesARightDecidesIt) {
 }
 
 TEST_F(AccessCheckTest, GenericRightsInEntriesAreMapped) {
-  EXPECT_EQ(check(with_dacl({{AceType::allowed, 0, access::kGenericAll, user.user}}), access::kGenericRead), kMapping.read);
+  EXPECT_EQ(check(with_dacl({{AceType::allowed, 0, access::kGenericAll, user.user}}), access::kGenericRead),
+            kMapping.read);
 }
 
 TEST_F(AccessCheckTest, ADenyOnlyGroupDeniesButNeverGrants) {
@@ -71,7 +72,8 @@ TEST_F(AccessCheckTest, SystemSecurityNeedsItsPrivilegeEnabled) {
   EXPECT_EQ(check({}, access::kAccessSystemSecurity).error(), Status::privilege_not_held);
   EXPECT_FALSE(admin.has_privilege(Privilege::security));  // held, not enabled
   ASSERT_TRUE(admin.adjust_privilege({8, 0}, privilege_attributes::kEnabled));
-  EXPECT_EQ(access_check(nullptr, admin, access::kAccessSystemSecurity, kMapping, Mode::user), access::kAccessSystemSecurity);
+  EXPECT_EQ(access_check(nullptr, admin, access::kAccessSystemSecurity, kMapping, Mode::user),
+            access::kAccessSystemSecurity);
 }
 
 TEST_F(AccessCheckTest, KernelCallersAreNotChecked) {
@@ -129,7 +131,8 @@ TEST(SecurityDescriptorTest, SelfRelativeFormSurvivesARoundTrip) {
 
 TEST(SecurityDescriptorTest, ANullListIsNotAnEmptyOne) {
   SecurityDescriptor descriptor;
-  Result<SecurityDescriptor> parsed = parse_self_relative(serialize_self_relative(descriptor, security_information::kAll));
+  Result<SecurityDescriptor> parsed =
+      parse_self_relative(serialize_self_relative(descriptor, security_information::kAll));
   EXPECT_FALSE(parsed->dacl.has_value());
   descriptor.dacl.emplace();
   parsed = parse_self_relative(serialize_self_relative(descriptor, security_information::kAll));
