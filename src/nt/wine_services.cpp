@@ -38,7 +38,8 @@ struct HostNameParameters {
 };
 
 Status host_name(Call call, Buffer arguments) {
-  constexpr std::string_view kName{"VITRINE\0", 8};  // as the registry's ComputerName says
+  using namespace std::string_view_literals;
+  constexpr std::string_view kName = "VITRINE\0"sv;  // as the registry's ComputerName says
   const auto parameters = arguments.as<HostNameParameters>().read(call.space());
   if (!parameters) return parameters.error();
   if (parameters->size < kName.size()) return winsock_error(kWsaFault);
