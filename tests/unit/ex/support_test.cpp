@@ -76,6 +76,9 @@ TEST(UnicodeTest, UpcasesLettersOfSeveralScriptsAndNothingElse) {
             u"AZ{`\u00C9\u00F7\u0178\u0100\u0102\u0391\u042F\uFF21");
   EXPECT_EQ(upcase(char16_t{0x131}), 0x131);  // dotless i stays, as in NT
   EXPECT_EQ(upcase(char16_t{0xDF}), 0xDF);    // sharp s has no single capital
+  EXPECT_EQ(upcase(char16_t{0xB5}), 0xB5);    // the micro sign's capital belongs to mu
+  EXPECT_EQ(upcase(char16_t{0x3C2}), 0x3C2);  // final sigma's to sigma
+  EXPECT_EQ(upcase(char16_t{0x1F80}), 0x1F88);
 }
 
 TEST(UnicodeTest, ComparesByCapitalThenLength) {
