@@ -121,6 +121,7 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
     std::memcpy(bytes.data() + instruction.z.raw.disp.offset, &value, instruction.z.raw.disp.size / 8);
     return true;
   }
+  if (memory.address32 && (memory.base < 0 || memory.index == memory.base)) return false;  // the sums below are 64 bits wide
   u64 index = 0;
   if (memory.index >= 0 && memory.index != memory.base) {
     index = memory.address32 ? below(1 << 20) : next();
