@@ -7,6 +7,15 @@
 namespace vitrine::nt {
 
 ob::AccessState user_access(Call call) {
+  // NT: the impersonation token counts from the impersonation level up; below it access is checked for nobody in particular, and
+  // here for the process.
+  if (call.thread->has_flag(ps::cross_thread_flags::kActiveImpersonation)) {
+    const auto extra = call.process().thread_extras.find(call.thread->id);
+    if (extra != call.process().thread_extras.end() && extra->second.impersonation &&
+        extra->second.impersonation->data.impersonation_level >= se::ImpersonationLevel::impersonation) {
+      return {se::Mode::user, &extra->second.impersonation->data};
+    }
+  }
   return {se::Mode::user, call.process().token ? &call.process().token->data : nullptr};
 }
 

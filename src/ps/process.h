@@ -3,6 +3,7 @@
 // Partly destroyed when its last thread ends (handles closed, address space emptied), wholly when the last reference goes.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -44,6 +45,9 @@ struct MainImage {
 // NT: PROCESS_PRIORITY_CLASS values.
 enum class PriorityClass : u8 { unknown = 0, idle = 1, normal = 2, high = 3, realtime = 4, below_normal = 5, above_normal = 6 };
 
+// Base priorities by class [facts 6.1].
+inline constexpr std::array<ke::Priority, 7> kClassBasePriority{8, 4, 8, 13, 24, 6, 10};
+
 class ProcessManager;
 
 struct Process : ob::Object {
@@ -80,6 +84,7 @@ struct Process : ob::Object {
   u64 page_faults = 0;
   u64 system_calls = 0;
   u64 ended_thread_user_time = 0, ended_thread_kernel_time = 0;  // ticks
+  u64 ended_thread_cycles = 0;
 
   // The last component of image_path, in UTF-8, for people.
   [[nodiscard]] std::string short_name() const;

@@ -5,8 +5,6 @@
 namespace vitrine::ps {
 namespace {
 
-// NT: base priorities by PROCESS_PRIORITY_CLASS [facts 6.1].
-constexpr std::array<ke::Priority, 7> kClassPriority{8, 4, 8, 13, 24, 6, 10};
 constexpr u32 kSystemProcessId = 4;
 
 }  // namespace
@@ -81,7 +79,7 @@ Result<ob::Ref<Process>> ProcessManager::create_process(const ProcessParameters&
   active_.push_back(*process);
 
   const ke::AffinityMask affinity = parent == nullptr ? on_.kernel.active_processors() : parent->pcb.affinity;
-  on_.kernel.init_process(process->pcb, kClassPriority[static_cast<u8>(parameters.priority_class)], affinity);
+  on_.kernel.init_process(process->pcb, kClassBasePriority[static_cast<u8>(parameters.priority_class)], affinity);
   process->pcb.process_id = process->id;
 
   const bool is_system = system_.get() == nullptr;

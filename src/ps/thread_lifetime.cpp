@@ -201,6 +201,7 @@ void ProcessManager::exit_thread(Thread& thread) {
   on_.kernel.flush_apcs(thread.tcb);
   process.ended_thread_user_time += thread.tcb.user_time;
   process.ended_thread_kernel_time += thread.tcb.kernel_time;
+  process.ended_thread_cycles += thread.tcb.cycle_time;
   if (last) exit_process(process);
   --counts_.threads;
   on_.kernel.terminate_thread(thread.tcb);
