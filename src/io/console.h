@@ -40,8 +40,9 @@ class Console final : public Device {
   Status query_volume(FileObject& file, abi::VolumeInformationClass information_class, std::span<u8> out,
                       u32* written) override;
 
+  struct State;  // io/console_state.h
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -3,9 +3,11 @@
 
 #include <array>
 #include <deque>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "io/code_page.h"
 #include "io/console.h"
 
 namespace vitrine::io {
@@ -16,59 +18,81 @@ inline constexpr i16 kScreenWidth = 80, kScreenHeight = 25;
 class ConsoleScreen {
  public:
   ConsoleScreen();
-  // Output in the order written; attributes that differ from the terminal's become SGR sequences first.
-  [[nodiscard]] std::string write(std::u16string_view text, u32 mode);
+  // Text at the cursor; attributes that differ from the terminal's become an SGR sequence first.
+  [[nodiscard]] std::string write(std::u16string_view text);
   // Moves the cursor; invalid_parameter outside the screen.
   Status set_cursor(i16 x, i16 y, std::string* out);
-  // Puts cells at a place without moving the cursor; x, y inside the screen. Wraps at the end of a line.
-  [[nodiscard]] std::string put(i16 x, i16 y, std::span<const abi::ConsoleCell> cells);
+  // Precondition: inside the screen.
   [[nodiscard]] abi::ConsoleCell& cell(i16 x, i16 y) { return cells_[static_cast<std::size_t>(y) * kScreenWidth + x]; }
-  // Draws a rectangle (inclusive) again.
+  // Draws a rectangle (inclusive; what lies outside is ignored) from the cells; the cursor stays.
   [[nodiscard]] std::string redraw(abi::ConsoleRectangle area);
 
   abi::ConsoleOutputInfo info{};
   u32 mode = abi::kConsoleDefaultOutputMode;
 
  private:
+  enum class Escape : u8 { none, begun, parameters };
   void new_line();
+  void advance(char16_t unit);
   std::string select_attributes(u16 attributes);
   std::array<abi::ConsoleCell, static_cast<std::size_t>(kScreenWidth) * kScreenHeight> cells_;
   u16 terminal_attributes_ = 7;  // what the terminal shows now
+  Escape escape_ = Escape::none; // of a VT sequence in the guest's own output
+  char16_t high_surrogate_ = 0;  // the last unit of the last write, when its other half is to come
 };
 
+enum class ConsoleRole : u8 { reference, input, output };
+
 struct Console::State {
+  State(IoManager& manager_, HostInput& input_, HostOutput& output_, HostOutput::Sink sink_)
+      : manager(manager_), input(input_), output(output_), sink(sink_) {}
   IoManager& manager;
   HostInput& input;
   HostOutput& output;
   HostOutput::Sink sink;
   ConsoleScreen screen;
   u32 input_mode = abi::kConsoleDefaultInputMode;
-  u32 input_code_page = 437, output_code_page = 437;
+  u32 input_code_page = kCodePageOem, output_code_page = kCodePageOem;
   std::u16string title;
   std::string partial_output;   // an unfinished UTF-8 sequence of byte output
-  std::u16string line;          // of the line that was read: what nobody has taken yet
-  std::string arrived;          // bytes of a line that is not complete yet
-  bool at_end = false;          // end of input, told once per read
-  std::deque<abi::ConsoleKeyRecord> records;
-  IrpQueue readers;             // in order of arrival, of whatever kind
+  std::string arrived;          // input that is no complete line yet
+  std::u16string text;          // input that reads may take: whole lines in line mode
+  bool at_end = false;          // the end of input arrived; the next read tells it
+  std::deque<abi::ConsoleKeyRecord> records;  // in front of `text`
+  IrpQueue readers;             // in order of arrival, whatever they read
 
-  Status control(Irp& irp);
-  Status output_control(Irp& irp);
-  Status input_control(Irp& irp);
-  Status write_text(std::u16string_view text);
-  Status write_bytes(std::span<const u8> bytes);
-  Status emit(const std::string& text);
-  // Answers a read if it can be answered now.
-  std::optional<Status> try_read(Irp& irp);
-  std::optional<Status> try_read_line(Irp& irp, bool as_bytes);
-  std::optional<Status> try_read_records(Irp& irp, bool remove);
-  Status queue_read(Irp& irp);
-  void pull_input();
-  void serve_readers();
+  // console_output.cpp
+  Status write_text(std::u16string_view text_);
+  Status write_bytes(Irp& irp);
+  Status emit(const std::string& bytes);
+  Status output_control(Irp& irp, abi::ConsoleControl code);
   Status set_output_info(Irp& irp);
-  Status region(Irp& irp, bool write);
+  Status read_region(Irp& irp);
+  Status write_region(Irp& irp);
   Status fill(Irp& irp);
   Status scroll(Irp& irp);
+  // console_input.cpp
+  Status input_control(Irp& irp, abi::ConsoleControl code);
+  Status set_input_info(Irp& irp);
+  Status get_title(Irp& irp);
+  Status read(Irp& irp);        // any request that may wait for input
+  std::optional<Status> try_read(Irp& irp);
+  std::optional<Status> try_read_text(Irp& irp, std::size_t prefix, bool as_bytes);
+  std::optional<Status> try_read_records(Irp& irp);
+  void take_records(Irp& irp, bool remove);
+  void make_records();          // turns the text into key records
+  void pull_input();
+  void serve_readers();
 };
+
+// Copies a structure into the request's output, cut to its length. info_length_mismatch when it does not fit.
+template <typename T>
+Status answer(Irp& irp, const T& value, std::size_t bytes = sizeof(T)) {
+  if (irp.length < bytes) return Status::info_length_mismatch;
+  const u8* from = reinterpret_cast<const u8*>(&value);
+  irp.output.assign(from, from + bytes);
+  irp.information = bytes;
+  return Status::success;
+}
 
 }  // namespace vitrine::io
