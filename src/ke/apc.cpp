@@ -92,7 +92,7 @@ void Kernel::run_kernel_apc(Thread& thread, Apc& apc) {
   if (apc.exits_thread) {
     apc.kind = ApcKind::user;
     thread.apc_flags.user_apc_pending = true;
-    insert_apc(apc);
+    if (!insert_apc(apc)) run_down_apc(apc);  // the thread is exiting by itself
     return;
   }
   // The kernel routine may free the APC: everything needed afterwards is read before.
@@ -161,20 +161,27 @@ std::optional<UserApcCall> Kernel::take_user_apc(Thread& thread) {
   return std::nullopt;
 }
 
+// What its owner is told when an APC is never delivered.
+void Kernel::run_down_apc(Apc& apc) {
+  if (apc.operations->rundown_routine != nullptr) {
+    apc.operations->rundown_routine(*this, apc);
+  } else if (apc.operations->kernel_routine != nullptr) {
+    UserApcCall discarded;
+    apc.operations->kernel_routine(*this, apc, &discarded);
+  }
+}
+
+// NT: the end of PspExitThread: no more APCs; kernel ones still run, user ones do not [facts 5.14 step 10].
 void Kernel::flush_apcs(Thread& thread) {
   thread.apc_queueable = false;
   force_resume_thread(thread);
   remove_apc(thread.suspend_apc);
+  while (Apc* apc = thread.apc_queues.kernel.front()) run_kernel_apc(thread, *apc);
   while (Apc* apc = thread.apc_queues.user.pop_front()) {
     apc->inserted = false;
-    if (apc->operations->rundown_routine != nullptr) {
-      apc->operations->rundown_routine(*this, *apc);
-    } else if (apc->operations->kernel_routine != nullptr) {
-      UserApcCall discarded;
-      apc->operations->kernel_routine(*this, *apc, &discarded);
-    }
+    run_down_apc(*apc);
   }
-  thread.apc_flags.user_apc_pending = false;
+  thread.apc_flags = {};
 }
 
 void Kernel::leave_critical_region(Thread& thread) {

@@ -159,7 +159,8 @@ class Kernel {
   [[nodiscard]] bool user_apc_pending(const Thread& thread) const;
   // Removes the first user APC, or nullopt. The caller makes the user-mode frame.
   std::optional<UserApcCall> take_user_apc(Thread& thread);
-  // The thread takes no more APCs; the queued user APCs are run down (exit, facts 5.14 step 10). Also undoes suspension.
+  // The running thread takes no more APCs; queued kernel APCs run, user APCs are run down (exit, facts 5.14 step 10). Also
+  // undoes suspension.
   void flush_apcs(Thread& thread);
   void enter_critical_region(Thread& thread) { --thread.kernel_apc_disable; }
   void leave_critical_region(Thread& thread);
@@ -183,7 +184,8 @@ class Kernel {
   Task<Status> delay_execution(Thread* thread, WaitParameters parameters);
   // no_yield_performed when no other thread is ready on this processor. Switches at the window edge.
   Status yield_execution(Thread& thread);
-  // Ends a thread's wait with a status from outside (a cancelled I/O, the machine shutting down). False: it was not waiting.
+  // Ends a thread's wait with a status from outside (a cancelled I/O, the machine shutting down). False: it was not
+  // waiting, or is suspended in the middle of the wait (force_resume_thread first).
   bool abort_wait(Thread& thread, Status status, i8 increment = 0);
 
   // ---- Objects ---------------------------------------------------------------------------------------------------------
@@ -317,6 +319,7 @@ class Kernel {
   void begin_suspension(Thread& thread);
   [[nodiscard]] static ApcQueues& queues_for(Apc& apc);
   void run_kernel_apc(Thread& thread, Apc& apc);
+  void run_down_apc(Apc& apc);
 
   void record(trace::EventType type, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0);
 

@@ -57,6 +57,8 @@ void Kernel::quantum_end(Processor& processor) {
     set_priority_field(thread, decayed_priority(thread, 1), PriorityChange::decay);
     thread.priority_decrement = 0;
   }
+  // A thread that was set below its base comes back to it here, and may be ahead of its preemptor again.
+  reconsider_preemption(processor);
   if (processor.next == nullptr) {
     if (Thread* other = select_ready(processor, thread.priority)) {
       set_standby(processor, *other);
@@ -64,6 +66,7 @@ void Kernel::quantum_end(Processor& processor) {
     }
   }
   thread.preempted = false;
+  exit_dispatcher();
 }
 
 // NT: the unwait part of KiDeferredReadyThread [facts 6.4].

@@ -38,7 +38,7 @@ struct Thread {
   ListLink process_link;                // Process::threads, from start to termination
   QueueAssociation* queue = nullptr;    // the queue that counts this thread
   Process* process = nullptr;           // the owner, attached or not
-  WaitBlock* wait_block_list = nullptr; // blocks of the present or last wait: wait_blocks, or an array of the waiting frame
+  WaitBlock* wait_block_list = nullptr; // of the present wait: wait_blocks, or an array of its frame
   std::coroutine_handle<> continuation; // the leaf frame of a suspended service; null: at the user-mode boundary
   AffinityMask affinity = 0;            // subset of the process's
   u64 cycle_time = 0;                   // TSC cycles charged, interrupts excluded
@@ -54,7 +54,7 @@ struct Thread {
   WaitReason wait_reason = WaitReason::executive;  // of the present or last wait, or why it lost the processor
   Mode wait_mode = Mode::kernel;
   WaitType wait_type = WaitType::any;
-  u8 wait_count = 0;                    // objects in wait_block_list, the timer not counted
+  u8 wait_count = 0;                    // objects in wait_block_list, the timer not counted; 0 when not waiting
   Priority priority = 0;
   Priority base_priority = 0;
   u8 priority_decrement = 0;            // part of priority above base that falls off at once

@@ -123,6 +123,9 @@ void Kernel::unlink_wait(Thread& thread) {
   if (timer.link.is_linked()) timer.link.unlink();
   if (thread.timer.header.inserted != 0) stop_timer(thread.timer);
   if (thread.sched_link.is_linked()) thread.sched_link.unlink();
+  // An array of more than three blocks belongs to the frame and goes with it.
+  thread.wait_block_list = thread.wait_blocks;
+  thread.wait_count = 0;
 }
 
 // NT: KiUnwaitThread. The caller ends with exit_dispatcher().
@@ -139,6 +142,7 @@ void Kernel::unwait(Thread& thread, Status status, i8 increment) {
 
 bool Kernel::abort_wait(Thread& thread, Status status, i8 increment) {
   if (thread.state != ThreadState::waiting && thread.state != ThreadState::gate_wait) return false;
+  if (thread.apc_flags.suspend_wait) return false;  // its wait proper has been left for the suspension
   unwait(thread, status, increment);
   exit_dispatcher();
   return true;

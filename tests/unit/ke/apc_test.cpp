@@ -214,6 +214,25 @@ TEST(Apc, TheExitApcEndsASuspendedNewThread) {
   b.stop();
 }
 
+// facts 5.14 step 10: a thread that ends by itself while its exit APC is on the way runs it down instead of keeping it.
+TEST(Apc, AnExitApcThatComesTooLateIsRunDown) {
+  Bench b;
+  static int run_down;
+  run_down = 0;
+  static constexpr ApcOperations kOperations{nullptr, [](Kernel&, Apc&) { ++run_down; }, nullptr};
+  Apc exit;
+  auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
+    Kernel::init_apc(exit, self.thread, ApcKind::special_kernel, kOperations);
+    EXPECT_TRUE(b.kernel.insert_exit_apc(exit));
+    co_return Status::success;  // the bench ends the thread without another boundary
+  });
+  b.run_all();
+  EXPECT_EQ(t.thread.state, ThreadState::terminated);
+  EXPECT_EQ(run_down, 1);
+  EXPECT_FALSE(exit.inserted);
+  b.stop();
+}
+
 // facts 7.7: APCs for the original environment wait while the thread is attached elsewhere.
 TEST(Apc, AttachedThreadsKeepTheirOwnApcsApart) {
   Bench b;

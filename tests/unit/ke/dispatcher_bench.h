@@ -175,6 +175,8 @@ class Bench {
     }
     t.exited_by_apc = true;
     end(t);
+    // A body that was in "user mode" sees that it has exited and returns.
+    if (t.after_burn) std::exchange(t.after_burn, {}).resume();
     return true;
   }
   void end(TestThread& t) {

@@ -24,7 +24,7 @@ struct Torture {
     return [this](TestThread& t) -> Task<Status> {
       for (int round = 0; round < 40 && !b.stopping; ++round) {
         co_await b.burn(t, random.below(6'000'000));
-        if (b.stopping) break;
+        if (b.stopping || t.exited_by_apc) break;
         (void)co_await act(t);
         while (t.thread.mutants.front() != nullptr && random.below(2) != 0) {
           (void)b.kernel.release_mutant(*t.thread.mutants.front(), t.thread);
@@ -41,7 +41,26 @@ struct Torture {
   Task<Status> act(TestThread& t) {
     Kernel& k = b.kernel;
     Thread& other = b.threads[random.below(b.threads.size())]->thread;
-    switch (random.below(16)) {
+    switch (random.below(21)) {
+      case 16: {
+        Apc& apc = *apcs.emplace_back(std::make_unique<UserApc>());
+        static constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
+        Kernel::init_apc(apc, other, static_cast<ApcKind>(random.below(3)), kNothing);
+        static_cast<UserApc&>(apc).call.normal_routine = random.below(2) * 0x1000;
+        k.insert_apc(apc);
+        break;
+      }
+      case 17: {
+        if (random.below(30) != 0 || other.terminating) break;
+        Apc& apc = *apcs.emplace_back(std::make_unique<UserApc>());
+        static constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
+        Kernel::init_apc(apc, other, ApcKind::special_kernel, kNothing);
+        k.insert_exit_apc(apc);
+        break;
+      }
+      case 18: if (other.state != ThreadState::terminated) k.set_priority(other, static_cast<Priority>(1 + random.below(31))); break;
+      case 19: k.freeze_thread(other); break;
+      case 20: k.thaw_process(b.process); break;
       case 0: k.set_event(*events[random.below(4)]); break;
       case 1: k.pulse_event(*events[random.below(4)]); break;
       case 2: (void)k.release_semaphore(semaphore, 1); break;
@@ -81,7 +100,7 @@ struct Torture {
     for (u32 i = 0; i < 1500 && !testing::Test::HasFailure(); ++i) {
       // Everybody may be suspended or waiting for ever: somebody outside stirs.
       if (!b.step()) {
-        for (auto& t : b.threads) b.kernel.resume_thread(t->thread);
+        for (auto& t : b.threads) b.kernel.force_resume_thread(t->thread);
         for (auto& e : events) b.kernel.set_event(*e);
       }
     }
@@ -101,6 +120,7 @@ struct Torture {
   Timer timer;
   Queue queue;
   std::vector<std::unique_ptr<QueueEntry>> entries;
+  std::vector<std::unique_ptr<UserApc>> apcs;
 };
 
 class TortureTest : public testing::TestWithParam<u64> {};
@@ -109,7 +129,7 @@ TEST_P(TortureTest, TheBooksStayWholeAndTheRunRepeats) {
   const u64 first = Torture(GetParam(), profile).run();
   EXPECT_EQ(first, Torture(GetParam(), profile).run());
 }
-INSTANTIATE_TEST_SUITE_P(Seeds, TortureTest, testing::Range<u64>(1, 9));
+INSTANTIATE_TEST_SUITE_P(Seeds, TortureTest, testing::Range<u64>(1, 13));
 
 }  // namespace
 }  // namespace vitrine::ke
