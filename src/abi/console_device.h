@@ -1,5 +1,6 @@
-// The console driver's controls and structures, as Wine 8.0's kernelbase and msvcrt use them through \Device\ConDrv. They differ
-// from Microsoft's, whose conhost protocol is private. [Wine 8.0 include/wine/condrv.h: numbers and layouts]
+// The console driver's controls and structures, as Wine 8.0's kernelbase and msvcrt use them through \Device\ConDrv.
+// They differ from Microsoft's, whose conhost protocol is private. [Wine 8.0 include/wine/condrv.h: numbers and
+// layouts]
 #pragma once
 
 #include "base/types.h"
@@ -7,7 +8,9 @@
 namespace vitrine::abi {
 
 // CTL_CODE(FILE_DEVICE_CONSOLE, function, METHOD_BUFFERED, access).
-[[nodiscard]] constexpr u32 console_control(u32 function, u32 access) { return 0x50u << 16 | access << 14 | function << 2; }
+[[nodiscard]] constexpr u32 console_control(u32 function, u32 access) {
+  return 0x50u << 16 | access << 14 | function << 2;
+}
 
 enum class ConsoleControl : u32 {
   get_mode = console_control(0, 1),

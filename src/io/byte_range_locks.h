@@ -1,5 +1,6 @@
-// ByteRangeLocks: the locks on one file [MS-FSA 2.1.5.8]. A range belongs to an open file and a key. Exclusive ranges conflict with
-// everything of others, shared ones with writes and exclusive locks (also of their own owner's, for writes).
+// ByteRangeLocks: the locks on one file [MS-FSA 2.1.5.8]. A range belongs to an open file and a key. Exclusive ranges
+// conflict with everything of others, shared ones with writes and exclusive locks (also of their own owner's, for
+// writes).
 #pragma once
 
 #include <optional>

@@ -52,7 +52,8 @@ std::size_t complete_length(std::string_view text) {
 }  // namespace
 
 bool is_known_code_page(u32 code_page) {
-  return code_page == kCodePageOem || code_page == kCodePageWindows || code_page == kCodePageAscii || code_page == kCodePageUtf8;
+  return code_page == kCodePageOem || code_page == kCodePageWindows || code_page == kCodePageAscii ||
+         code_page == kCodePageUtf8;
 }
 
 std::u16string decode(u32 code_page, std::span<const u8> bytes, std::string* partial) {
@@ -81,7 +82,8 @@ std::string encode(u32 code_page, std::u16string_view text) {
     }
     const auto& table = table_of(code_page);
     const auto* found = std::find(table.begin(), table.end(), unit);
-    result += found == table.end() || code_page == kCodePageAscii ? '?' : static_cast<char>(0x80 + (found - table.begin()));
+    result +=
+        found == table.end() || code_page == kCodePageAscii ? '?' : static_cast<char>(0x80 + (found - table.begin()));
   }
   return result;
 }

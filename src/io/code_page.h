@@ -1,5 +1,5 @@
-// The code pages that a console's byte output and input may be in: UTF-8 (65001), OEM United States (437, the default), Latin 1 of
-// Windows (1252) and ASCII (20127). Others are taken as 1252.
+// The code pages that a console's byte output and input may be in: UTF-8 (65001), OEM United States (437, the default),
+// Latin 1 of Windows (1252) and ASCII (20127). Others are taken as 1252.
 #pragma once
 
 #include <span>

@@ -21,8 +21,9 @@ struct Name {
 };
 // Server would make a new console: a machine has the one.
 constexpr Name kNames[] = {
-    {u"Input", ConsoleRole::input},         {u"CurrentIn", ConsoleRole::input},      {u"Output", ConsoleRole::output},
-    {u"CurrentOut", ConsoleRole::output},   {u"ScreenBuffer", ConsoleRole::output},  {u"Console", ConsoleRole::reference},
+    {u"Input", ConsoleRole::input},         {u"CurrentIn", ConsoleRole::input},
+    {u"Output", ConsoleRole::output},       {u"CurrentOut", ConsoleRole::output},
+    {u"ScreenBuffer", ConsoleRole::output}, {u"Console", ConsoleRole::reference},
     {u"Reference", ConsoleRole::reference}, {u"Connection", ConsoleRole::reference},
 };
 
@@ -43,7 +44,8 @@ Result<abi::CreateAction> Console::create(FileObject& file, const CreateParamete
     ConsoleRole role = name.role;
     // "CON" names either half: reading means input, writing output [Microsoft: CreateFile, Consoles].
     if (role == ConsoleRole::reference && name.name == u"Console" && parameters.related == nullptr) {
-      const bool reads = (parameters.access & abi::kFileReadData) != 0, writes = (parameters.access & abi::kFileWriteData) != 0;
+      const bool reads = (parameters.access & abi::kFileReadData) != 0,
+                 writes = (parameters.access & abi::kFileWriteData) != 0;
       if (reads != writes) role = reads ? ConsoleRole::input : ConsoleRole::output;
     }
     file.context = std::make_unique<ConsoleContext>(role);
@@ -79,7 +81,8 @@ void Console::cancel(Irp& irp) {
   if (state_->readers.empty()) state_->input.want(InputSource::standard_input, false);
 }
 
-Status Console::query_information(FileObject&, abi::FileInformationClass information_class, std::span<u8> out, u32* written) {
+Status Console::query_information(FileObject&, abi::FileInformationClass information_class, std::span<u8> out,
+                                  u32* written) {
   switch (information_class) {
     case abi::FileInformationClass::standard: return put(out, abi::FileStandardInformation{0, 0, 1, 0, 0, 0}, written);
     case abi::FileInformationClass::basic:
@@ -92,7 +95,8 @@ Status Console::set_information(FileObject&, abi::FileInformationClass, std::spa
   return Status::invalid_device_request;
 }
 
-Status Console::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out, u32* written) {
+Status Console::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out,
+                             u32* written) {
   if (information_class != abi::VolumeInformationClass::device) return Status::invalid_info_class;
   return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::console), characteristics()}, written);
 }

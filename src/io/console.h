@@ -1,9 +1,10 @@
-// Console: \Device\ConDrv, a console on the host's terminal [Microsoft: Consoles; the protocol is Wine 8.0's, abi/console_device.h].
-// Output is UTF-16 or bytes in the output code page and reaches the host as UTF-8; attributes, cursor moves and cell writes
-// become VT sequences. Input comes from the host's terminal, which edits and echoes lines itself; a line ends with CR LF.
+// Console: \Device\ConDrv, a console on the host's terminal [Microsoft: Consoles; the protocol is Wine 8.0's,
+// abi/console_device.h]. Output is UTF-16 or bytes in the output code page and reaches the host as UTF-8; attributes,
+// cursor moves and cell writes become VT sequences. Input comes from the host's terminal, which edits and echoes lines
+// itself; a line ends with CR LF.
 //
-// Owns the line that is being read, the input records and the model of the screen (80 by 25, the same on every host). All
-// processes of a machine share the one console. Control-C does not come through here.
+// Owns the line that is being read, the input records and the model of the screen (80 by 25, the same on every host).
+// All processes of a machine share the one console. Control-C does not come through here.
 #pragma once
 
 #include <memory>

@@ -48,7 +48,8 @@ void Console::State::make_records() {
   for (char16_t unit : text) {
     // A line's CR LF was the Enter key: one key, CR.
     if (unit == u'\n' && !records.empty() && records.back().character == u'\r') continue;
-    const auto key = static_cast<u16>(unit < 0x80 ? ex::upcase(unit) : u'\0');  // letters and digits are their own key codes
+    const auto key =
+        static_cast<u16>(unit < 0x80 ? ex::upcase(unit) : u'\0');  // letters and digits are their own key codes
     for (u32 down : {1u, 0u}) records.push_back({abi::kConsoleKeyEvent, 0, down, 1, key, 0, unit, 0});
   }
   text.clear();
@@ -150,7 +151,8 @@ void Console::State::serve_readers() {
 Status Console::State::set_input_info(Irp& irp) {
   const auto wanted = take<abi::ConsoleInputInfoParameters>(irp.input);
   if (!wanted) return Status::invalid_parameter;
-  const bool in = (wanted->mask & abi::kSetConsoleInputCodePage) != 0, out = (wanted->mask & abi::kSetConsoleOutputCodePage) != 0;
+  const bool in = (wanted->mask & abi::kSetConsoleInputCodePage) != 0,
+             out = (wanted->mask & abi::kSetConsoleOutputCodePage) != 0;
   if (in && !is_known_code_page(wanted->info.input_code_page)) return Status::invalid_parameter;
   if (out && !is_known_code_page(wanted->info.output_code_page)) return Status::invalid_parameter;
   if (in) input_code_page = wanted->info.input_code_page;
@@ -158,11 +160,13 @@ Status Console::State::set_input_info(Irp& irp) {
   return Status::success;
 }
 
-// The length in units, then the characters; the information is larger by the structure's padding, as kernelbase expects.
+// The length in units, then the characters; the information is larger by the structure's padding, as kernelbase
+// expects.
 Status Console::State::get_title(Irp& irp) {
   constexpr std::size_t kFixed = 8, kCharacters = 4;
   if (irp.length < kFixed) return Status::invalid_parameter;
-  const std::size_t bytes = std::min<std::size_t>(irp.length - kFixed, title.size() * sizeof(char16_t)) & ~std::size_t{1};
+  const std::size_t bytes =
+      std::min<std::size_t>(irp.length - kFixed, title.size() * sizeof(char16_t)) & ~std::size_t{1};
   irp.output.assign(kFixed + bytes, 0);
   const u32 length = static_cast<u32>(title.size());
   std::memcpy(irp.output.data(), &length, sizeof(length));
@@ -205,7 +209,8 @@ Status Console::State::input_control(Irp& irp, abi::ConsoleControl code) {
     }
     case abi::ConsoleControl::get_input_info:
       pull_input();
-      return answer(irp, abi::ConsoleInputInfo{input_code_page, output_code_page, static_cast<u32>(record_count(*this))});
+      return answer(irp,
+                    abi::ConsoleInputInfo{input_code_page, output_code_page, static_cast<u32>(record_count(*this))});
     case abi::ConsoleControl::set_input_info: return set_input_info(irp);
     case abi::ConsoleControl::flush:
       pull_input();
@@ -214,7 +219,8 @@ Status Console::State::input_control(Irp& irp, abi::ConsoleControl code) {
       return Status::success;
     case abi::ConsoleControl::get_title: return get_title(irp);
     case abi::ConsoleControl::set_title:
-      if (irp.input.size() % sizeof(char16_t) != 0 || irp.input.size() / 2 > kMaximumTitleUnits) return Status::invalid_parameter;
+      if (irp.input.size() % sizeof(char16_t) != 0 || irp.input.size() / 2 > kMaximumTitleUnits)
+        return Status::invalid_parameter;
       title.resize(irp.input.size() / sizeof(char16_t));
       if (!irp.input.empty()) std::memcpy(title.data(), irp.input.data(), irp.input.size());
       return Status::success;

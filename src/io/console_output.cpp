@@ -82,7 +82,8 @@ std::size_t cell_bytes(abi::ConsoleCellMode mode) {
 bool is_mode(u32 mode) { return mode <= static_cast<u32>(abi::ConsoleCellMode::text_and_attributes); }
 
 void append_cell(std::vector<u8>& out, const abi::ConsoleCell& cell, abi::ConsoleCellMode mode) {
-  const u8* from = reinterpret_cast<const u8*>(&cell) + (mode == abi::ConsoleCellMode::attributes ? sizeof(char16_t) : 0);
+  const u8* from =
+      reinterpret_cast<const u8*>(&cell) + (mode == abi::ConsoleCellMode::attributes ? sizeof(char16_t) : 0);
   out.insert(out.end(), from, from + cell_bytes(mode));
 }
 
@@ -104,7 +105,8 @@ Status Console::State::read_region(Irp& irp) {
     const u32 first = region->y * kScreenWidth + region->x;
     for (u32 at = first; inside && at < kScreenWidth * kScreenHeight; ++at) {
       if (irp.output.size() + cell_bytes(mode) > irp.length) break;
-      append_cell(irp.output, screen.cell(static_cast<i16>(at % kScreenWidth), static_cast<i16>(at / kScreenWidth)), mode);
+      append_cell(irp.output, screen.cell(static_cast<i16>(at % kScreenWidth), static_cast<i16>(at / kScreenWidth)),
+                  mode);
     }
     irp.information = irp.output.size();
     return Status::success;
@@ -120,14 +122,15 @@ Status Console::State::read_region(Irp& irp) {
   const u8* from = reinterpret_cast<const u8*>(&area);
   irp.output.assign(from, from + sizeof(area));
   for (i16 row = area.top; row <= area.bottom; ++row) {
-    for (i16 column = area.left; column <= area.right; ++column) append_cell(irp.output, screen.cell(column, row), mode);
+    for (i16 column = area.left; column <= area.right; ++column)
+      append_cell(irp.output, screen.cell(column, row), mode);
   }
   irp.information = irp.output.size();
   return Status::success;
 }
 
-// Cells in a rectangle of `width`, or (width 0) on from a place over the ends of lines. The answer is the rectangle written, or
-// the number of cells, by the length of the caller's buffer.
+// Cells in a rectangle of `width`, or (width 0) on from a place over the ends of lines. The answer is the rectangle
+// written, or the number of cells, by the length of the caller's buffer.
 Status Console::State::write_region(Irp& irp) {
   const auto region = take<abi::ConsoleRegion>(irp.input);
   if (!region || !is_mode(region->mode)) return Status::invalid_parameter;
@@ -145,7 +148,8 @@ Status Console::State::write_region(Irp& irp) {
     if (x >= kScreenWidth) continue;
     const auto column = static_cast<i16>(x), row = static_cast<i16>(y);
     load_cell(screen.cell(column, row), irp.input.data() + sizeof(*region) + i * bytes, mode);
-    area = {std::min(area.left, column), std::min(area.top, row), std::max(area.right, column), std::max(area.bottom, row)};
+    area = {std::min(area.left, column), std::min(area.top, row), std::max(area.right, column),
+            std::max(area.bottom, row)};
     ++written;
   }
   if (written != 0) VITRINE_TRY(emit(screen.redraw(area)));
@@ -158,7 +162,8 @@ Status Console::State::fill(Irp& irp) {
   if (wanted->x < 0 || wanted->y < 0 || wanted->count < 0) return Status::invalid_parameter;
   const auto mode = static_cast<abi::ConsoleCellMode>(wanted->mode);
   constexpr i64 kCells = i64{kScreenWidth} * kScreenHeight;
-  const i64 first = std::min(i64{wanted->y} * kScreenWidth + wanted->x, kCells), end = std::min(first + wanted->count, kCells);
+  const i64 first = std::min(i64{wanted->y} * kScreenWidth + wanted->x, kCells),
+            end = std::min(first + wanted->count, kCells);
   for (i64 at = first; at < end; ++at) {
     abi::ConsoleCell& cell = screen.cell(static_cast<i16>(at % kScreenWidth), static_cast<i16>(at / kScreenWidth));
     if (mode != abi::ConsoleCellMode::attributes) cell.character = wanted->character;

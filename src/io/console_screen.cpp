@@ -39,7 +39,8 @@ ConsoleScreen::ConsoleScreen() {
   info.font_height = 16;
   info.font_weight = 400;
   info.font_pitch_family = 0x36;
-  // The console's standard palette, as COLORREF (0x00BBGGRR). [Microsoft: "Updating the Windows Console Colors", legacy scheme]
+  // The console's standard palette, as COLORREF (0x00BBGGRR). [Microsoft: "Updating the Windows Console Colors", legacy
+  // scheme]
   constexpr u32 kPalette[16] = {0x000000, 0x800000, 0x008000, 0x808000, 0x000080, 0x800080, 0x008080, 0xC0C0C0,
                                 0x808080, 0xFF0000, 0x00FF00, 0xFFFF00, 0x0000FF, 0xFF00FF, 0x00FFFF, 0xFFFFFF};
   std::copy(std::begin(kPalette), std::end(kPalette), info.color_map);

@@ -1,5 +1,5 @@
-// Device: what the I/O manager needs of a driver: the volume of host folders, standard streams, the console, named pipes,
-// Null. Few exist, so it is an interface with virtual functions.
+// Device: what the I/O manager needs of a driver: the volume of host folders, standard streams, the console, named
+// pipes, Null. Few exist, so it is an interface with virtual functions.
 //
 // No function of a device suspends. Those that take an Irp may answer `pending`, and then complete it later through
 // `IoManager::complete`; all others answer at once. A device trusts its arguments' shape (services checked lengths,
@@ -52,7 +52,8 @@ struct DirectoryQuery {
   bool single_entry = false;
 };
 
-// Rename, or one more link to the file (FileRenameInformation, FileLinkInformation), target resolved by the I/O manager.
+// Rename, or one more link to the file (FileRenameInformation, FileLinkInformation), target resolved by the I/O
+// manager.
 struct RenameParameters {
   std::u16string_view path;     // below the same device
   bool link = false;            // keep the old name as well
@@ -74,8 +75,8 @@ class Device {
 
   // Opens or creates: sets file.context and whatever of the file the device decides (name). Errors as NtCreateFile's.
   virtual Result<abi::CreateAction> create(FileObject& file, const CreateParameters& parameters) = 0;
-  // NT: IRP_MJ_CLEANUP, the last handle is closed: locks are dropped, delete-on-close takes effect, waiters of the other
-  // end learn. Pending requests of the file were cancelled before. Idempotent.
+  // NT: IRP_MJ_CLEANUP, the last handle is closed: locks are dropped, delete-on-close takes effect, waiters of the
+  // other end learn. Pending requests of the file were cancelled before. Idempotent.
   virtual void cleanup(FileObject&) {}
   // NT: IRP_MJ_CLOSE, the last reference (handles, sections) is gone; the context is destroyed after it.
   virtual void close(FileObject&) {}
@@ -98,7 +99,8 @@ class Device {
   virtual Status query_directory(FileObject&, const DirectoryQuery&, std::span<u8>, u32*) {
     return Status::invalid_device_request;
   }
-  // The file must have been opened with DELETE (link: any access). object_name_collision, access_denied, not_same_device.
+  // The file must have been opened with DELETE (link: any access). object_name_collision, access_denied,
+  // not_same_device.
   virtual Status rename(FileObject&, const RenameParameters&) { return Status::invalid_device_request; }
   // What a section over this open file is backed by. Valid while the file is open or mm retains it.
   virtual Result<mm::FileBacking*> section_backing(FileObject&) { return Failure(Status::invalid_file_for_section); }

@@ -1,6 +1,6 @@
-// FileObject: an open of a file, directory, pipe end or device (NT: FILE_OBJECT [WI5 ch.7 "Opening Devices"]). It holds what
-// belongs to the open (position, access, share mode, completion port); what belongs to the file itself (size, share
-// counts, locks, delete pending) is the device's, reached through `context`.
+// FileObject: an open of a file, directory, pipe end or device (NT: FILE_OBJECT [WI5 ch.7 "Opening Devices"]). It holds
+// what belongs to the open (position, access, share mode, completion port); what belongs to the file itself (size,
+// share counts, locks, delete pending) is the device's, reached through `context`.
 #pragma once
 
 #include <memory>
@@ -50,7 +50,8 @@ struct FileObject : ob::Object {
 // A request of `length` bytes (see Irp::length) for this file, which it references.
 [[nodiscard]] IrpPtr make_irp(FileObject& file, MajorFunction function, u64 length);
 
-// A device in the object namespace (\Device\HarddiskVolume1). Type "Device", whose parse procedure is the I/O manager's.
+// A device in the object namespace (\Device\HarddiskVolume1). Type "Device", whose parse procedure is the I/O
+// manager's.
 struct DeviceObject : ob::Object {
   Device* device = nullptr;
   IoManager* manager = nullptr;

@@ -18,6 +18,7 @@ class HostInput {
   virtual ~HostInput() = default;
   // Takes up to `out.size()` bytes that have arrived. nullopt: nothing yet (ask to be called: see `want`); 0: end of
   // input. Errors: unexpected status of the host, mapped by io/host_error.h. Never blocks.
+  // With an empty `out` it only looks: nullopt when neither bytes nor the end are there, else 0.
   virtual Result<std::optional<u64>> take(InputSource source, std::span<u8> out) = 0;
   // How many bytes `take` would give now, without taking them; 0 also at the end of input.
   [[nodiscard]] virtual u64 available(InputSource source) = 0;

@@ -124,7 +124,8 @@ Status HostPlace::walk(Walk& walk) {
       continue;
     }
     if (!S_ISREG(information.st_mode)) return Status::object_name_not_found;
-    const bool last = std::ranges::all_of(walk.rest, [](const std::string& part) { return part.empty() || part == "."; });
+    const bool last =
+        std::ranges::all_of(walk.rest, [](const std::string& part) { return part.empty() || part == "."; });
     if (!last) return Status::object_path_not_found;
     walk.leaf = {shared_directory(), name, information};
     return Status::success;

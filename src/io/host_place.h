@@ -1,7 +1,7 @@
-// HostPlace: a directory below a mounted host folder, held open together with its ancestors up to the folder. It can only
-// move to what is inside: every step opens one component without following links; links are followed here, component by
-// component, and one that is absolute or climbs above the folder leads nowhere (object_name_not_found). A directory that
-// somebody swaps for a link between two steps makes the step fail, never escape.
+// HostPlace: a directory below a mounted host folder, held open together with its ancestors up to the folder. It can
+// only move to what is inside: every step opens one component without following links; links are followed here,
+// component by component, and one that is absolute or climbs above the folder leads nowhere (object_name_not_found). A
+// directory that somebody swaps for a link between two steps makes the step fail, never escape.
 #pragma once
 
 #include <sys/stat.h>
@@ -50,8 +50,8 @@ class HostPlace {
   [[nodiscard]] int directory() const { return directories_.back()->get(); }
   [[nodiscard]] const SharedFd& shared_directory() const { return directories_.back(); }
 
-  // The host name that the guest means by `component`: exact, else the smallest in byte order that differs in case only.
-  // object_name_not_found.
+  // The host name that the guest means by `component`: exact, else the smallest in byte order that differs in case
+  // only. object_name_not_found.
   [[nodiscard]] Result<std::string> find(std::u16string_view component) const;
   // What `name` is, links followed; regular files and directories only (others do not exist). Does not move.
   [[nodiscard]] Result<HostLeaf> inspect(const std::string& name) const;

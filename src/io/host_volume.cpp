@@ -141,7 +141,8 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
   const bool is_directory = located.directory.has_value();
   const bool overwriting = overwrites(parameters.disposition);
   if (parameters.disposition == abi::CreateDisposition::create) return Failure(Status::object_name_collision);
-  if (is_directory && (parameters.options & abi::kFileNonDirectoryFile) != 0) return Failure(Status::file_is_a_directory);
+  if (is_directory && (parameters.options & abi::kFileNonDirectoryFile) != 0)
+    return Failure(Status::file_is_a_directory);
   if (!is_directory && (parameters.options & abi::kFileDirectoryFile) != 0) return Failure(Status::not_a_directory);
   if (is_directory && overwriting) return Failure(Status::object_name_collision);
   const Metadata metadata = state_->describe(located);
@@ -150,7 +151,8 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
   auto access = grant(parameters.access | implied, located.access, metadata.attributes);
   if (!access) return Failure(access.error());
   if ((parameters.options & abi::kFileDeleteOnClose) != 0) {
-    if ((metadata.attributes & abi::kFileAttributeReadonly) != 0 || located.is_mount_point) return Failure(Status::cannot_delete);
+    if ((metadata.attributes & abi::kFileAttributeReadonly) != 0 || located.is_mount_point)
+      return Failure(Status::cannot_delete);
   }
   // NT: a hidden or system file is overwritten only by one that is hidden or system too [CreateFile, CREATE_ALWAYS].
   const u32 sticky = metadata.attributes & (abi::kFileAttributeHidden | abi::kFileAttributeSystem);
@@ -187,7 +189,8 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
 namespace {
 
 // Makes the file or directory on the host and completes `located` with what was made.
-Result<HostFd> make_host_file(VolumeState& volume, const CreateParameters& parameters, Located& located, bool directory) {
+Result<HostFd> make_host_file(VolumeState& volume, const CreateParameters& parameters, Located& located,
+                              bool directory) {
   const int parent = located.leaf.parent->get();
   const char* name = located.leaf.name.c_str();
   struct stat information{};
@@ -214,13 +217,16 @@ Result<HostFd> make_host_file(VolumeState& volume, const CreateParameters& param
 
 }  // namespace
 
-Result<abi::CreateAction> HostVolume::create_new(FileObject& file, const CreateParameters& parameters, Located&& located) {
-  if (parameters.disposition == abi::CreateDisposition::open || parameters.disposition == abi::CreateDisposition::overwrite) {
+Result<abi::CreateAction> HostVolume::create_new(FileObject& file, const CreateParameters& parameters,
+                                                 Located&& located) {
+  if (parameters.disposition == abi::CreateDisposition::open ||
+      parameters.disposition == abi::CreateDisposition::overwrite) {
     return Failure(Status::object_name_not_found);
   }
   if (located.access == MountAccess::read_only || located.leaf.parent == nullptr) return Failure(Status::access_denied);
   const bool directory = (parameters.options & abi::kFileDirectoryFile) != 0;
-  if ((parameters.attributes & abi::kFileAttributeReadonly) != 0 && (parameters.options & abi::kFileDeleteOnClose) != 0) {
+  if ((parameters.attributes & abi::kFileAttributeReadonly) != 0 &&
+      (parameters.options & abi::kFileDeleteOnClose) != 0) {
     return Failure(Status::cannot_delete);
   }
   auto data = make_host_file(*state_, parameters, located, directory);

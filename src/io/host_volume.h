@@ -1,10 +1,12 @@
 // HostVolume: a disk volume made of host folders (NT: a file system driver and its volume, seen from outside like NTFS
-// without short names). It owns the mounts, the control blocks of open files and the virtual ids; it refuses to leave its
-// mounts: every host path is walked component by component, `..`, absolute links and links to the outside end there.
+// without short names). It owns the mounts, the control blocks of open files and the virtual ids; it refuses to leave
+// its mounts: every host path is walked component by component, `..`, absolute links and links to the outside end
+// there.
 //
-// Names compare without case: an exact match wins, else the smallest host name in byte order. Host names that are not valid
-// UTF-8 or hold characters that Windows forbids do not exist for the guest; so do sockets, FIFOs and device nodes.
-// Ids, serial numbers, order and free space are virtual and the same in every run; see HostSnapshot for times and sizes.
+// Names compare without case: an exact match wins, else the smallest host name in byte order. Host names that are not
+// valid UTF-8 or hold characters that Windows forbids do not exist for the guest; so do sockets, FIFOs and device
+// nodes. Ids, serial numbers, order and free space are virtual and the same in every run; see HostSnapshot for times
+// and sizes.
 #pragma once
 
 #include <memory>
@@ -28,7 +30,7 @@ enum class MountAccess : u8 { read_only, read_write };
 
 struct Mount {
   std::u16string guest_path;               // below the volume: u"" (its root), u"\\windows\\system32"
-  std::vector<std::string> host_folders;   // several make a union: the first that has a name wins; writes go to the first
+  std::vector<std::string> host_folders;   // several make a union: the first that has a name wins, writes go to it
   MountAccess access = MountAccess::read_only;
 };
 
@@ -84,8 +86,9 @@ class HostVolume final : public Device {
   Status unlock(FileObject& file, i64 offset, u64 length, u32 key) override;
 
   Status rename(FileObject& file, const RenameParameters& parameters) override;
-  // Shared by all sections of the same file, coherent with reads and writes through `set_memory_manager`; while mm retains
-  // it, it holds the host file open. invalid_file_for_section (directory, volume), access_denied (no read access).
+  // Shared by all sections of the same file, coherent with reads and writes through `set_memory_manager`; while mm
+  // retains it, it holds the host file open. invalid_file_for_section (directory, volume), access_denied (no read
+  // access).
   Result<mm::FileBacking*> section_backing(FileObject& file) override;
 
   // Whose views are the truth of a mapped file's pages. Null (the default): nothing is ever mapped.

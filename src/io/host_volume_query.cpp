@@ -53,7 +53,11 @@ Status HostVolume::query_information(FileObject& file, FileInformationClass info
       return put(out, abi::FileAttributeTagInformation{metadata->attributes, 0}, written);
     case FileInformationClass::stream: return query_stream(*metadata, out, written);
     case FileInformationClass::compression: {
-      struct { i64 size; u16 format; u8 shifts[3], reserved[3]; } none{static_cast<i64>(metadata->host.size), 0, {}, {}};
+      struct {
+        i64 size;
+        u16 format;
+        u8 shifts[3], reserved[3];
+      } none{static_cast<i64>(metadata->host.size), 0, {}, {}};
       return put(out, none, written, 16);
     }
     case FileInformationClass::alternate_name: return Status::object_name_not_found;  // no short names on this volume
@@ -72,7 +76,8 @@ Status HostVolume::query_information(FileObject& file, FileInformationClass info
   }
 }
 
-Status HostVolume::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out, u32* written) {
+Status HostVolume::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out,
+                                u32* written) {
   const VolumeOptions& options = state_->options;
   constexpr u32 kUnit = 4096, kSector = 512;
   const i64 total = static_cast<i64>(options.total_bytes / kUnit), free = static_cast<i64>(options.free_bytes / kUnit);
@@ -89,7 +94,8 @@ Status HostVolume::query_volume(FileObject&, abi::VolumeInformationClass informa
     case abi::VolumeInformationClass::full_size:
       return put(out, abi::FileFsFullSizeInformation{total, free, free, kUnit / kSector, kSector}, written);
     case abi::VolumeInformationClass::device:
-      return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::disk), characteristics()}, written);
+      return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::disk), characteristics()},
+                 written);
     case abi::VolumeInformationClass::attribute: {
       constexpr u32 kSupportsHardLinks = 0x00400000, kSupportsObjectIds = 0x00010000;
       const abi::FileFsAttributeInformation fixed{
@@ -136,8 +142,16 @@ void write_entry(std::span<u8> out, FileInformationClass information_class, cons
     return;
   }
   const Metadata& m = entry.metadata;
-  const abi::FileDirectoryEntry fixed{0, 0, m.times.creation, m.times.access, m.times.write, m.times.change,
-                                      static_cast<i64>(m.host.size), static_cast<i64>(m.allocation), m.attributes, name_bytes};
+  const abi::FileDirectoryEntry fixed{0,
+                                      0,
+                                      m.times.creation,
+                                      m.times.access,
+                                      m.times.write,
+                                      m.times.change,
+                                      static_cast<i64>(m.host.size),
+                                      static_cast<i64>(m.allocation),
+                                      m.attributes,
+                                      name_bytes};
   std::memcpy(out.data(), &fixed, sizeof(fixed));
   if (layout.id_bytes != 0) std::memcpy(out.data() + layout.id_offset, &m.host.id, sizeof(u64));
 }

@@ -171,7 +171,8 @@ Status replace_target(VolumeState& volume, const Located& target, const RenamePa
   if (!parameters.replace) return Status::object_name_collision;
   if (target.directory || target.is_mount_point) return Status::access_denied;
   const Metadata metadata = volume.describe(target);
-  if ((metadata.attributes & abi::kFileAttributeReadonly) != 0 && !parameters.ignore_readonly) return Status::access_denied;
+  if ((metadata.attributes & abi::kFileAttributeReadonly) != 0 && !parameters.ignore_readonly)
+    return Status::access_denied;
   const FileKey key = key_of(target);
   if (const auto found = volume.fcbs.find(key); found != volume.fcbs.end()) {
     const bool in_use = found->second->handles != 0 || found->second->sections != 0;
@@ -200,7 +201,8 @@ Status HostVolume::rename(FileObject& file, const RenameParameters& parameters) 
   OpenFile& open = open_file(file);
   Fcb& fcb = *open.fcb;
   if (!parameters.link && (file.access & abi::kFileDelete) == 0) return Status::access_denied;
-  if (open.is_mount_point || open.parent == nullptr || open.mount_access == MountAccess::read_only) return Status::access_denied;
+  if (open.is_mount_point || open.parent == nullptr || open.mount_access == MountAccess::read_only)
+    return Status::access_denied;
   if (parameters.link && fcb.is_directory) return Status::file_is_a_directory;
   if (fcb.delete_pending) return Status::delete_pending;
   const auto split = split_path(parameters.path);
@@ -220,7 +222,8 @@ Status HostVolume::rename(FileObject& file, const RenameParameters& parameters) 
     }
     if (has_open_below(*state_, open.path)) return Status::access_denied;
   }
-  const bool same_file = target->exists && key_of(*target) == fcb.key && ex::equal_ignoring_case(target->path, open.path);
+  const bool same_file =
+      target->exists && key_of(*target) == fcb.key && ex::equal_ignoring_case(target->path, open.path);
   if (target->exists && !same_file) VITRINE_TRY(replace_target(*state_, *target, parameters));
   if (same_file && parameters.link) return parameters.replace ? Status::success : Status::object_name_collision;
   if (target->leaf.parent == nullptr) return Status::access_denied;

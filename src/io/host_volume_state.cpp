@@ -49,18 +49,20 @@ FileKey key_of(const Located& located) {
 }
 
 Status ShareAccess::check(u32 access, u32 share) const {
-  const bool read = (access & kReadKinds) != 0, write = (access & kWriteKinds) != 0, del = (access & abi::kFileDelete) != 0;
+  const bool read = (access & kReadKinds) != 0, write = (access & kWriteKinds) != 0,
+             del = (access & abi::kFileDelete) != 0;
   // NT: an open that neither reads, writes nor deletes is not subject to sharing [WDK IoCheckShareAccess].
   if (!read && !write && !del) return Status::success;
-  const bool conflict = (read && shared_read < open) || (write && shared_write < open) || (del && shared_delete < open) ||
-                        (readers != 0 && (share & abi::kFileShareRead) == 0) ||
+  const bool conflict = (read && shared_read < open) || (write && shared_write < open) ||
+                        (del && shared_delete < open) || (readers != 0 && (share & abi::kFileShareRead) == 0) ||
                         (writers != 0 && (share & abi::kFileShareWrite) == 0) ||
                         (deleters != 0 && (share & abi::kFileShareDelete) == 0);
   return conflict ? Status::sharing_violation : Status::success;
 }
 
 void ShareAccess::change(u32 access, u32 mode, int by) {
-  const bool read = (access & kReadKinds) != 0, write = (access & kWriteKinds) != 0, del = (access & abi::kFileDelete) != 0;
+  const bool read = (access & kReadKinds) != 0, write = (access & kWriteKinds) != 0,
+             del = (access & abi::kFileDelete) != 0;
   if (!read && !write && !del) return;
   const auto add = [by](u32& count, bool yes) { count += yes ? static_cast<u32>(by) : 0; };
   add(open, true);
@@ -231,7 +233,8 @@ Result<HostFd> open_for_change(const OpenFile& open) {
 
 Status truncate_file(OpenFile& open, u64 bytes) {
   Fcb& fcb = *open.fcb;
-  if (fcb.volume.memory != nullptr && !fcb.volume.memory->can_truncate(fcb.identity(), bytes)) return Status::user_mapped_file;
+  if (fcb.volume.memory != nullptr && !fcb.volume.memory->can_truncate(fcb.identity(), bytes))
+    return Status::user_mapped_file;
   if (::ftruncate(open.data.get(), static_cast<off_t>(bytes)) != 0) return status_from_errno(errno);
   fcb.volume.stamp_write(fcb);
   return Status::success;

@@ -1,5 +1,5 @@
-// The inside of HostVolume, shared by its source files: control blocks of open files (NT: FCB and CCB), virtual ids, and
-// the stamps of what the guest changed.
+// The inside of HostVolume, shared by its source files: control blocks of open files (NT: FCB and CCB), virtual ids,
+// and the stamps of what the guest changed.
 #pragma once
 
 #include <map>
@@ -90,7 +90,7 @@ class Fcb final : public mm::FileBacking {
   const FileKey key;
   const u64 id;
   const bool is_directory;
-  HostFd node;                    // O_PATH: identity and metadata even after a rename; invalid for synthetic directories
+  HostFd node;  // O_PATH: identity and metadata even after a rename; invalid for synthetic directories
   HostFd backing;                 // opened for the first section, reopened when one needs to write
   bool backing_writable = false;
   u32 handles = 0;                // opens that were not cleaned up
@@ -140,7 +140,8 @@ struct VolumeState {
 [[nodiscard]] Status require_file(FileObject& file);
 
 // Opens the host file named by an open; verifies that it is still the same file. `flags` of open(2).
-[[nodiscard]] Result<HostFd> open_host_file(const SharedFd& parent, const std::string& name, int flags, FileKey expected);
+[[nodiscard]] Result<HostFd> open_host_file(const SharedFd& parent, const std::string& name, int flags,
+                                            FileKey expected);
 // An open descriptor to change owner data (mode, times) with; the caller closes it.
 [[nodiscard]] Result<HostFd> open_for_change(const OpenFile& open);
 [[nodiscard]] Status truncate_file(OpenFile& open, u64 bytes);

@@ -23,7 +23,8 @@ Status flush_host(OpenFile& open) {
 }  // namespace
 
 Status HostVolume::dispatch(Irp& irp) {
-  const bool volume_control = irp.function == MajorFunction::fs_control || irp.function == MajorFunction::device_control;
+  const bool volume_control =
+      irp.function == MajorFunction::fs_control || irp.function == MajorFunction::device_control;
   if (const Status status = require_file(*irp.file); !is_success(status) && !volume_control) return status;
   switch (irp.function) {
     case MajorFunction::read: return read(irp);
@@ -56,7 +57,8 @@ Status HostVolume::read(Irp& irp) {
   irp.output.resize(wanted);
   u64 done = 0;
   while (done < wanted) {
-    const ssize_t got = ::pread(open.data.get(), irp.output.data() + done, wanted - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(open.data.get(), irp.output.data() + done, wanted - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && done == 0) return status_from_errno(errno);
     if (got <= 0) break;
@@ -83,7 +85,8 @@ Status HostVolume::write(Irp& irp) {
   VITRINE_TRY(fcb.locks.check(TransferKind::write, offset, bytes, *irp.file, irp.key));
   u64 done = 0;
   while (done < bytes) {
-    const ssize_t put = ::pwrite(open.data.get(), irp.input.data() + done, bytes - done, static_cast<off_t>(offset + done));
+    const ssize_t put =
+        ::pwrite(open.data.get(), irp.input.data() + done, bytes - done, static_cast<off_t>(offset + done));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0 && done == 0) return status_from_errno(errno);
     if (put <= 0) break;
@@ -117,7 +120,8 @@ Status HostVolume::unlock(FileObject& file, i64 offset, u64 length, u32 key) {
 
 namespace {
 
-// FILE_OBJECTID_BUFFER: an id of 16 bytes and 48 bytes of birth ids, zero here. Made of virtual numbers, so equal in all runs.
+// FILE_OBJECTID_BUFFER: an id of 16 bytes and 48 bytes of birth ids, zero here. Made of virtual numbers, so equal in
+// all runs.
 Status get_object_id(Irp& irp, const Fcb& fcb) {
   constexpr std::size_t kBytes = 64;
   if (irp.length < kBytes) return Status::buffer_too_small;

@@ -21,7 +21,8 @@ Status put(std::span<u8> out, const T& value, u32* written, std::size_t bytes = 
 }
 
 // A fixed part of `name_offset` bytes and then as much of the name as fits. NT: buffer_overflow when the name was cut.
-inline Status put_with_name(std::span<u8> out, const void* fixed, u32 name_offset, std::u16string_view name, u32* written) {
+inline Status put_with_name(std::span<u8> out, const void* fixed, u32 name_offset, std::u16string_view name,
+                            u32* written) {
   if (out.size() < name_offset) return Status::info_length_mismatch;
   std::memcpy(out.data(), fixed, name_offset);
   const std::size_t whole = name.size() * sizeof(char16_t);

@@ -1,6 +1,6 @@
 // IoCompletionObject: a completion port (NT: a kernel queue object, KQUEUE, whose entries are packets [WI5 ch.7 "I/O
-// Completion Ports"]). Packets are removed first in, first out; threads that wait are released last in, first out, and never
-// more than the port's concurrency run at once: those rules are ke::Queue's.
+// Completion Ports"]). Packets are removed first in, first out; threads that wait are released last in, first out, and
+// never more than the port's concurrency run at once: those rules are ke::Queue's.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,8 @@ struct CompletionPacket : ke::QueueEntry {
   CompletionRecord record;
 };
 
-// NtSetIoCompletion refuses to queue more (quota_exceeded); completions of requests are bounded by the requests. Assumed: NT
-// charges nonpaged pool quota instead.
+// NtSetIoCompletion refuses to queue more (quota_exceeded); completions of requests are bounded by the requests.
+// Assumed: NT charges nonpaged pool quota instead.
 inline constexpr u32 kMaximumPackets = 1u << 20;
 
 struct IoCompletionObject : ob::Object {

@@ -141,8 +141,8 @@ Result<abi::FileNetworkOpenInformation> IoManager::query_attributes(FileObject* 
   abi::FileNetworkOpenInformation result{};
   u32 written = 0;
   FileObject& file = *opened->file;
-  const Status status = file.device->query_information(file, FileInformationClass::network_open,
-                                                       std::span(reinterpret_cast<u8*>(&result), sizeof(result)), &written);
+  const Status status = file.device->query_information(
+      file, FileInformationClass::network_open, std::span(reinterpret_cast<u8*>(&result), sizeof(result)), &written);
   if (!is_success(status)) return Failure(status);
   return result;
 }

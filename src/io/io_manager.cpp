@@ -45,8 +45,8 @@ Status check_create(const CreateParameters& p, u32 access) {
   }
   if ((options & abi::kFileDirectoryFile) != 0) {
     if ((options & abi::kFileNonDirectoryFile) != 0) return Status::invalid_parameter;
-    const bool fits = p.disposition == abi::CreateDisposition::create || p.disposition == abi::CreateDisposition::open ||
-                      p.disposition == abi::CreateDisposition::open_if;
+    const bool fits = p.disposition == abi::CreateDisposition::create ||
+                      p.disposition == abi::CreateDisposition::open || p.disposition == abi::CreateDisposition::open_if;
     if (!fits) return Status::invalid_parameter;
   }
   return Status::success;
@@ -136,7 +136,8 @@ void IoManager::abandon_device(Device& device) {
 }
 
 Status IoManager::add_device(std::u16string_view path, Device& device) {
-  auto object = objects_.create<DeviceObject>(*device_type_, ob::CreateRequest{.attributes = {}, .kernel_object = true});
+  auto object =
+      objects_.create<DeviceObject>(*device_type_, ob::CreateRequest{.attributes = {}, .kernel_object = true});
   if (!object) return object.error();
   (*object)->device = &device;
   (*object)->manager = this;
@@ -165,7 +166,8 @@ Result<OpenedFile> IoManager::open(Device& device, const CreateParameters& given
   return OpenedFile{std::move(*created), *action};
 }
 
-Result<OpenedFile> IoManager::open_path(FileObject* root, std::u16string_view path, const CreateParameters& parameters) {
+Result<OpenedFile> IoManager::open_path(FileObject* root, std::u16string_view path,
+                                        const CreateParameters& parameters) {
   OpenPacket packet;
   packet.parameters = &parameters;
   if (root != nullptr && path.empty()) {  // the object manager has no empty names; NT opens the root's file again
@@ -230,8 +232,8 @@ Status IoManager::rename(FileObject& file, FileObject* root, std::u16string_view
   } else {
     OpenPacket packet;
     packet.resolve_only = true;
-    auto found =
-        objects_.lookup({.name = name, .attributes = abi::obj::kCaseInsensitive, .access = {}, .parse_context = &packet});
+    auto found = objects_.lookup(
+        {.name = name, .attributes = abi::obj::kCaseInsensitive, .access = {}, .parse_context = &packet});
     if (!found) return found.error();
     if (packet.device != file.device) return Status::not_same_device;
     path = std::move(packet.path);

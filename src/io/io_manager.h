@@ -1,5 +1,6 @@
 // IoManager: opens files through the object namespace, sends requests to devices and tells whoever asked when they are
-// done [WI5 ch.7]. It owns the object types File, Device and IoCompletion and the list of pending asynchronous requests.
+// done [WI5 ch.7]. It owns the object types File, Device and IoCompletion and the list of pending asynchronous
+// requests.
 //
 // A service does a read like this:
 //   irp = new Irp with captured arguments; Status s = io.send(*irp);                  // never suspends
@@ -26,8 +27,8 @@
 namespace vitrine::io {
 
 // Finishes asynchronous requests in the context of the thread that asked: copies `output`, writes the status block,
-// signals the event, queues the APC (NT: the special kernel APC of IopCompleteRequest). Implemented above `io`; it calls
-// IoManager::announce for the parts that are io's own. It owns the request from here on.
+// signals the event, queues the APC (NT: the special kernel APC of IopCompleteRequest). Implemented above `io`; it
+// calls IoManager::announce for the parts that are io's own. It owns the request from here on.
 class CompletionSink {
  public:
   virtual ~CompletionSink() = default;
@@ -57,27 +58,28 @@ class IoManager {
   [[nodiscard]] ob::ObjectType& file_type() const { return *file_type_; }
   [[nodiscard]] ob::ObjectType& completion_type() const { return *completion_type_; }
 
-  // Opens below `device`; what the parse procedure and NtCreateNamedPipeFile call. Rights are checked by the caller of the
-  // device's own rules (read-only mounts, attributes). Errors: those of Device::create.
+  // Opens below `device`; what the parse procedure and NtCreateNamedPipeFile call. Rights are checked by the caller of
+  // the device's own rules (read-only mounts, attributes). Errors: those of Device::create.
   Result<OpenedFile> open(Device& device, const CreateParameters& parameters);
   // Opens by full path ("\??\C:\x") or, with `root`, relative to an open directory (an empty path opens it again).
   // Errors: object_path_syntax_bad, object_name_not_found, object_path_not_found, object_type_mismatch, and open's.
   Result<OpenedFile> open_path(FileObject* root, std::u16string_view path, const CreateParameters& parameters);
 
-  // Turns the optional ByteOffset of NtReadFile and NtWriteFile into a position: `given` null or "use file pointer" means
-  // the current position of a synchronous file; writes of files opened for appending only go to the end.
+  // Turns the optional ByteOffset of NtReadFile and NtWriteFile into a position: `given` null or "use file pointer"
+  // means the current position of a synchronous file; writes of files opened for appending only go to the end.
   // invalid_parameter: an asynchronous disk file without an offset, or a negative one.
   [[nodiscard]] static Result<i64> resolve_offset(const FileObject& file, const i64* given, MajorFunction function);
   // What a section over the file is backed by; see Device::section_backing.
   [[nodiscard]] Result<mm::FileBacking*> section_backing(FileObject& file);
-  // FileRenameInformation and FileLinkInformation, -Ex forms included: `name` as the guest gave it (absolute NT path, relative to
-  // `root`, or a plain name in the file's own directory). not_same_device, and Device::rename's errors.
+  // FileRenameInformation and FileLinkInformation, -Ex forms included: `name` as the guest gave it (absolute NT path,
+  // relative to `root`, or a plain name in the file's own directory). not_same_device, and Device::rename's errors.
   Status rename(FileObject& file, FileObject* root, std::u16string_view name, RenameParameters parameters);
 
-  // Sends a request to its file's device; moves the position of a synchronous file when it completed. Any final status, or pending.
+  // Sends a request to its file's device; moves the position of a synchronous file when it completed. Any final status,
+  // or pending.
   Status send(Irp& irp);
-  // Waits for a pending request of a synchronous file; cancels it when the wait ends early (user_apc, alerted: cancelled
-  // then; thread termination). Afterwards the request is completed. Suspends.
+  // Waits for a pending request of a synchronous file; cancels it when the wait ends early (user_apc, alerted:
+  // cancelled then; thread termination). Afterwards the request is completed. Suspends.
   Task<Status> wait(Irp* irp);
   // Hands a pending asynchronous request over until it completes.
   void detach(IrpPtr irp);
@@ -101,7 +103,8 @@ class IoManager {
   // NtQueryInformationFile and NtSetInformationFile, all classes but those that name another object (rename, link,
   // completion, replace_completion: the service resolves the handle and calls rename, associate, replace_association).
   // invalid_info_class, info_length_mismatch, buffer_overflow and the device's own. Rights were checked by the caller.
-  Status query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out, u32* written);
+  Status query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out,
+                           u32* written);
   Status set_information(FileObject& file, abi::FileInformationClass information_class, std::span<const u8> in);
   // The right that a class needs on the handle; 0: none.
   [[nodiscard]] static u32 query_access(abi::FileInformationClass information_class);
@@ -116,8 +119,8 @@ class IoManager {
   Status replace_association(FileObject& file, ob::Ref<IoCompletionObject> port, u64 key);
   // NtSetIoCompletion: quota_exceeded at kMaximumPackets.
   Status post(IoCompletionObject& port, u64 key, u64 value, Status status, u64 information);
-  // NtRemoveIoCompletion(Ex): fills up to `capacity` records at `out`, which must stay valid while suspended; waits for the
-  // first one only. timeout_100ns: null for ever, negative relative. Status: success, timeout, user_apc, alerted,
+  // NtRemoveIoCompletion(Ex): fills up to `capacity` records at `out`, which must stay valid while suspended; waits for
+  // the first one only. timeout_100ns: null for ever, negative relative. Status: success, timeout, user_apc, alerted,
   // abandoned_wait_0 when the port was closed. Suspends.
   Task<Status> remove(ob::Ref<IoCompletionObject> port, CompletionRecord* out, u32 capacity, u32* removed,
                       const i64* timeout_100ns, bool alertable);

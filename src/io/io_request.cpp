@@ -84,7 +84,8 @@ void IoManager::complete(Irp& irp, Status status, u64 information) {
 Task<Status> IoManager::wait(Irp* irp) {
   ke::Thread* thread = irp->requester.thread;
   VITRINE_CHECK(thread != nullptr);
-  // NT: the wait is in user mode even when it is not alertable, so that termination ends it [WI5 ch.7 "I/O Cancellation"].
+  // NT: the wait is in user mode even when it is not alertable, so that termination ends it [WI5 ch.7 "I/O
+  // Cancellation"].
   const ke::WaitParameters parameters{.reason = ke::WaitReason::executive, .mode = ke::Mode::user,
                                       .alertable = irp->file->is_alertable(), .timeout = {}};
   // Whatever ended the wait, the request's own state says what became of it.
@@ -201,7 +202,8 @@ Task<Status> IoManager::remove(ob::Ref<IoCompletionObject> port, CompletionRecor
   *removed = 0;
   if (capacity == 0) co_return Status::invalid_parameter;
   ke::Thread* thread = kernel_.current(kernel_.executing_processor());
-  ke::WaitParameters parameters{.reason = ke::WaitReason::wr_queue, .mode = ke::Mode::user, .alertable = alertable, .timeout = {}};
+  ke::WaitParameters parameters{
+      .reason = ke::WaitReason::wr_queue, .mode = ke::Mode::user, .alertable = alertable, .timeout = {}};
   if (timeout_100ns != nullptr) parameters.timeout = Ticks{*timeout_100ns};
   auto entry = co_await kernel_.remove_queue(thread, &port->queue, parameters);
   while (entry) {

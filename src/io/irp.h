@@ -69,7 +69,8 @@ inline constexpr u32 kLockExclusive = 1, kLockFailImmediately = 2;
 using IrpPtr = std::unique_ptr<Irp>;
 using IrpQueue = IntrusiveList<Irp, &Irp::device_link>;
 
-// The longest single request. A longer one is legal for the guest: services split it (disk files) or shorten it (streams).
+// The longest single request. A longer one is legal for the guest: services split it (disk files) or shorten it
+// (streams).
 inline constexpr u64 kMaximumTransferBytes = 16ull << 20;
 
 }  // namespace vitrine::io

@@ -108,7 +108,8 @@ Result<Located> MountTable::look_up(const GuestDirectory& directory, std::u16str
   }
   if (!located.exists) {
     located.path = join(path, component);
-    if (!directory.places.empty()) located.leaf = {directory.places.front().shared_directory(), ex::to_utf8(component), {}};
+    if (!directory.places.empty())
+      located.leaf = {directory.places.front().shared_directory(), ex::to_utf8(component), {}};
     return located;
   }
   if (located.directory && located.leaf.parent == nullptr) {
@@ -144,7 +145,8 @@ Result<Located> MountTable::locate(const std::vector<std::u16string_view>& compo
   return located;
 }
 
-Result<std::vector<MountTable::Name>> MountTable::list(const GuestDirectory& directory, std::u16string_view path) const {
+Result<std::vector<MountTable::Name>> MountTable::list(const GuestDirectory& directory,
+                                                       std::u16string_view path) const {
   std::map<std::u16string, bool, NameOrder> names;
   if (directory.node != nullptr) {
     for (const auto& child : directory.node->children) names.emplace(child->name, true);

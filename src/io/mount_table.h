@@ -1,6 +1,6 @@
-// MountTable: which host folders make up a volume, and the way from a guest path to a host file. Mounts form a tree; a guest
-// directory is a node of that tree, one or more host directories laid over each other, or both (the mount hides what the host
-// has under the same name). Directories on the way to a mount exist even when no folder provides them.
+// MountTable: which host folders make up a volume, and the way from a guest path to a host file. Mounts form a tree; a
+// guest directory is a node of that tree, one or more host directories laid over each other, or both (the mount hides
+// what the host has under the same name). Directories on the way to a mount exist even when no folder provides them.
 #pragma once
 
 #include <memory>

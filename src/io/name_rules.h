@@ -21,8 +21,9 @@ struct SplitPath {
 // "\a\b\" or "a\b". object_name_invalid: an illegal or empty component. "" and "\" have no components.
 [[nodiscard]] Result<SplitPath> split_path(std::u16string_view path);
 
-// NT: FsRtlIsNameInExpression. `*` any run, `?` one unit, and DOS's own: `<` any run that stops before the last dot, `>` one
-// unit or nothing at a dot or the end, `"` a dot or nothing at the end [MS-FSA 2.1.4.4]. Time is pattern times name.
+// NT: FsRtlIsNameInExpression. `*` any run, `?` one unit, and DOS's own: `<` any run that stops before the last dot,
+// `>` one unit or nothing at a dot or the end, `"` a dot or nothing at the end [MS-FSA 2.1.4.4]. Time is pattern times
+// name.
 [[nodiscard]] bool matches_expression(std::u16string_view pattern, std::u16string_view name);
 
 }  // namespace vitrine::io

@@ -24,7 +24,8 @@ Result<abi::PipeConfiguration> configuration_of(u32 share) {
 }
 
 PipeBlocking blocking_of(u32 completion_mode) {
-  return completion_mode == abi::kPipeCompleteOperation ? PipeBlocking::complete_operation : PipeBlocking::queue_operation;
+  return completion_mode == abi::kPipeCompleteOperation ? PipeBlocking::complete_operation
+                                                        : PipeBlocking::queue_operation;
 }
 PipeReadMode read_mode_of(u32 read_mode) {
   return read_mode == abi::kPipeMessageMode ? PipeReadMode::message : PipeReadMode::byte_stream;
@@ -81,7 +82,8 @@ namespace {
 
 Status check_parameters(const PipeParameters& p) {
   if ((p.type & ~(abi::kPipeMessageType | abi::kPipeRejectRemoteClients)) != 0) return Status::invalid_parameter;
-  if (p.read_mode > abi::kPipeMessageMode || p.completion_mode > abi::kPipeCompleteOperation) return Status::invalid_parameter;
+  if (p.read_mode > abi::kPipeMessageMode || p.completion_mode > abi::kPipeCompleteOperation)
+    return Status::invalid_parameter;
   const bool messages = (p.type & abi::kPipeMessageType) != 0;
   if (!messages && p.read_mode == abi::kPipeMessageMode) return Status::invalid_parameter;
   return p.maximum_instances == 0 ? Status::invalid_parameter : Status::success;
@@ -234,8 +236,8 @@ void NamedPipeDevice::cancel(Irp& irp) {
   if (end.instance) end.outgoing().cancel(irp);  // a write that waits for room
 }
 
-Status NamedPipeDevice::query_information(FileObject& file, abi::FileInformationClass information_class, std::span<u8> out,
-                                          u32* written) {
+Status NamedPipeDevice::query_information(FileObject& file, abi::FileInformationClass information_class,
+                                          std::span<u8> out, u32* written) {
   PipeEnd& end = pipe_end(file);
   using Class = abi::FileInformationClass;
   if (information_class == Class::basic) {
@@ -254,7 +256,8 @@ Status NamedPipeDevice::query_information(FileObject& file, abi::FileInformation
   const PipeInstance& instance = *end.instance;
   if (information_class == Class::standard) {
     const i64 quota = static_cast<i64>(instance.to_server.quota()) + instance.to_client.quota();
-    return put(out, abi::FileStandardInformation{quota, static_cast<i64>(end.incoming().unread()), 1, 1, 0, 0}, written);
+    return put(out, abi::FileStandardInformation{quota, static_cast<i64>(end.incoming().unread()), 1, 1, 0, 0},
+               written);
   }
   if (information_class != Class::pipe_local) return Status::invalid_info_class;
   const Pipe* pipe = instance.pipe;
@@ -275,7 +278,8 @@ Status NamedPipeDevice::query_information(FileObject& file, abi::FileInformation
 Status NamedPipeDevice::set_information(FileObject& file, abi::FileInformationClass information_class,
                                         std::span<const u8> in) {
   PipeEnd& end = pipe_end(file);
-  if (information_class != abi::FileInformationClass::pipe || end.role == PipeRole::root) return Status::invalid_info_class;
+  if (information_class != abi::FileInformationClass::pipe || end.role == PipeRole::root)
+    return Status::invalid_info_class;
   const auto modes = take<abi::FilePipeInformation>(in);
   if (!modes) return Status::info_length_mismatch;
   if (modes->read_mode > abi::kPipeMessageMode || modes->completion_mode > abi::kPipeCompleteOperation) {
@@ -298,7 +302,8 @@ Status NamedPipeDevice::query_volume(FileObject&, abi::VolumeInformationClass in
                                      u32* written) {
   switch (information_class) {
     case abi::VolumeInformationClass::device:
-      return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::named_pipe), characteristics()}, written);
+      return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::named_pipe), characteristics()},
+                 written);
     case abi::VolumeInformationClass::attribute: {
       const abi::FileFsAttributeInformation fixed{0, 0xFFFFFFFF, 8};
       return put_with_name(out, &fixed, abi::kFileFsAttributeNameOffset, u"NPFS", written);

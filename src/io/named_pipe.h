@@ -1,6 +1,6 @@
-// NamedPipeDevice: \Device\NamedPipe [WI5 ch.12 "Named Pipes and Mailslots"; anonymous pipes are named pipes with a unique
-// name]. It owns the pipe names, their instances and the data in flight. Each direction of an instance has a quota of bytes;
-// a write beyond it pends until the reader has made room.
+// NamedPipeDevice: \Device\NamedPipe [WI5 ch.12 "Named Pipes and Mailslots"; anonymous pipes are named pipes with a
+// unique name]. It owns the pipe names, their instances and the data in flight. Each direction of an instance has a
+// quota of bytes; a write beyond it pends until the reader has made room.
 #pragma once
 
 #include <memory>

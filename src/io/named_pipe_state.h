@@ -17,7 +17,8 @@ namespace vitrine::io {
 
 struct Pipe;
 
-// One connection, or the offer of one. Server and client ends share it; the server's disconnect takes it from the client.
+// One connection, or the offer of one. Server and client ends share it; the server's disconnect takes it from the
+// client.
 struct PipeInstance {
   PipeInstance(IoManager& manager, Pipe& pipe_, u32 inbound, u32 outbound)
       : pipe(&pipe_), to_server(manager, inbound), to_client(manager, outbound) {}
@@ -49,8 +50,12 @@ struct PipeEnd final : FileContext {
   PipeReadMode read_mode = PipeReadMode::byte_stream;
   PipeBlocking blocking = PipeBlocking::queue_operation;
   // What this end reads from and writes to.
-  [[nodiscard]] PipeQueue& incoming() const { return role == PipeRole::server ? instance->to_server : instance->to_client; }
-  [[nodiscard]] PipeQueue& outgoing() const { return role == PipeRole::server ? instance->to_client : instance->to_server; }
+  [[nodiscard]] PipeQueue& incoming() const {
+    return role == PipeRole::server ? instance->to_server : instance->to_client;
+  }
+  [[nodiscard]] PipeQueue& outgoing() const {
+    return role == PipeRole::server ? instance->to_client : instance->to_server;
+  }
   [[nodiscard]] bool may_read() const;
   [[nodiscard]] bool may_write() const;
 };
@@ -71,8 +76,10 @@ struct NamedPipeDevice::State {
   std::map<std::u16string, std::unique_ptr<Pipe>, PipeNameOrder> pipes;
   std::vector<std::unique_ptr<PipeWaiter>> waiters;  // in order of arrival
 
-  Result<abi::CreateAction> create_server(FileObject& file, const CreateParameters& parameters, std::u16string_view name);
-  Result<abi::CreateAction> create_client(FileObject& file, const CreateParameters& parameters, std::u16string_view name);
+  Result<abi::CreateAction> create_server(FileObject& file, const CreateParameters& parameters,
+                                          std::u16string_view name);
+  Result<abi::CreateAction> create_client(FileObject& file, const CreateParameters& parameters,
+                                          std::u16string_view name);
   Status read(Irp& irp, PipeEnd& end);
   Status write(Irp& irp, PipeEnd& end);
   Status control(Irp& irp, PipeEnd& end);

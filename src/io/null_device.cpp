@@ -35,7 +35,8 @@ Status NullDevice::set_information(FileObject&, abi::FileInformationClass, std::
   return Status::invalid_device_request;
 }
 
-Status NullDevice::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out, u32* written) {
+Status NullDevice::query_volume(FileObject&, abi::VolumeInformationClass information_class, std::span<u8> out,
+                                u32* written) {
   if (information_class != abi::VolumeInformationClass::device) return Status::invalid_info_class;
   return put(out, abi::FileFsDeviceInformation{static_cast<u32>(abi::DeviceType::null), characteristics()}, written);
 }

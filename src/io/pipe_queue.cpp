@@ -29,7 +29,8 @@ Status PipeQueue::write(Irp& irp, bool messages, PipeBlocking blocking) {
   if (blocking == PipeBlocking::complete_operation) {
     u64 possible = room();
     for (const Irp& reader : readers_) possible += reader.length;
-    // NT: what does not fit is written in part (bytes) or not at all (messages), with success [CreateNamedPipe, PIPE_NOWAIT].
+    // NT: what does not fit is written in part (bytes) or not at all (messages), with success [CreateNamedPipe,
+    // PIPE_NOWAIT].
     if (data.size() > possible) data = messages ? data.first(0) : data.first(possible);
     irp.information = data.size();
     if (data.empty() && !irp.input.empty()) return Status::success;

@@ -1,5 +1,6 @@
-// PipeQueue: one direction of a pipe instance: bytes or messages on their way, the readers that wait for them, the writers
-// that wait for room and the flushes that wait for emptiness (NT: the data queue of NPFS). Either data or readers wait, never both.
+// PipeQueue: one direction of a pipe instance: bytes or messages on their way, the readers that wait for them, the
+// writers that wait for room and the flushes that wait for emptiness (NT: the data queue of NPFS). Either data or
+// readers wait, never both.
 #pragma once
 
 #include <deque>

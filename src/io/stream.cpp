@@ -124,8 +124,11 @@ Status HostStream::pipe_control(Irp& irp) {
   if (static_cast<abi::FsControl>(irp.control_code) != abi::FsControl::pipe_peek) return Status::invalid_device_request;
   if (which_of(*irp.file) != Which::input) return Status::invalid_parameter;
   if (irp.length < sizeof(abi::FilePipePeekBuffer)) return Status::info_length_mismatch;
-  // Only the count: bytes enter the machine when they are read.
+  // Only the count: bytes enter the machine when they are read. An empty take makes the host look.
+  const auto looked = input_.take(InputSource::standard_input, {});
+  if (!looked) return looked.error();
   const u64 available = std::min<u64>(input_.available(InputSource::standard_input), UINT32_MAX);
+  if (available == 0 && *looked) return Status::pipe_broken;  // it has ended
   const abi::FilePipePeekBuffer peek{static_cast<u32>(abi::PipeState::connected), static_cast<u32>(available), 0, 0};
   irp.output.resize(sizeof(peek));
   u32 written = 0;
@@ -153,7 +156,8 @@ Status HostStream::query_information(FileObject& file, abi::FileInformationClass
   }
 }
 
-Status HostStream::set_information(FileObject& file, abi::FileInformationClass information_class, std::span<const u8> in) {
+Status HostStream::set_information(FileObject& file, abi::FileInformationClass information_class,
+                                   std::span<const u8> in) {
   if (information_class != abi::FileInformationClass::pipe || type(file) != abi::DeviceType::named_pipe) {
     return Status::invalid_device_request;
   }

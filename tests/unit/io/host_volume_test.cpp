@@ -73,7 +73,8 @@ TEST_F(HostVolumeTest, NamesCompareWithoutCaseAndAnExactMatchWins) {
 TEST_F(HostVolumeTest, AUnionTakesEachNameFromTheFirstFolderThatHasIt) {
   EXPECT_EQ(text_of(u"\\??\\C:\\Windows\\System32\\KERNEL32.dll"), "first");
   EXPECT_EQ(text_of(u"\\??\\C:\\Windows\\System32\\locale.nls"), "nls");
-  auto directory = open(u"\\??\\C:\\windows\\system32", {.access = 0x100001, .options = kSync | abi::kFileDirectoryFile});
+  auto directory =
+      open(u"\\??\\C:\\windows\\system32", {.access = 0x100001, .options = kSync | abi::kFileDirectoryFile});
   EXPECT_THAT(list(*directory, u"*"), ElementsAre(".", "..", "kernel32.dll", "locale.nls"));
 }
 
@@ -102,7 +103,8 @@ TEST_F(HostVolumeTest, AReadOnlyMountRefusesEveryChange) {
 TEST_F(HostVolumeTest, NothingLeadsOutOfAMount) {
   outside.write("secret", "secret");
   std::filesystem::create_symlink(outside.string(), folder / "absolute");
-  std::filesystem::create_symlink("../" + std::filesystem::path(outside.string()).filename().string(), folder / "relative");
+  std::filesystem::create_symlink("../" + std::filesystem::path(outside.string()).filename().string(),
+                                  folder / "relative");
   std::filesystem::create_symlink(outside / "secret", folder / "file");
   std::filesystem::create_symlink("loop", folder / "loop");
   std::filesystem::create_symlink("Work/Read Me.txt", folder / "inside");
@@ -118,7 +120,8 @@ TEST_F(HostVolumeTest, NothingLeadsOutOfAMount) {
   auto root = open(u"\\??\\C:\\", {.access = 0x100001});
   EXPECT_THAT(list(*root, u"*"), ElementsAre("inside", "windows", "Work", "work2"));
   // A dangling or outward link is no place to create through either.
-  EXPECT_EQ(open_status(u"\\??\\C:\\file", {.disposition = CreateDisposition::overwrite_if}), Status::object_name_collision);
+  EXPECT_EQ(open_status(u"\\??\\C:\\file", {.disposition = CreateDisposition::overwrite_if}),
+            Status::object_name_collision);
   EXPECT_EQ(outside.read("secret"), "secret");
 }
 
@@ -146,16 +149,19 @@ TEST_F(HostVolumeTest, TheSixDispositionsDoWhatNtSays) {
   folder.write("Work/Read Me.txt", "again");
   EXPECT_EQ(action(old, CreateDisposition::supersede), static_cast<int>(abi::CreateAction::superseded));
   EXPECT_EQ(folder.read("Work/Read Me.txt"), "");
-  EXPECT_EQ(open_status(u"\\??\\C:\\none\\x", {.disposition = CreateDisposition::create}), Status::object_path_not_found);
+  EXPECT_EQ(open_status(u"\\??\\C:\\none\\x", {.disposition = CreateDisposition::create}),
+            Status::object_path_not_found);
   EXPECT_EQ(open_status(old + u"\\x", {}), Status::object_path_not_found);
 }
 
 TEST_F(HostVolumeTest, DirectoriesAndFilesAreToldApart) {
   EXPECT_EQ(open_status(u"\\??\\C:\\work", {.access = 0x100001, .options = abi::kFileNonDirectoryFile | kSync}),
             Status::file_is_a_directory);
-  EXPECT_EQ(open_status(u"\\??\\C:\\work\\Read Me.txt", {.access = 0x100001, .options = abi::kFileDirectoryFile | kSync}),
-            Status::not_a_directory);
-  EXPECT_EQ(open_status(u"\\??\\C:\\work\\Read Me.txt\\", {.access = abi::kFileGenericRead}), Status::object_name_invalid);
+  EXPECT_EQ(
+      open_status(u"\\??\\C:\\work\\Read Me.txt", {.access = 0x100001, .options = abi::kFileDirectoryFile | kSync}),
+      Status::not_a_directory);
+  EXPECT_EQ(open_status(u"\\??\\C:\\work\\Read Me.txt\\", {.access = abi::kFileGenericRead}),
+            Status::object_name_invalid);
   EXPECT_EQ(open_status(u"\\??\\C:\\made", {.access = 0x100001, .disposition = CreateDisposition::create,
                                             .options = abi::kFileDirectoryFile | kSync}),
             Status::success);
@@ -217,7 +223,8 @@ TEST_F(HostVolumeTest, PosixDeletionTakesTheNameAtOnce) {
 }
 
 TEST_F(HostVolumeTest, DeleteOnCloseAndWhatPreventsDeletion) {
-  auto temporary = open(u"\\??\\C:\\t", {.access = kReadWrite | abi::kFileDelete, .disposition = CreateDisposition::create,
+  auto temporary = open(u"\\??\\C:\\t", {.access = kReadWrite | abi::kFileDelete,
+                                         .disposition = CreateDisposition::create,
                                          .options = kSync | abi::kFileDeleteOnClose});
   EXPECT_TRUE(folder.has("t"));
   close(temporary);
@@ -277,8 +284,9 @@ TEST_F(HostVolumeTest, ListingIsSortedWithoutCaseAndASnapshot) {
   std::vector<u8> small(abi::kBothDirectoryNameOffset + 2);
   u32 written = 0;
   auto third = open(u"\\??\\C:\\dir", {.access = 0x100001});
-  EXPECT_EQ(volume->query_directory(*third, {FileInformationClass::both_directory, u"c*", false, false}, small, &written),
-            Status::buffer_overflow);
+  EXPECT_EQ(
+      volume->query_directory(*third, {FileInformationClass::both_directory, u"c*", false, false}, small, &written),
+      Status::buffer_overflow);
   EXPECT_EQ(written, small.size());
 }
 
@@ -297,7 +305,8 @@ TEST_F(HostVolumeTest, IdsAreVirtualAndTimesOfGuestWritesAreTheGuests) {
   struct stat information{};
   ASSERT_EQ(::stat((folder / "Work/new").c_str(), &information), 0);
   EXPECT_EQ(information.st_mtim.tv_sec, 1);
-  EXPECT_EQ(query<abi::FileBasicInformation>(*file, FileInformationClass::basic).second.attributes, abi::kFileAttributeHidden);
+  EXPECT_EQ(query<abi::FileBasicInformation>(*file, FileInformationClass::basic).second.attributes,
+            abi::kFileAttributeHidden);
 }
 
 TEST_F(HostVolumeTest, SizesCanBeSet) {
@@ -308,7 +317,8 @@ TEST_F(HostVolumeTest, SizesCanBeSet) {
   EXPECT_EQ(folder.read("Work/Read Me.txt"), "he");
   EXPECT_EQ(set(*file, FileInformationClass::allocation, abi::FileAllocationInformation{1}), Status::success);
   EXPECT_EQ(folder.read("Work/Read Me.txt"), "h");
-  EXPECT_EQ(set(*file, FileInformationClass::end_of_file, abi::FileEndOfFileInformation{-1}), Status::invalid_parameter);
+  EXPECT_EQ(set(*file, FileInformationClass::end_of_file, abi::FileEndOfFileInformation{-1}),
+            Status::invalid_parameter);
 }
 
 TEST_F(HostVolumeTest, ClassesCheckTheirLengthAndCutNames) {
@@ -359,8 +369,9 @@ TEST_F(HostVolumeTest, CreateChecksItsArgumentsAsNtDoes) {
   EXPECT_EQ(open_status(path, {.options = kSync | 0x41}), Status::invalid_parameter);
   EXPECT_EQ(open_status(path, {.share = 8}), Status::invalid_parameter);
   EXPECT_EQ(open_status(path, {.disposition = static_cast<CreateDisposition>(6)}), Status::invalid_parameter);
-  EXPECT_EQ(open_status(path, {.disposition = CreateDisposition::overwrite, .options = kSync | abi::kFileDirectoryFile}),
-            Status::invalid_parameter);
+  EXPECT_EQ(
+      open_status(path, {.disposition = CreateDisposition::overwrite, .options = kSync | abi::kFileDirectoryFile}),
+      Status::invalid_parameter);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What the io tests share: a bench with a dispatcher, an object manager, a temporary host folder and short ways to open, read
-// and write.
+// What the io tests share: a bench with a dispatcher, an object manager, a temporary host folder and short ways to
+// open, read and write.
 #pragma once
 
 #include <gmock/gmock.h>

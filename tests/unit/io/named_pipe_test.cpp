@@ -22,7 +22,8 @@ struct NamedPipeTest : IoTest {
     p.read_mode = abi::kPipeMessageMode;
     return p;
   }
-  ob::Ref<FileObject> server(const PipeParameters& p, u32 share = abi::kFileShareRead | abi::kFileShareWrite, u32 options = kSync) {
+  ob::Ref<FileObject> server(const PipeParameters& p, u32 share = abi::kFileShareRead | abi::kFileShareWrite,
+                             u32 options = kSync) {
     return open(u"\\Device\\NamedPipe\\p",
                 {.share = share, .disposition = CreateDisposition::open_if, .options = options, .pipe = &p});
   }
@@ -33,7 +34,8 @@ struct NamedPipeTest : IoTest {
     return control(file, MajorFunction::fs_control, static_cast<u32>(control_code)).first;
   }
   // A request that is expected to pend; the answer is looked at later.
-  IrpPtr pend(FileObject& file, MajorFunction function, u64 length, std::string_view input = {}, FsControl control_code = {}) {
+  IrpPtr pend(FileObject& file, MajorFunction function, u64 length, std::string_view input = {},
+              FsControl control_code = {}) {
     auto irp = make_irp(file, function, length);
     irp->input.assign(input.begin(), input.end());
     irp->control_code = static_cast<u32>(control_code);
@@ -168,10 +170,12 @@ TEST_F(NamedPipeTest, InstancesAreCountedAndMustAgree) {
   const Open how{.share = 3, .disposition = CreateDisposition::open_if, .pipe = &one};
   EXPECT_EQ(open_status(u"\\Device\\NamedPipe\\p", how), Status::instance_not_available);
   PipeParameters other = messages();
-  EXPECT_EQ(open_status(u"\\Device\\NamedPipe\\p", {.share = 3, .disposition = CreateDisposition::open_if, .pipe = &other}),
-            Status::access_denied);
-  EXPECT_EQ(open_status(u"\\Device\\NamedPipe\\p", {.share = 3, .disposition = CreateDisposition::create, .pipe = &one}),
-            Status::access_denied);
+  EXPECT_EQ(
+      open_status(u"\\Device\\NamedPipe\\p", {.share = 3, .disposition = CreateDisposition::open_if, .pipe = &other}),
+      Status::access_denied);
+  EXPECT_EQ(
+      open_status(u"\\Device\\NamedPipe\\p", {.share = 3, .disposition = CreateDisposition::create, .pipe = &one}),
+      Status::access_denied);
   close(s);
   EXPECT_EQ(open_status(u"\\Device\\NamedPipe\\p", {}), Status::object_name_not_found);
 }
@@ -233,8 +237,10 @@ TEST_F(NamedPipeTest, WaitingForAnInstanceEndsByInstanceOrTime) {
   std::memcpy(input.data() + 8, &length, 4);
   input[12] = 1;
   input.append(reinterpret_cast<const char*>(name.data()), 2);
-  EXPECT_EQ(control(*root, MajorFunction::fs_control, static_cast<u32>(FsControl::pipe_wait), 0, {input.begin(), input.end()}).first,
-            Status::object_name_not_found);
+  EXPECT_EQ(
+      control(*root, MajorFunction::fs_control, static_cast<u32>(FsControl::pipe_wait), 0, {input.begin(), input.end()})
+          .first,
+      Status::object_name_not_found);
   auto s = server(bytes());
   auto c = client();
   auto one = pend(*root, MajorFunction::fs_control, 0, input, FsControl::pipe_wait);

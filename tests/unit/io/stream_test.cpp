@@ -53,7 +53,8 @@ struct StreamTest : IoTest {
     EXPECT_EQ(io.send(*irp), Status::pending);
     return irp;
   }
-  std::pair<Status, std::string> console_control(FileObject& file, ConsoleControl code, u64 length, std::string_view input = {}) {
+  std::pair<Status, std::string> console_control(FileObject& file, ConsoleControl code, u64 length,
+                                                 std::string_view input = {}) {
     auto [status, bytes] = control(file, MajorFunction::device_control, static_cast<u32>(code), length,
                                    std::vector<u8>(input.begin(), input.end()));
     return {status, std::string(bytes.begin(), bytes.end())};
@@ -132,7 +133,8 @@ TEST_F(StreamTest, NullSwallowsAndEndsAtOnce) {
 TEST_F(StreamTest, ConsoleOutputBecomesUtf8) {
   connect({StreamKind::terminal, StreamKind::terminal, StreamKind::terminal});
   auto con = open(u"\\Device\\ConDrv\\Output", {.disposition = abi::CreateDisposition::create});
-  EXPECT_EQ(console_control(*con, ConsoleControl::write_console, 0, utf16(u"gr\u00fc\u00df \U0001F600\n")).first, Status::success);
+  EXPECT_EQ(console_control(*con, ConsoleControl::write_console, 0, utf16(u"gr\u00fc\u00df \U0001F600\n")).first,
+            Status::success);
   EXPECT_EQ(host.output, "gr\u00fc\u00df \U0001F600\n");
   host.output.clear();
   // Halves of a pair in two writes; a lone one is replaced.
@@ -150,15 +152,19 @@ TEST_F(StreamTest, ConsoleBytesAreInTheOutputCodePage) {
   EXPECT_EQ(write(*con, "\x81\xc9"), Status::success);  // code page 437
   EXPECT_EQ(host.output, "\u00fc\u2554");
   const abi::ConsoleInputInfoParameters utf8{abi::kSetConsoleOutputCodePage, {0, 65001, 0}};
-  EXPECT_EQ(console_control(*input, ConsoleControl::set_input_info, 0, {reinterpret_cast<const char*>(&utf8), sizeof(utf8)}).first,
-            Status::success);
+  EXPECT_EQ(
+      console_control(*input, ConsoleControl::set_input_info, 0, {reinterpret_cast<const char*>(&utf8), sizeof(utf8)})
+          .first,
+      Status::success);
   host.output.clear();
   EXPECT_EQ(write(*con, "\xc3"), Status::success);
   EXPECT_EQ(write(*con, "\xbc"), Status::success);
   EXPECT_EQ(host.output, "\u00fc");
   const abi::ConsoleInputInfoParameters bad{abi::kSetConsoleInputCodePage, {12345, 0, 0}};
-  EXPECT_EQ(console_control(*input, ConsoleControl::set_input_info, 0, {reinterpret_cast<const char*>(&bad), sizeof(bad)}).first,
-            Status::invalid_parameter);
+  EXPECT_EQ(
+      console_control(*input, ConsoleControl::set_input_info, 0, {reinterpret_cast<const char*>(&bad), sizeof(bad)})
+          .first,
+      Status::invalid_parameter);
 }
 
 TEST_F(StreamTest, ConsoleInputComesInLines) {
@@ -208,19 +214,26 @@ TEST_F(StreamTest, ModesCursorAndCellsAreKept) {
   EXPECT_EQ(info.cursor_y, 1);
   EXPECT_EQ(info.width, 80);
   const abi::ConsoleRegion where{0, 0, 0, 0};
-  EXPECT_EQ(console_control(*con, ConsoleControl::read_output, 4, {reinterpret_cast<const char*>(&where), sizeof(where)}).second,
-            utf16(u"ab"));
+  EXPECT_EQ(
+      console_control(*con, ConsoleControl::read_output, 4, {reinterpret_cast<const char*>(&where), sizeof(where)})
+          .second,
+      utf16(u"ab"));
   abi::ConsoleOutputInfoParameters move{abi::kSetConsoleCursorPosition, {}};
   move.info.cursor_x = 80;
-  EXPECT_EQ(console_control(*con, ConsoleControl::set_output_info, 0, {reinterpret_cast<const char*>(&move), sizeof(move)}).first,
-            Status::invalid_parameter);
+  EXPECT_EQ(
+      console_control(*con, ConsoleControl::set_output_info, 0, {reinterpret_cast<const char*>(&move), sizeof(move)})
+          .first,
+      Status::invalid_parameter);
   move.info.cursor_x = 9;
   host.output.clear();
-  EXPECT_EQ(console_control(*con, ConsoleControl::set_output_info, 0, {reinterpret_cast<const char*>(&move), sizeof(move)}).first,
-            Status::success);
+  EXPECT_EQ(
+      console_control(*con, ConsoleControl::set_output_info, 0, {reinterpret_cast<const char*>(&move), sizeof(move)})
+          .first,
+      Status::success);
   EXPECT_EQ(host.output, "\x1b[1;10H");
   const abi::ConsoleFill fill{0, 0, 0, 0x7FFFFFFF, 1, u'.', 0};
-  const auto filled = console_control(*con, ConsoleControl::fill_output, 4, {reinterpret_cast<const char*>(&fill), sizeof(fill)});
+  const auto filled =
+      console_control(*con, ConsoleControl::fill_output, 4, {reinterpret_cast<const char*>(&fill), sizeof(fill)});
   u32 count = 0;
   std::memcpy(&count, filled.second.data(), 4);
   EXPECT_EQ(count, 2000u);
@@ -235,8 +248,9 @@ TEST_F(StreamTest, HostileConsoleArgumentsAreRefused) {
   EXPECT_EQ(send(ConsoleControl::read_output, abi::ConsoleRegion{~0u, ~0u, 2, ~0u}), Status::invalid_parameter);
   EXPECT_EQ(send(ConsoleControl::write_output, abi::ConsoleRegion{~0u, ~0u, 0, 0}, 4), Status::success);
   EXPECT_EQ(send(ConsoleControl::fill_output, abi::ConsoleFill{-1, -1, 0, 5, 0, u'x', 0}), Status::invalid_parameter);
-  EXPECT_EQ(send(ConsoleControl::scroll, abi::ConsoleScroll{{-9, -9, 32767, 32767}, -32768, 32767, {-1, -1, 99, 99}, {}}),
-            Status::success);
+  EXPECT_EQ(
+      send(ConsoleControl::scroll, abi::ConsoleScroll{{-9, -9, 32767, 32767}, -32768, 32767, {-1, -1, 99, 99}, {}}),
+      Status::success);
   EXPECT_EQ(send(ConsoleControl::write_console, u8{1}), Status::invalid_parameter);
 }
 
