@@ -10,6 +10,7 @@
 #include "mm/address_space.h"
 #include "mm/memory_manager.h"
 #include "pe/format.h"
+#include "sim/random.h"
 
 namespace vitrine::mm::test {
 
