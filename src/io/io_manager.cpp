@@ -107,8 +107,8 @@ IoManager::IoManager(ke::Kernel& kernel, ob::ObjectManager& objects) : kernel_(k
 
 IoManager::~IoManager() {
   while (Irp* irp = pending_.front()) abandon_request(*irp);
-  while (files_.pop_front() != nullptr) {
-  }
+  // Whoever still holds a file then finds it closed.
+  while (FileObject* file = files_.pop_front()) file->context.reset();
 }
 
 // Takes a request from its device without telling anyone: the machine is being taken down.

@@ -41,7 +41,10 @@ Machine::Machine(Options options_, ram::GuestRam ram_)
               options.replay != nullptr ? *options.replay : input_log),
       io(kernel, objects),
       stream_device(io, streams, streams, streams.kinds()),
-      console(io, streams, streams),
+      // The console writes to whichever stream is the terminal: with output redirected, standard error still is.
+      console(io, streams, streams,
+              streams.kinds().output == io::StreamKind::terminal ? io::HostOutput::Sink::standard_output
+                                                                 : io::HostOutput::Sink::standard_error),
       pipes(io),
       sync(objects, kernel),
       registry(objects, [this] { return kernel.system_time().value; }) {}
