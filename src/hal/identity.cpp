@@ -39,8 +39,12 @@ u32 four_characters(const char* text) {
 
 // Leaf 4: deterministic cache parameters. Sizes of a desktop processor of the generation; nothing is simulated by them.
 CpuidResult cache_leaf(u32 subleaf, u32 processors) {
-  struct Cache { u32 type, level, ways, sets; bool shared; };
-  constexpr Cache kCaches[] = {{1, 1, 8, 64, false}, {2, 1, 8, 64, false}, {3, 2, 8, 512, false}, {3, 3, 16, 8192, true}};
+  struct Cache {
+    u32 type, level, ways, sets;
+    bool shared;
+  };
+  constexpr Cache kCaches[] = {
+      {1, 1, 8, 64, false}, {2, 1, 8, 64, false}, {3, 2, 8, 512, false}, {3, 3, 16, 8192, true}};
   if (subleaf >= std::size(kCaches)) return {};
   const Cache& cache = kCaches[subleaf];
   const u32 sharing = cache.shared ? std::bit_ceil(processors) - 1 : 0;
@@ -53,7 +57,8 @@ CpuidResult cache_leaf(u32 subleaf, u32 processors) {
 CpuidResult topology_leaf(u32 subleaf, u32 processors) {
   constexpr u32 kSmt = 1, kCore = 2;
   if (subleaf == 0) return {0, 1, (kSmt << 8) | subleaf, 0};
-  if (subleaf == 1) return {static_cast<u32>(std::countr_zero(std::bit_ceil(processors))), processors, (kCore << 8) | subleaf, 0};
+  if (subleaf == 1)
+    return {static_cast<u32>(std::countr_zero(std::bit_ceil(processors))), processors, (kCore << 8) | subleaf, 0};
   return {0, 0, subleaf, 0};
 }
 
@@ -73,29 +78,41 @@ CpuidResult basic_leaf(u32 leaf, u32 subleaf, u32 processors) {
       return {kSignature, (8u << 8) | (logical << 16), kLeaf1Ecx,
               kLeaf1Edx | (processors > 1 ? 1u << kHyperThreadingBit : 0)};
     }
-    case 2: return {0x00FE'FF01, 0, 0, 0};  // descriptor FF: ask leaf 4
-    case 4: return cache_leaf(subleaf, processors);
-    case 7: return subleaf == 0 ? CpuidResult{0, kLeaf7Ebx, 0, 0} : CpuidResult{};
-    case 0xB: return topology_leaf(subleaf, processors);
-    case 0xD: return xsave_leaf(subleaf);
-    default: return {};
+    case 2:
+      return {0x00FE'FF01, 0, 0, 0};  // descriptor FF: ask leaf 4
+    case 4:
+      return cache_leaf(subleaf, processors);
+    case 7:
+      return subleaf == 0 ? CpuidResult{0, kLeaf7Ebx, 0, 0} : CpuidResult{};
+    case 0xB:
+      return topology_leaf(subleaf, processors);
+    case 0xD:
+      return xsave_leaf(subleaf);
+    default:
+      return {};
   }
 }
 
 CpuidResult extended_leaf(u32 leaf) {
   switch (leaf) {
-    case 0x8000'0000: return {kHighestExtendedLeaf, 0, 0, 0};
-    case 0x8000'0001: return {0, 0, kExtended1Ecx, kExtended1Edx};
+    case 0x8000'0000:
+      return {kHighestExtendedLeaf, 0, 0, 0};
+    case 0x8000'0001:
+      return {0, 0, kExtended1Ecx, kExtended1Edx};
     case 0x8000'0002:
     case 0x8000'0003:
     case 0x8000'0004: {
       const char* part = kBrand + (leaf - 0x8000'0002) * 16;
       return {four_characters(part), four_characters(part + 4), four_characters(part + 8), four_characters(part + 12)};
     }
-    case 0x8000'0006: return {0, 0, (256u << 16) | (6u << 12) | 64, 0};  // L2: 256 KB, 8 ways, 64-byte lines
-    case 0x8000'0007: return {0, 0, 0, 1u << 8};                         // invariant TSC
-    case 0x8000'0008: return {(48u << 8) | 39, 0, 0, 0};                 // linear and physical address bits
-    default: return {};
+    case 0x8000'0006:
+      return {0, 0, (256u << 16) | (6u << 12) | 64, 0};  // L2: 256 KB, 8 ways, 64-byte lines
+    case 0x8000'0007:
+      return {0, 0, 0, 1u << 8};  // invariant TSC
+    case 0x8000'0008:
+      return {(48u << 8) | 39, 0, 0, 0};  // linear and physical address bits
+    default:
+      return {};
   }
 }
 

@@ -14,7 +14,8 @@ Machine::Machine(const MachineOptions& options)
   VITRINE_CHECK(interval_100ns_ >= 5'000);  // 0.5 ms: the shortest hardware tick
   sim::Random random(options.seed, "clock phase");
   processors_.resize(options.processor_count);
-  // The interrupts of different processors do not coincide on real machines either; where they fall is the seed's choice.
+  // The interrupts of different processors do not coincide on real machines either; where they fall is the seed's
+  // choice.
   for (Processor& processor : processors_) processor.next_tick = {1 + random.below(clock_interval().value)};
 }
 

@@ -6,7 +6,8 @@
 
 namespace vitrine::ke {
 
-void Kernel::init_apc(Apc& apc, Thread& thread, ApcKind kind, const ApcOperations& operations, ApcEnvironment environment) {
+void Kernel::init_apc(Apc& apc, Thread& thread, ApcKind kind, const ApcOperations& operations,
+                      ApcEnvironment environment) {
   VITRINE_CHECK(!apc.inserted);
   apc.thread = &thread;
   apc.kind = kind;
@@ -17,7 +18,8 @@ void Kernel::init_apc(Apc& apc, Thread& thread, ApcKind kind, const ApcOperation
 // Which of the thread's two states gets it. `insert` means whatever is current when it is inserted.
 ApcQueues& Kernel::queues_for(Apc& apc) {
   Thread& thread = *apc.thread;
-  if (apc.environment == ApcEnvironment::original && thread.saved_apc_state != nullptr) return thread.saved_apc_state->queues;
+  if (apc.environment == ApcEnvironment::original && thread.saved_apc_state != nullptr)
+    return thread.saved_apc_state->queues;
   return thread.apc_queues;
 }
 
@@ -74,7 +76,8 @@ bool Kernel::remove_apc(Apc& apc) {
   return true;
 }
 
-// NT: PsExitSpecialApc's first stage happens in deliver_kernel_apcs: the APC re-queues itself for user mode [facts 5.14].
+// NT: PsExitSpecialApc's first stage happens in deliver_kernel_apcs: the APC re-queues itself for user mode
+// [facts 5.14].
 bool Kernel::insert_exit_apc(Apc& apc) {
   VITRINE_CHECK(apc.kind == ApcKind::special_kernel);
   Thread& thread = *apc.thread;
@@ -131,7 +134,8 @@ ApcOutcome Kernel::deliver_kernel_apcs(Thread& thread) {
     }
     // NT: KiSuspendThread, the normal routine of the suspend APC; entered anew when a special APC interrupted it.
     thread.wait_blocks[0].object = &thread.suspend_semaphore;
-    const std::optional<Status> ended = begin_wait(thread, thread.wait_blocks, 1, WaitType::any, kSuspendWait, std::nullopt);
+    const std::optional<Status> ended =
+        begin_wait(thread, thread.wait_blocks, 1, WaitType::any, kSuspendWait, std::nullopt);
     if (!ended) return ApcOutcome::blocked;
     thread.wait_status = *ended;
   }
@@ -201,8 +205,8 @@ void move_queues(ApcQueues& from, ApcQueues& to) {
 }
 }  // namespace
 
-// NT: KeStackAttachProcess. One level: an attached thread may not attach again (NT lets it nest by the same means; nothing
-// of ours does).
+// NT: KeStackAttachProcess. One level: an attached thread may not attach again (NT lets it nest by the same means;
+// nothing of ours does).
 void Kernel::attach_process(Thread& thread, Process& process, SavedApcState& storage) {
   VITRINE_CHECK(thread.saved_apc_state == nullptr);
   move_queues(thread.apc_queues, storage.queues);

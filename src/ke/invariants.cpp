@@ -40,7 +40,8 @@ class InvariantChecker {
     const AffinityMask own = AffinityMask{1} << p.number;
     if (!p.is_idle()) {
       place(*p.current, ThreadState::running, "current");
-      if (p.current->next_processor != p.number) complain("running thread {} names another processor", p.current->thread_id);
+      if (p.current->next_processor != p.number)
+        complain("running thread {} names another processor", p.current->thread_id);
     }
     if (p.next != nullptr) {
       place(*p.next, ThreadState::standby, "standby");
@@ -54,7 +55,8 @@ class InvariantChecker {
       }
       for (const Thread& thread : p.ready[level]) {
         place(thread, ThreadState::ready, "a ready list");
-        if (thread.priority != level) complain("thread {} of priority {} is in list {}", thread.thread_id, thread.priority, level);
+        if (thread.priority != level)
+          complain("thread {} of priority {} is in list {}", thread.thread_id, thread.priority, level);
         if (thread.next_processor != p.number) complain("ready thread {} names another processor", thread.thread_id);
         if ((thread.affinity & own) == 0) complain("ready thread {} may not run on {}", thread.thread_id, p.number);
         if (p.next == nullptr && p.current->state == ThreadState::running && !p.quantum_end && !p.is_idle() &&
@@ -72,7 +74,8 @@ class InvariantChecker {
   }
 
   void note_process(const Thread& thread) {
-    if (std::find(processes_.begin(), processes_.end(), thread.process) == processes_.end()) processes_.push_back(thread.process);
+    if (std::find(processes_.begin(), processes_.end(), thread.process) == processes_.end())
+      processes_.push_back(thread.process);
   }
 
   void check_process(const Process& process) {
@@ -82,7 +85,8 @@ class InvariantChecker {
       if (thread.state == ThreadState::terminated) complain("terminated thread {} is still linked", thread.thread_id);
       if (thread.kernel_stack_resident) ++resident;
     }
-    if (resident != process.stack_count) complain("process {} counts {} stacks, has {}", process.process_id, process.stack_count, resident);
+    if (resident != process.stack_count)
+      complain("process {} counts {} stacks, has {}", process.process_id, process.stack_count, resident);
     for (const Thread& thread : process.ready_list) place(thread, ThreadState::ready, "a process ready list");
   }
 
@@ -122,7 +126,8 @@ class InvariantChecker {
     }
     check_numbers(thread);
     for (const Mutant& mutant : thread.mutants) {
-      if (mutant.owner != &thread || mutant.header.signal_state > 0) complain("thread {} lists a mutant it does not own", thread.thread_id);
+      if (mutant.owner != &thread || mutant.header.signal_state > 0)
+        complain("thread {} lists a mutant it does not own", thread.thread_id);
     }
     for (const Apc& apc : thread.apc_queues.kernel) {
       if (!apc.inserted || apc.kind == ApcKind::user) complain("thread {} has a wrong kernel APC", thread.thread_id);
@@ -135,13 +140,15 @@ class InvariantChecker {
   void check_wait(const Thread& thread) {
     for (u32 i = 0; i < thread.wait_count; ++i) {
       const WaitBlock& block = thread.wait_block_list[i];
-      if (block.thread != &thread || !block.link.is_linked()) complain("wait block {} of thread {} is loose", i, thread.thread_id);
+      if (block.thread != &thread || !block.link.is_linked())
+        complain("wait block {} of thread {} is loose", i, thread.thread_id);
       if (thread.wait_reason == WaitReason::wr_keyed_event) continue;
       bool hangs = false;
       for (const WaitBlock& other : block.object->waiters) hangs |= &other == &block;
       if (!hangs) complain("wait block {} of thread {} does not hang on its object", i, thread.thread_id);
       // A wait for any never sleeps on a signalled object; a queue's threads may (the concurrency limit).
-      if (thread.wait_type == WaitType::any && thread.wait_reason != WaitReason::wr_queue && block.object->signal_state > 0) {
+      if (thread.wait_type == WaitType::any && thread.wait_reason != WaitReason::wr_queue &&
+          block.object->signal_state > 0) {
         complain("thread {} waits for an object that is signalled", thread.thread_id);
       }
     }
@@ -152,19 +159,23 @@ class InvariantChecker {
 
   void check_numbers(const Thread& thread) {
     if (thread.state == ThreadState::terminated || thread.state == ThreadState::initialized) return;
-    if (thread.priority < thread.base_priority && !thread.is_realtime() && thread.base_priority <= kHighestDynamicPriority) {
+    if (thread.priority < thread.base_priority && !thread.is_realtime() &&
+        thread.base_priority <= kHighestDynamicPriority) {
       // Only KeSetPriorityThread may put a thread below its base; the next wait or quantum end restores it.
       if (thread.priority_decrement != 0) complain("thread {} is boosted below its base", thread.thread_id);
     }
-    if (thread.affinity == 0 || (thread.affinity & ~thread.process->affinity) != 0) complain("thread {} has a wrong affinity", thread.thread_id);
-    if (thread.suspend_count > kMaximumSuspendCount) complain("thread {} has a suspend count over the limit", thread.thread_id);
+    if (thread.affinity == 0 || (thread.affinity & ~thread.process->affinity) != 0)
+      complain("thread {} has a wrong affinity", thread.thread_id);
+    if (thread.suspend_count > kMaximumSuspendCount)
+      complain("thread {} has a suspend count over the limit", thread.thread_id);
   }
 
   void check_work_conservation() {
     for (const auto& processor : kernel_.processors_) {
       for (const auto& list : processor->ready) {
         for (const Thread& thread : list) {
-          if ((thread.affinity & kernel_.idle_summary_) != 0) complain("thread {} is ready while a processor it may use idles", thread.thread_id);
+          if ((thread.affinity & kernel_.idle_summary_) != 0)
+            complain("thread {} is ready while a processor it may use idles", thread.thread_id);
         }
       }
     }
@@ -172,8 +183,8 @@ class InvariantChecker {
 
   const Kernel& kernel_;
   std::vector<std::string> problems_;
-  std::map<const Thread*, u32> places_;      // looked up only, never walked: addresses decide nothing
-  std::vector<const Process*> processes_;    // in the order of the threads given
+  std::map<const Thread*, u32> places_;    // looked up only, never walked: addresses decide nothing
+  std::vector<const Process*> processes_;  // in the order of the threads given
 };
 
 std::vector<std::string> check_invariants(const Kernel& kernel, std::span<Thread* const> threads) {

@@ -8,11 +8,17 @@
 
 namespace vitrine::ke {
 
-Kernel::Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count, Host* host)
-    : profile_(profile), machine_(machine), recorder_(recorder), host_(host),
+Kernel::Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count,
+               Host* host)
+    : profile_(profile),
+      machine_(machine),
+      recorder_(recorder),
+      host_(host),
       timers_(profile.scheduler.timer_table_size, machine.clock_interval_100ns()),
-      cycles_per_unit_(machine.clock_interval().value * hal::kCyclesPerNanosecond / profile.scheduler.quantum_units_per_tick) {
-  VITRINE_CHECK(processor_count >= 1 && processor_count <= kMaximumProcessors && processor_count == machine.processor_count());
+      cycles_per_unit_(machine.clock_interval().value * hal::kCyclesPerNanosecond /
+                       profile.scheduler.quantum_units_per_tick) {
+  VITRINE_CHECK(processor_count >= 1 && processor_count <= kMaximumProcessors &&
+                processor_count == machine.processor_count());
   for (u32 n = 0; n < processor_count; ++n) {
     auto processor = std::make_unique<Processor>();
     processor->number = n;
@@ -51,7 +57,8 @@ Kernel::~Kernel() {
 }
 
 void Kernel::record(trace::EventType type, u64 a, u64 b, u64 c, u64 d) {
-  recorder_.record({machine_.clock(executing_).value, type, static_cast<u16>(executing_), here().current->thread_id, {a, b, c, d}});
+  recorder_.record(
+      {machine_.clock(executing_).value, type, static_cast<u16>(executing_), here().current->thread_id, {a, b, c, d}});
 }
 
 void Kernel::init_process(Process& process, Priority base_priority, AffinityMask affinity) {
@@ -121,7 +128,8 @@ void Kernel::rundown_thread(Thread& thread) {
 
 void Kernel::terminate_thread(Thread& thread) {
   VITRINE_CHECK(thread.state == ThreadState::running && thread.started);
-  VITRINE_CHECK(thread.kernel_apc_disable == 0 && thread.special_apc_disable == 0);  // NT: CombinedApcDisable != 0 is a bugcheck
+  VITRINE_CHECK(thread.kernel_apc_disable == 0 &&
+                thread.special_apc_disable == 0);  // NT: CombinedApcDisable != 0 is a bugcheck
   VITRINE_CHECK(thread.apc_queues.kernel.empty() && thread.saved_apc_state == nullptr);
   leave_queue(thread);
   thread.apc_queueable = false;
@@ -167,7 +175,8 @@ void Kernel::discard_thread(Thread& thread) {
   }
   thread.state = ThreadState::terminated;
   leave_queue(thread);
-  for (ApcQueues* queues : {&thread.apc_queues, thread.saved_apc_state != nullptr ? &thread.saved_apc_state->queues : nullptr}) {
+  for (ApcQueues* queues :
+       {&thread.apc_queues, thread.saved_apc_state != nullptr ? &thread.saved_apc_state->queues : nullptr}) {
     if (queues == nullptr) continue;
     while (Apc* apc = queues->kernel.pop_front()) apc->inserted = false;
     while (Apc* apc = queues->user.pop_front()) apc->inserted = false;

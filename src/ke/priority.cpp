@@ -9,12 +9,12 @@
 
 namespace vitrine::ke {
 namespace {
-constexpr Priority kTimeCriticalBound = 14;      // base priorities from here on never pay for waiting
+constexpr Priority kTimeCriticalBound = 14;  // base priorities from here on never pay for waiting
 constexpr Priority kLockBoostLimit = 13;
 constexpr u32 kLockBoostQuantum = 4;
-constexpr u32 kStarvationQuantum = 4;            // units
-constexpr u32 kStarvationExamined = 16;          // threads looked at per pass
-constexpr u32 kStarvationBoosted = 10;           // threads boosted per pass
+constexpr u32 kStarvationQuantum = 4;    // units
+constexpr u32 kStarvationExamined = 16;  // threads looked at per pass
+constexpr u32 kStarvationBoosted = 10;   // threads boosted per pass
 constexpr u8 kIdleClassQuantum = 6;
 }  // namespace
 
@@ -40,8 +40,8 @@ bool Kernel::quantum_used_up(const Thread& thread) const {
                                                                     : thread.cycle_time >= thread.quantum_target;
 }
 
-// NT: KiQuantumEnd. The thread gets a new quantum and decays; a ready thread of at least its new priority runs next, and the
-// thread goes to the tail of its list.
+// NT: KiQuantumEnd. The thread gets a new quantum and decays; a ready thread of at least its new priority runs next,
+// and the thread goes to the tail of its list.
 void Kernel::quantum_end(Processor& processor) {
   processor.quantum_end = false;
   if (processor.is_idle()) return;
@@ -106,7 +106,8 @@ void Kernel::adjust_boost(Thread& thread) {
   thread.priority_decrement = static_cast<u8>(thread.priority_decrement + boosted - thread.priority);
   set_priority_field(thread, boosted, PriorityChange::lock_boost);
   thread.quantum = static_cast<i8>(std::max<i32>(thread.quantum, kLockBoostQuantum) - kWaitQuantumDecrement);
-  thread.quantum_target = std::max(thread.quantum_target, thread.cycle_time + (kLockBoostQuantum - 1) * cycles_per_unit_);
+  thread.quantum_target =
+      std::max(thread.quantum_target, thread.cycle_time + (kLockBoostQuantum - 1) * cycles_per_unit_);
 }
 
 // The standby thread was about to preempt, and priorities have changed since: it does so only if it is still no less
@@ -190,7 +191,8 @@ i32 Kernel::set_base_priority(Thread& thread, i32 increment) {
   const i32 low = realtime ? kLowRealtimePriority : 1;
   const i32 high = realtime ? kHighPriority : kHighestDynamicPriority;
   const i32 old_base = thread.base_priority;
-  const i32 base = std::clamp(thread.process->base_priority + std::clamp(increment, -kSaturationIncrement, kSaturationIncrement), low, high);
+  const i32 base = std::clamp(
+      thread.process->base_priority + std::clamp(increment, -kSaturationIncrement, kSaturationIncrement), low, high);
   i32 priority = base;
   if (!realtime && thread.saturation == 0 && !thread.is_realtime()) {
     // A boost in progress is kept: the priority moves by as much as the base does.
@@ -241,7 +243,8 @@ Status Kernel::set_process_affinity(Process& process, AffinityMask affinity) {
   process.affinity = affinity;
   for (Thread& thread : process.threads) {
     if (!set_affinity(thread, affinity)) return Status::invalid_parameter;
-    if ((affinity >> thread.ideal_processor & 1) == 0) thread.ideal_processor = static_cast<u8>(std::countr_zero(affinity));
+    if ((affinity >> thread.ideal_processor & 1) == 0)
+      thread.ideal_processor = static_cast<u8>(std::countr_zero(affinity));
   }
   return Status::success;
 }
@@ -270,7 +273,8 @@ void Kernel::set_process_priority(Process& process, Priority base_priority, bool
   process.quantum_reset = quantum_units(process);
   for (Thread& thread : process.threads) {
     thread.quantum_reset = process.quantum_reset;
-    const i32 increment = thread.saturation != 0 ? thread.saturation * kSaturationIncrement : thread.base_priority - old_base;
+    const i32 increment =
+        thread.saturation != 0 ? thread.saturation * kSaturationIncrement : thread.base_priority - old_base;
     set_base_priority(thread, increment);
   }
 }
@@ -307,7 +311,8 @@ void Kernel::scan_ready_queues() {
       if (now - thread->wait_time >= profile_.scheduler.starvation_ticks) {
         --boost;
         remove_ready(*thread);
-        thread->priority_decrement = static_cast<u8>(thread->priority_decrement + kHighestDynamicPriority - thread->priority);
+        thread->priority_decrement =
+            static_cast<u8>(thread->priority_decrement + kHighestDynamicPriority - thread->priority);
         set_priority_field(*thread, kHighestDynamicPriority, PriorityChange::starvation);
         refill_quantum(*thread, kStarvationQuantum);
         defer(*thread);

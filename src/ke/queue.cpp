@@ -29,7 +29,8 @@ void Kernel::leave_queue(Thread& thread) {
 
 WaitBlock* Kernel::last_queue_waiter(Queue& queue) {
   WaitBlock* block = queue.header.waiters.back();
-  while (block != nullptr && block->thread->wait_reason != WaitReason::wr_queue) block = queue.header.waiters.previous(*block);
+  while (block != nullptr && block->thread->wait_reason != WaitReason::wr_queue)
+    block = queue.header.waiters.previous(*block);
   return block;
 }
 
@@ -47,11 +48,13 @@ void Kernel::activate_queue(Queue& queue) {
   thread.wait_blocks[0].entry = entry;
 }
 
-// NT: KiInsertQueue. A thread that has just come out of this queue is expected back for the entry, so no other is woken.
+// NT: KiInsertQueue. A thread that has just come out of this queue is expected back for the entry, so no other is
+// woken.
 i32 Kernel::put_in_queue(Queue& queue, QueueEntry& entry, bool at_head) {
   const i32 previous = queue.header.signal_state;
   const Thread& current = *here().current;
-  const bool comes_back = current.queue != nullptr && current.queue->queue == &queue && current.wait_reason == WaitReason::wr_queue;
+  const bool comes_back =
+      current.queue != nullptr && current.queue->queue == &queue && current.wait_reason == WaitReason::wr_queue;
   WaitBlock* block = last_queue_waiter(queue);
   if (block != nullptr && queue.current_count < queue.maximum_count && !comes_back) {
     Thread& thread = *block->thread;
@@ -73,7 +76,8 @@ i32 Kernel::put_in_queue(Queue& queue, QueueEntry& entry, bool at_head) {
 i32 Kernel::insert_queue(Queue& queue, QueueEntry& entry) { return put_in_queue(queue, entry, false); }
 i32 Kernel::insert_queue_head(Queue& queue, QueueEntry& entry) { return put_in_queue(queue, entry, true); }
 
-std::optional<Result<QueueEntry*>> Kernel::try_remove_queue(Thread& thread, Queue& queue, const WaitParameters& parameters) {
+std::optional<Result<QueueEntry*>> Kernel::try_remove_queue(Thread& thread, Queue& queue,
+                                                            const WaitParameters& parameters) {
   VITRINE_CHECK(thread.state == ThreadState::running);
   if (kernel_apc_deliverable(thread)) return std::nullopt;
   if (queue.rundown) return Result<QueueEntry*>(Failure(Status::abandoned_wait_0));

@@ -40,8 +40,8 @@ std::optional<u32> Kernel::next_processor() {
   }
 }
 
-// All processors are idle: nothing can happen before the earliest timer is due. False: there is none, or none that comes
-// within the clock's range.
+// All processors are idle: nothing can happen before the earliest timer is due. False: there is none, or none that
+// comes within the clock's range.
 bool Kernel::skip_idle_time() {
   const std::optional<Ticks> due = timers_.earliest();
   if (!due) return false;
@@ -61,7 +61,8 @@ void Kernel::clock_interrupt(u32 number) {
   ++p.interrupt_count;
   Thread& thread = *p.current;
   record(trace::EventType::clock_tick, tick_count());
-  machine_.advance_picoseconds(number, profile_.costs.interrupt.picoseconds);  // not charged to the thread [facts 6.3, 6.0+]
+  machine_.advance_picoseconds(number,
+                               profile_.costs.interrupt.picoseconds);  // not charged to the thread [facts 6.3, 6.0+]
   if (p.is_idle()) {
     ++p.idle_ticks;
   } else if (p.last_mode == Mode::user) {
@@ -78,8 +79,8 @@ void Kernel::clock_interrupt(u32 number) {
   exit_dispatcher();
 }
 
-// Processor 0's interrupt checks the timers. (6.1 has a table per processor and checks it there; the resolution, one tick, is
-// the same.)
+// Processor 0's interrupt checks the timers. (6.1 has a table per processor and checks it there; the resolution, one
+// tick, is the same.)
 void Kernel::expire_timers() {
   while (TimerCore* timer = timers_.expire_one(interrupt_time())) expire_timer(*timer);
   if (interrupt_time().value < next_balance_) return;

@@ -9,8 +9,8 @@ namespace {
 constexpr AffinityMask bit_of(u32 number) { return AffinityMask{1} << number; }
 }  // namespace
 
-// NT: KiReadyThread. A thread whose process or kernel stack is out of memory is not runnable yet: it waits for the swapper
-// [facts 5.1: 5 to 1 with ProcessReadyQueue, 5 to 6].
+// NT: KiReadyThread. A thread whose process or kernel stack is out of memory is not runnable yet: it waits for the
+// swapper [facts 5.1: 5 to 1 with ProcessReadyQueue, 5 to 6].
 void Kernel::make_ready(Thread& thread) {
   Process& process = *thread.process;
   if (process.state != ProcessState::in_memory) {
@@ -44,9 +44,9 @@ void Kernel::exit_dispatcher() {
   while (Thread* thread = here().deferred_ready.pop_front()) deferred_ready(*thread);
 }
 
-// NT: KiDeferredReadyThread [facts 6.7]: an idle processor if there is one; else the ideal one, where the thread preempts the
-// standby thread or the running one if its priority is strictly higher, or queues. Other processors are not searched
-// for a lower-priority victim (5.2 and later).
+// NT: KiDeferredReadyThread [facts 6.7]: an idle processor if there is one; else the ideal one, where the thread
+// preempts the standby thread or the running one if its priority is strictly higher, or queues. Other processors are
+// not searched for a lower-priority victim (5.2 and later).
 void Kernel::deferred_ready(Thread& thread) {
   const i8 increment = thread.adjust_increment;
   if (thread.adjust_reason == AdjustReason::unwait) adjust_unwait(thread);
@@ -122,8 +122,8 @@ Thread* Kernel::select_ready(Processor& processor, Priority minimum) {
   return thread;
 }
 
-// NT: KiIdleSchedule: an idle processor looks at the others' ready lists, here for the highest priority that may run on it,
-// beginning with its right neighbour.
+// NT: KiIdleSchedule: an idle processor looks at the others' ready lists, here for the highest priority that may run on
+// it, beginning with its right neighbour.
 Thread* Kernel::select_elsewhere(Processor& processor) {
   const u32 count = processor_count();
   Thread* best = nullptr;
@@ -183,7 +183,10 @@ void Kernel::refill_standby(Processor& processor) {
 void Kernel::switch_to(Processor& processor, Thread& thread) {
   Thread& old = *processor.current;
   const u32 number = processor.number;
-  recorder_.record({machine_.clock(number).value, trace::EventType::context_switch, static_cast<u16>(number), old.thread_id,
+  recorder_.record({machine_.clock(number).value,
+                    trace::EventType::context_switch,
+                    static_cast<u16>(number),
+                    old.thread_id,
                     {old.thread_id, thread.thread_id, static_cast<u64>(old.state), static_cast<u64>(old.wait_reason)}});
   machine_.advance_picoseconds(number, profile_.costs.context_switch.picoseconds);
   processor.current = &thread;
@@ -206,8 +209,9 @@ void Kernel::swap_away(Thread& thread) {
   switch_to(processor, select_any(processor));
 }
 
-// The running thread gives way to `thread`: a preempted one goes to the head of its list, others to the tail [facts 6.7].
-// When it may not stay here, or another processor idles, it looks for a place like any thread that becomes ready.
+// The running thread gives way to `thread`: a preempted one goes to the head of its list, others to the tail
+// [facts 6.7]. When it may not stay here, or another processor idles, it looks for a place like any thread that becomes
+// ready.
 void Kernel::replace_running(Processor& processor, Thread& thread) {
   Thread& old = *processor.current;
   if (&old != &processor.idle_thread) {
@@ -249,7 +253,8 @@ void Kernel::process_inswapped(Process& process) {
 }
 
 // NT: KiOutSwapKernelStacks [facts 6.9]: user-mode waits only, stack swap enabled, priority below 25, oldest first.
-u32 Kernel::outswap_stacks(u32 older_than_ticks, u32 maximum, void (*swapped)(void* context, Thread& thread), void* context) {
+u32 Kernel::outswap_stacks(u32 older_than_ticks, u32 maximum, void (*swapped)(void* context, Thread& thread),
+                           void* context) {
   constexpr Priority kNeverSwapped = 25;
   u32 count = 0;
   for (const auto& processor : processors_) {

@@ -44,8 +44,8 @@ bool Kernel::satisfy(DispatcherHeader& object, Thread& thread) {
   }
 }
 
-// NT: KiWaitTest. First come, first served; a waiter for all objects is passed over until all of them are signalled. The
-// caller ends with exit_dispatcher().
+// NT: KiWaitTest. First come, first served; a waiter for all objects is passed over until all of them are signalled.
+// The caller ends with exit_dispatcher().
 void Kernel::signal(DispatcherHeader& header, i8 increment) {
   WaitBlock* block = header.waiters.front();
   while (block != nullptr && header.signal_state > 0) {
@@ -60,7 +60,9 @@ void Kernel::signal(DispatcherHeader& header, i8 increment) {
     if (thread.wait_type == WaitType::any) {
       const u32 index = index_of(*block);
       const bool abandoned = satisfy(header, thread);
-      unwait(thread, static_cast<Status>(static_cast<u32>(abandoned ? Status::abandoned_wait_0 : Status::success) + index), increment);
+      unwait(thread,
+             static_cast<Status>(static_cast<u32>(abandoned ? Status::abandoned_wait_0 : Status::success) + index),
+             increment);
     } else {
       bool all = true;
       for (u32 i = 0; all && i < thread.wait_count; ++i) all = satisfiable(*thread.wait_block_list[i].object, thread);

@@ -12,8 +12,8 @@ void Kernel::init_suspend_apc(Thread& thread) {
   init_apc(thread.suspend_apc, thread, ApcKind::normal_kernel, kSuspendOperations, ApcEnvironment::original);
 }
 
-// Precondition: the sum of both counts has just become 1. An APC that is still queued from an earlier suspension will wait
-// again if the semaphore that its resumption released is taken back.
+// Precondition: the sum of both counts has just become 1. An APC that is still queued from an earlier suspension will
+// wait again if the semaphore that its resumption released is taken back.
 void Kernel::begin_suspension(Thread& thread) {
   if (!insert_apc(thread.suspend_apc)) --thread.suspend_semaphore.signal_state;
 }

@@ -34,7 +34,8 @@ void Kernel::expire_timer(TimerCore& core) {
   timer.header.signal_state = 1;
   signal(timer.header, kIncrementNone);
   if (timer.period_ms != 0) {
-    // NT: the next expiry is a period after the last one was due, not after it was noticed; missed ones are not made up.
+    // NT: the next expiry is a period after the last one was due, not after it was noticed; missed ones are not made
+    // up.
     const i64 period = i64{timer.period_ms} * kTicksPerMillisecond;
     const i64 behind = interrupt_time().value - timer.due.value;
     const i64 periods = behind < 0 ? 1 : behind / period + 1;

@@ -31,8 +31,8 @@ std::optional<Status> refuse(std::span<DispatcherHeader* const> objects, WaitTyp
 
 }  // namespace
 
-// The objects of a wait, kept by its frame, since the suspend APC uses the built-in blocks for its own wait meanwhile. More
-// than three need wait blocks beyond the thread's, which hold the pointers as well.
+// The objects of a wait, kept by its frame, since the suspend APC uses the built-in blocks for its own wait meanwhile.
+// More than three need wait blocks beyond the thread's, which hold the pointers as well.
 struct Kernel::WaitSet {
   u32 count = 0;
   std::array<DispatcherHeader*, kThreadWaitObjects> few{};
@@ -91,7 +91,8 @@ std::optional<Status> Kernel::begin_wait(Thread& thread, WaitBlock* blocks, u32 
 }
 
 // The common end of every wait's beginning. Precondition: the wait's blocks are linked and wait_count is set.
-void Kernel::block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due, ThreadState state) {
+void Kernel::block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due,
+                          ThreadState state) {
   thread.state = state;
   thread.wait_reason = parameters.reason;
   thread.wait_mode = parameters.mode;
@@ -105,7 +106,8 @@ void Kernel::block_thread(Thread& thread, const WaitParameters& parameters, std:
     start_timer(thread.timer, *due, thread.timer.header.absolute);
   }
   const DispatcherHeader* first = thread.wait_count > 0 ? thread.wait_block_list[0].object : nullptr;
-  const u64 kind = first != nullptr && parameters.reason != WaitReason::wr_keyed_event ? static_cast<u64>(first->type) : 0xFF;
+  const u64 kind =
+      first != nullptr && parameters.reason != WaitReason::wr_keyed_event ? static_cast<u64>(first->type) : 0xFF;
   record(trace::EventType::wait_begin, kind, static_cast<u64>(parameters.reason), thread.wait_count,
          due ? static_cast<u64>(due->value) : 0);
   if (parameters.mode == Mode::user && state == ThreadState::waiting) here().wait_list.push_back(thread);
@@ -219,13 +221,14 @@ Task<Status> Kernel::wait_multiple(Thread* thread, std::span<DispatcherHeader* c
   return wait_task(thread, WaitSet::of(objects, thread), type, parameters);
 }
 
-std::optional<Status> Kernel::try_wait_single(Thread& thread, DispatcherHeader& object, const WaitParameters& parameters) {
+std::optional<Status> Kernel::try_wait_single(Thread& thread, DispatcherHeader& object,
+                                              const WaitParameters& parameters) {
   DispatcherHeader* const objects[] = {&object};
   return try_wait_multiple(thread, objects, WaitType::any, parameters);
 }
 
-std::optional<Status> Kernel::try_wait_multiple(Thread& thread, std::span<DispatcherHeader* const> objects, WaitType type,
-                                                const WaitParameters& parameters) {
+std::optional<Status> Kernel::try_wait_multiple(Thread& thread, std::span<DispatcherHeader* const> objects,
+                                                WaitType type, const WaitParameters& parameters) {
   VITRINE_CHECK(thread.state == ThreadState::running);
   if (const auto error = refuse(objects, type)) return error;
   if (kernel_apc_deliverable(thread)) return std::nullopt;

@@ -11,7 +11,8 @@ constexpr u64 kTick = 15'625'000;
 
 // DESIGN 3.6: the seed varies the processors' phase and nothing else here.
 TEST(Machine, PhasesDifferByProcessorAndSeedAndLieWithinOneInterval) {
-  Machine a({.processor_count = 8, .seed = 1}), b({.processor_count = 8, .seed = 1}), c({.processor_count = 8, .seed = 2});
+  Machine a({.processor_count = 8, .seed = 1}), b({.processor_count = 8, .seed = 1}),
+      c({.processor_count = 8, .seed = 2});
   std::set<u64> phases;
   bool differs = false;
   for (u32 p = 0; p < 8; ++p) {

@@ -28,18 +28,21 @@ struct Named : UserApc {
 // facts 7.7: special kernel APCs come before normal ones, each kind in order; user APCs only when asked for.
 TEST(Apc, SpecialKernelComesBeforeNormalKernelAndUserWaitsForAnAlertableMoment) {
   Bench b;
-  auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    co_await b.burn(self);
-    b.say("user code");
-    EXPECT_EQ(b.kernel.test_alert(self.thread, Mode::user), Status::success);
-    co_await b.burn(self);
-    co_return Status::success;
-  }, {}, true);
+  auto& t = b.spawn(
+      8,
+      [&](TestThread& self) -> Task<Status> {
+        co_await b.burn(self);
+        b.say("user code");
+        EXPECT_EQ(b.kernel.test_alert(self.thread, Mode::user), Status::success);
+        co_await b.burn(self);
+        co_return Status::success;
+      },
+      {}, true);
   Named n1(b, t.thread, ApcKind::normal_kernel, "n1"), n2(b, t.thread, ApcKind::normal_kernel, "n2");
   Named s1(b, t.thread, ApcKind::special_kernel, "s1"), s2(b, t.thread, ApcKind::special_kernel, "s2");
   Named u1(b, t.thread, ApcKind::user, "u1", 0x1111), u2(b, t.thread, ApcKind::user, "u2", 0x2222);
-  for (Apc* apc : {static_cast<Apc*>(&u1), static_cast<Apc*>(&n1), static_cast<Apc*>(&s1), static_cast<Apc*>(&n2), static_cast<Apc*>(&s2),
-                   static_cast<Apc*>(&u2)}) {
+  for (Apc* apc : {static_cast<Apc*>(&u1), static_cast<Apc*>(&n1), static_cast<Apc*>(&s1), static_cast<Apc*>(&n2),
+                   static_cast<Apc*>(&s2), static_cast<Apc*>(&u2)}) {
     EXPECT_TRUE(b.kernel.insert_apc(*apc));
   }
   EXPECT_FALSE(b.kernel.insert_apc(n1));  // already inserted
@@ -94,9 +97,12 @@ TEST(Apc, AnInterruptedWaitStillEndsAtItsOriginalTime) {
 TEST(Apc, AUserApcEndsOnlyAlertableUserModeWaits) {
   Bench b;
   Event never(EventKind::notification);
-  const WaitParameters kinds[] = {Bench::forever(Mode::user, true), Bench::forever(Mode::user, false), Bench::forever(Mode::kernel, true)};
+  const WaitParameters kinds[] = {Bench::forever(Mode::user, true), Bench::forever(Mode::user, false),
+                                  Bench::forever(Mode::kernel, true)};
   for (const WaitParameters& parameters : kinds) {
-    b.spawn(8, [&](TestThread& t) -> Task<Status> { co_return co_await b.kernel.wait_single(&t.thread, &never.header, parameters); });
+    b.spawn(8, [&](TestThread& t) -> Task<Status> {
+      co_return co_await b.kernel.wait_single(&t.thread, &never.header, parameters);
+    });
   }
   b.run_all();
   std::deque<Named> apcs;
@@ -112,11 +118,15 @@ TEST(Apc, AUserApcEndsOnlyAlertableUserModeWaits) {
 TEST(Apc, AQueuedUserApcMakesAnAlertableWaitReturnAtOnce) {
   Bench b;
   Event never(EventKind::notification);
-  auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    EXPECT_EQ(b.kernel.try_wait_single(self.thread, never.header, Bench::forever(Mode::user, true)), Status::user_apc);
-    co_await b.burn(self);
-    co_return Status::success;
-  }, {}, true);
+  auto& t = b.spawn(
+      8,
+      [&](TestThread& self) -> Task<Status> {
+        EXPECT_EQ(b.kernel.try_wait_single(self.thread, never.header, Bench::forever(Mode::user, true)),
+                  Status::user_apc);
+        co_await b.burn(self);
+        co_return Status::success;
+      },
+      {}, true);
   Named u(b, t.thread, ApcKind::user, "u", 0x77);
   b.kernel.insert_apc(u);
   b.kernel.ready_thread(t.thread);
@@ -129,7 +139,8 @@ TEST(Apc, AQueuedUserApcMakesAnAlertableWaitReturnAtOnce) {
 TEST(Apc, CriticalRegionsHoldNormalAndGuardedRegionsHoldAll) {
   Bench b;
   auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    Named normal(b, self.thread, ApcKind::normal_kernel, "normal"), special(b, self.thread, ApcKind::special_kernel, "special");
+    Named normal(b, self.thread, ApcKind::normal_kernel, "normal"),
+        special(b, self.thread, ApcKind::special_kernel, "special");
     b.kernel.enter_critical_region(self.thread);
     b.kernel.enter_guarded_region(self.thread);
     b.kernel.insert_apc(normal);
@@ -155,7 +166,8 @@ struct ExitApc : Apc {
   explicit ExitApc(Thread& thread) { Kernel::init_apc(*this, thread, ApcKind::special_kernel, kOperations); }
 };
 
-// facts 5.14: the exit APC ends a user-mode wait, alertable or not, through user_apc, and the thread ends at the boundary.
+// facts 5.14: the exit APC ends a user-mode wait, alertable or not, through user_apc, and the thread ends at the
+// boundary.
 TEST(Apc, TheExitApcEndsAUserModeWaitAndThenTheThread) {
   Bench b;
   Event never(EventKind::notification);

@@ -91,12 +91,17 @@ TEST(Queue, AThreadOfTheQueueThatInsertsKeepsTheEntryForItself) {
   auto& other = b.worker("other");
   b.run_all();
   b.kernel.insert_queue(b.queue, b.p1);
-  auto& t = b.spawn(9, [&](TestThread& self) -> Task<Status> {
-    b.say("self" + std::to_string(number_of(co_await b.kernel.remove_queue(&self.thread, &b.queue, Bench::forever()))));
-    b.kernel.insert_queue(b.queue, b.p2);
-    b.say("self" + std::to_string(number_of(co_await b.kernel.remove_queue(&self.thread, &b.queue, Bench::forever()))));
-    co_return Status::success;
-  }, {}, true);
+  auto& t = b.spawn(
+      9,
+      [&](TestThread& self) -> Task<Status> {
+        b.say("self" +
+              std::to_string(number_of(co_await b.kernel.remove_queue(&self.thread, &b.queue, Bench::forever()))));
+        b.kernel.insert_queue(b.queue, b.p2);
+        b.say("self" +
+              std::to_string(number_of(co_await b.kernel.remove_queue(&self.thread, &b.queue, Bench::forever()))));
+        co_return Status::success;
+      },
+      {}, true);
   b.run_all();
   EXPECT_THAT(b.log, ElementsAre("other1"));
   b.log.clear();

@@ -10,7 +10,8 @@ constexpr u64 kMillisecond = 1'000'000;
 struct SwitchLog {
   explicit SwitchLog(Bench& b, u32 processor = 0) {
     b.recorder.add_listener([this, processor](const trace::Event& e) {
-      if (e.type == trace::EventType::context_switch && e.processor == processor) to.push_back(static_cast<u32>(e.arguments[1]));
+      if (e.type == trace::EventType::context_switch && e.processor == processor)
+        to.push_back(static_cast<u32>(e.arguments[1]));
     });
   }
   std::vector<u32> to;
@@ -51,15 +52,15 @@ TEST(Scheduler, QuantumTableFollowsWin32PrioritySeparation) {
     b.kernel.set_process_foreground(p, foreground);
     return p.quantum_reset;
   };
-  EXPECT_EQ(units(0x26, false), 6);    // "Programs": short, variable
+  EXPECT_EQ(units(0x26, false), 6);  // "Programs": short, variable
   EXPECT_EQ(units(0x26, true), 18);
   EXPECT_EQ(units(0x25, true), 12);
-  EXPECT_EQ(units(0x18, false), 36);   // "Background services": long, fixed
+  EXPECT_EQ(units(0x18, false), 36);  // "Background services": long, fixed
   EXPECT_EQ(units(0x18, true), 36);
-  EXPECT_EQ(units(0x16, true), 36);    // long, variable
+  EXPECT_EQ(units(0x16, true), 36);  // long, variable
   EXPECT_EQ(units(0x14, false), 12);
-  EXPECT_EQ(units(0x2A, true), 18);    // short, fixed
-  EXPECT_EQ(units(0x27, true), 18);    // separation 3 means 2
+  EXPECT_EQ(units(0x2A, true), 18);  // short, fixed
+  EXPECT_EQ(units(0x27, true), 18);  // separation 3 means 2
   EXPECT_EQ(b.kernel.priority_separation(), 2u);
   b.kernel.set_process_priority(p, 4, true);
   EXPECT_EQ(p.quantum_reset, 6);
@@ -77,7 +78,8 @@ TEST(Scheduler, APreemptedThreadResumesBeforeItsPeers) {
     co_return Status::success;
   });
   b.run_ms(35);
-  // 3 goes to sleep; 1 runs, is preempted by 3 at the first tick and goes on before 2, which has its turn at 1's quantum end.
+  // 3 goes to sleep; 1 runs, is preempted by 3 at the first tick and goes on before 2, which has its turn at 1's
+  // quantum end.
   ASSERT_GE(log.to.size(), 5u);
   EXPECT_THAT(std::vector(log.to.begin(), log.to.begin() + 5), ElementsAre(3, 1, 3, 1, 2));
   b.stop();
@@ -98,7 +100,8 @@ TEST(Scheduler, AnEqualDoesNotPreempt) {
   b.stop();
 }
 
-// facts 6.5: a wait that ends with an increment lifts the priority above the base, and each quantum end takes one step back.
+// facts 6.5: a wait that ends with an increment lifts the priority above the base, and each quantum end takes one step
+// back.
 TEST(Scheduler, AWaitBoostDecaysOneStepPerQuantum) {
   Bench b;
   Event e(EventKind::synchronization);
@@ -180,7 +183,8 @@ TEST(Scheduler, ALockBoostLiftsTheWaiterToItsOwnerPlusOneAtMostThirteen) {
   }
 }
 
-// facts 6.6: after 300 ticks in a ready list a thread gets priority 15 and 4 quantum units, then falls back to its base.
+// facts 6.6: after 300 ticks in a ready list a thread gets priority 15 and 4 quantum units, then falls back to its
+// base.
 TEST(Scheduler, AStarvedThreadGetsFifteenAfterThreeHundredTicks) {
   Bench b;
   b.window_ns = 5 * kMillisecond;
@@ -221,7 +225,8 @@ TEST(Scheduler, TheStarvationScanBoostsAtMostTenThreadsAPass) {
   b.stop();
 }
 
-// facts 6.1: real-time threads take turns but never decay; a thread of a process that disabled quanta keeps the processor.
+// facts 6.1: real-time threads take turns but never decay; a thread of a process that disabled quanta keeps the
+// processor.
 TEST(Scheduler, RealTimeThreadsRotateUnlessQuantaAreDisabled) {
   Bench b;
   SwitchLog log(b);
@@ -413,7 +418,8 @@ TEST(Scheduler, AnOutswappedStackKeepsTheThreadInTransition) {
   kernel.ready_thread(thread);
   kernel.dispatch(0);
   Event e(EventKind::notification);
-  Task<Status> task = kernel.wait_single(&thread, &e.header, {WaitReason::user_request, Mode::user, false, std::nullopt});
+  Task<Status> task =
+      kernel.wait_single(&thread, &e.header, {WaitReason::user_request, Mode::user, false, std::nullopt});
   task.start();
   machine.skip_ticks(0, {2'000'000'000});
   const auto swapped = [](void* count, Thread&) { ++*static_cast<int*>(count); };

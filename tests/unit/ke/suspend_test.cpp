@@ -41,8 +41,8 @@ TEST(Suspend, TheCountGoesTo127AndNoFurther) {
   b.stop();
 }
 
-// facts 7.8: a waiting thread leaves its wait for the suspend APC and resumes the wait afterwards; a signal meanwhile is
-// not lost, because it is tested again.
+// facts 7.8: a waiting thread leaves its wait for the suspend APC and resumes the wait afterwards; a signal meanwhile
+// is not lost, because it is tested again.
 TEST(Suspend, AWaitingThreadIsSuspendedAndThenWaitsAgain) {
   Bench b;
   Event e(EventKind::synchronization);
@@ -135,7 +135,8 @@ TEST(Alert, AnAlertEndsAnAlertableWaitOrIsKeptForTheNext) {
   Bench b;
   Event never(EventKind::notification);
   auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    EXPECT_EQ(co_await b.kernel.wait_single(&self.thread, &never.header, Bench::forever(Mode::user, true)), Status::alerted);
+    EXPECT_EQ(co_await b.kernel.wait_single(&self.thread, &never.header, Bench::forever(Mode::user, true)),
+              Status::alerted);
     co_return co_await b.kernel.wait_single(&self.thread, &never.header, Bench::forever(Mode::user, true));
   });
   b.run_all();
@@ -166,12 +167,15 @@ TEST(Alert, AUserAlertDoesNotEndAKernelModeWaitButAKernelAlertDoes) {
 // NtAlertThreadByThreadId: one sticky bit, no object, in either order.
 TEST(Alert, AlertByIdIsOneStickyBit) {
   Bench b;
-  auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    EXPECT_EQ(b.kernel.try_wait_for_alert_by_id(self.thread, std::nullopt), Status::alerted);
-    EXPECT_EQ(b.kernel.try_wait_for_alert_by_id(self.thread, Ticks{0}), Status::timeout);
-    EXPECT_EQ(co_await b.kernel.wait_for_alert_by_id(&self.thread, 0x1234, Ticks{-100'000}), Status::timeout);
-    co_return co_await b.kernel.wait_for_alert_by_id(&self.thread, 0x1234, std::nullopt);
-  }, {}, true);
+  auto& t = b.spawn(
+      8,
+      [&](TestThread& self) -> Task<Status> {
+        EXPECT_EQ(b.kernel.try_wait_for_alert_by_id(self.thread, std::nullopt), Status::alerted);
+        EXPECT_EQ(b.kernel.try_wait_for_alert_by_id(self.thread, Ticks{0}), Status::timeout);
+        EXPECT_EQ(co_await b.kernel.wait_for_alert_by_id(&self.thread, 0x1234, Ticks{-100'000}), Status::timeout);
+        co_return co_await b.kernel.wait_for_alert_by_id(&self.thread, 0x1234, std::nullopt);
+      },
+      {}, true);
   b.kernel.alert_thread_by_id(t.thread);
   b.kernel.alert_thread_by_id(t.thread);
   b.kernel.ready_thread(t.thread);

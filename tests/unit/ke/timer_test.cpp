@@ -128,7 +128,8 @@ TEST(Timer, SettingASetTimerAgainReplacesIt) {
 
 TEST(Timer, TheSmallestAndLargestTimeoutsNeverComeAndDoNoHarm) {
   Bench b;
-  for (const i64 timeout : {std::numeric_limits<i64>::min(), std::numeric_limits<i64>::max(), i64{std::numeric_limits<i64>::min() + 1}}) {
+  for (const i64 timeout :
+       {std::numeric_limits<i64>::min(), std::numeric_limits<i64>::max(), i64{std::numeric_limits<i64>::min() + 1}}) {
     b.spawn(8, [&, timeout](TestThread& t) -> Task<Status> {
       co_return co_await b.kernel.delay_execution(&t.thread, Bench::timed(timeout));
     });

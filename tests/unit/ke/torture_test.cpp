@@ -4,20 +4,26 @@
 namespace vitrine::ke {
 namespace {
 
-// Everything at once, at random, with the invariant checker after every window. What it finds is a bug, whatever the numbers.
+// Everything at once, at random, with the invariant checker after every window. What it finds is a bug, whatever the
+// numbers.
 struct Torture {
   explicit Torture(u64 seed, const char* profile)
       : b(3, profile, seed), random(seed, "torture"), timer(TimerKind::synchronization), queue(2) {
     b.window_ns = 2'000'000;
-    for (auto& e : events) e = std::make_unique<Event>(random.below(2) != 0 ? EventKind::notification : EventKind::synchronization);
+    for (auto& e : events)
+      e = std::make_unique<Event>(random.below(2) != 0 ? EventKind::notification : EventKind::synchronization);
   }
 
   DispatcherHeader* any_object() {
     switch (random.below(8)) {
-      case 0: return &mutants[random.below(2)].header;
-      case 1: return &semaphore.header;
-      case 2: return &timer.header;
-      default: return &events[random.below(4)]->header;
+      case 0:
+        return &mutants[random.below(2)].header;
+      case 1:
+        return &semaphore.header;
+      case 2:
+        return &timer.header;
+      default:
+        return &events[random.below(4)]->header;
     }
   }
   Bench::Body body() {
@@ -34,7 +40,8 @@ struct Torture {
     };
   }
   WaitParameters parameters() {
-    WaitParameters p{WaitReason::user_request, random.below(2) != 0 ? Mode::user : Mode::kernel, random.below(2) != 0, std::nullopt};
+    WaitParameters p{WaitReason::user_request, random.below(2) != 0 ? Mode::user : Mode::kernel, random.below(2) != 0,
+                     std::nullopt};
     if (random.below(4) != 0) p.timeout = Ticks{-static_cast<i64>(random.below(600'000))};
     return p;
   }
@@ -58,26 +65,55 @@ struct Torture {
         k.insert_exit_apc(apc);
         break;
       }
-      case 18: if (other.state != ThreadState::terminated) k.set_priority(other, static_cast<Priority>(1 + random.below(31))); break;
-      case 19: k.freeze_thread(other); break;
-      case 20: k.thaw_process(b.process); break;
-      case 0: k.set_event(*events[random.below(4)]); break;
-      case 1: k.pulse_event(*events[random.below(4)]); break;
-      case 2: (void)k.release_semaphore(semaphore, 1); break;
-      case 3: (void)k.suspend_thread(other); break;
-      case 4: case 5: k.resume_thread(other); break;
-      case 6: k.set_timer(timer, Ticks{-static_cast<i64>(random.below(300'000))}, random.below(2) != 0 ? 20 : 0); break;
-      case 7: (void)k.set_affinity(other, 1 + random.below(7)); break;
-      case 8: if (other.state != ThreadState::terminated) k.set_base_priority(other, static_cast<i32>(random.below(7)) - 3); break;
-      case 9: k.alert_thread(other, random.below(2) != 0 ? Mode::user : Mode::kernel); break;
-      case 10: k.alert_thread_by_id(other); break;
+      case 18:
+        if (other.state != ThreadState::terminated) k.set_priority(other, static_cast<Priority>(1 + random.below(31)));
+        break;
+      case 19:
+        k.freeze_thread(other);
+        break;
+      case 20:
+        k.thaw_process(b.process);
+        break;
+      case 0:
+        k.set_event(*events[random.below(4)]);
+        break;
+      case 1:
+        k.pulse_event(*events[random.below(4)]);
+        break;
+      case 2:
+        (void)k.release_semaphore(semaphore, 1);
+        break;
+      case 3:
+        (void)k.suspend_thread(other);
+        break;
+      case 4:
+      case 5:
+        k.resume_thread(other);
+        break;
+      case 6:
+        k.set_timer(timer, Ticks{-static_cast<i64>(random.below(300'000))}, random.below(2) != 0 ? 20 : 0);
+        break;
+      case 7:
+        (void)k.set_affinity(other, 1 + random.below(7));
+        break;
+      case 8:
+        if (other.state != ThreadState::terminated) k.set_base_priority(other, static_cast<i32>(random.below(7)) - 3);
+        break;
+      case 9:
+        k.alert_thread(other, random.below(2) != 0 ? Mode::user : Mode::kernel);
+        break;
+      case 10:
+        k.alert_thread_by_id(other);
+        break;
       case 11: {
         DispatcherHeader* objects[5];
         const std::size_t count = 1 + random.below(5);
         for (std::size_t i = 0; i < count; ++i) objects[i] = any_object();
-        co_return co_await k.wait_multiple(&t.thread, std::span(objects).first(count), random.below(2) != 0 ? WaitType::any : WaitType::all, parameters());
+        co_return co_await k.wait_multiple(&t.thread, std::span(objects).first(count),
+                                           random.below(2) != 0 ? WaitType::any : WaitType::all, parameters());
       }
-      case 12: co_return co_await k.wait_for_alert_by_id(&t.thread, 0, Ticks{-200'000});
+      case 12:
+        co_return co_await k.wait_for_alert_by_id(&t.thread, 0, Ticks{-200'000});
       case 13: {
         const u64 key = random.below(4) * 2;
         if (random.below(2) != 0) co_return co_await k.wait_keyed_event(&t.thread, &keyed, key, parameters());
@@ -91,7 +127,8 @@ struct Torture {
         (void)co_await k.remove_queue(&t.thread, &queue, parameters());
         break;
       }
-      default: co_return co_await k.wait_single(&t.thread, any_object(), parameters());
+      default:
+        co_return co_await k.wait_single(&t.thread, any_object(), parameters());
     }
     co_return Status::success;
   }

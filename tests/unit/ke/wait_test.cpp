@@ -103,10 +103,13 @@ TEST(Wait, SixtyFourObjectsWorkAndSixtyFiveAreRefused) {
   Bench b;
   std::vector<std::unique_ptr<Event>> events;
   std::vector<DispatcherHeader*> objects;
-  for (int i = 0; i < 65; ++i) objects.push_back(&events.emplace_back(std::make_unique<Event>(EventKind::synchronization))->header);
+  for (int i = 0; i < 65; ++i)
+    objects.push_back(&events.emplace_back(std::make_unique<Event>(EventKind::synchronization))->header);
   auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    EXPECT_EQ(co_await b.kernel.wait_multiple(&self.thread, objects, WaitType::any, Bench::forever()), Status::invalid_parameter_1);
-    co_return co_await b.kernel.wait_multiple(&self.thread, std::span(objects).first(64), WaitType::any, Bench::forever());
+    EXPECT_EQ(co_await b.kernel.wait_multiple(&self.thread, objects, WaitType::any, Bench::forever()),
+              Status::invalid_parameter_1);
+    co_return co_await b.kernel.wait_multiple(&self.thread, std::span(objects).first(64), WaitType::any,
+                                              Bench::forever());
   });
   b.run_all();
   ASSERT_EQ(t.thread.state, ThreadState::waiting);
@@ -124,7 +127,8 @@ TEST(Wait, AnObjectTwiceIsRefusedForAllAndAllowedForAny) {
   Event e(EventKind::synchronization);
   DispatcherHeader* twice[] = {&e.header, &e.header};
   auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
-    EXPECT_EQ(co_await b.kernel.wait_multiple(&self.thread, twice, WaitType::all, Bench::forever()), Status::invalid_parameter_mix);
+    EXPECT_EQ(co_await b.kernel.wait_multiple(&self.thread, twice, WaitType::all, Bench::forever()),
+              Status::invalid_parameter_mix);
     co_return co_await b.kernel.wait_multiple(&self.thread, twice, WaitType::any, Bench::forever());
   });
   b.run_all();
@@ -287,8 +291,10 @@ TEST(Wait, SignalAndWaitThatCannotSignalDoesNotWait) {
   Semaphore s(1, 1);
   Event e(EventKind::synchronization);
   b.spawn(8, [&](TestThread& t) -> Task<Status> {
-    EXPECT_EQ(co_await b.kernel.signal_and_wait(&t.thread, &m.header, &e.header, Bench::forever()), Status::mutant_not_owned);
-    EXPECT_EQ(co_await b.kernel.signal_and_wait(&t.thread, &s.header, &e.header, Bench::forever()), Status::semaphore_limit_exceeded);
+    EXPECT_EQ(co_await b.kernel.signal_and_wait(&t.thread, &m.header, &e.header, Bench::forever()),
+              Status::mutant_not_owned);
+    EXPECT_EQ(co_await b.kernel.signal_and_wait(&t.thread, &s.header, &e.header, Bench::forever()),
+              Status::semaphore_limit_exceeded);
     co_return co_await b.kernel.signal_and_wait(&t.thread, &t.thread.header, &e.header, Bench::forever());
   });
   b.run_all();

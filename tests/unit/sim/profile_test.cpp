@@ -12,7 +12,8 @@ TEST(Profile, EachIsFoundByItsNameAndNoOther) {
   EXPECT_EQ(find_profile(""), nullptr);
 }
 
-// Books must add up whatever the numbers: a structure that is not granular or a region that overlaps would charge wrongly.
+// Books must add up whatever the numbers: a structure that is not granular or a region that overlaps would charge
+// wrongly.
 TEST(Profile, SizesAndRegionsAreConsistent) {
   for (const Profile& p : all_profiles()) {
     SCOPED_TRACE(p.name);
@@ -26,11 +27,14 @@ TEST(Profile, SizesAndRegionsAreConsistent) {
     for (const Region& a : regions) {
       EXPECT_EQ(a.start % kPageSize, 0u);
       for (const Region& b : regions) {
-        if (&a != &b) { EXPECT_TRUE(a.start + a.bytes <= b.start || b.start + b.bytes <= a.start); }
+        if (&a != &b) {
+          EXPECT_TRUE(a.start + a.bytes <= b.start || b.start + b.bytes <= a.start);
+        }
       }
     }
     // facts 2.3: the three levels hold at least the maximum number of handles.
-    EXPECT_GE(u64{p.handles.entries_per_leaf} * p.handles.pointers_per_mid * p.handles.top_entries, p.handles.maximum_handles);
+    EXPECT_GE(u64{p.handles.entries_per_leaf} * p.handles.pointers_per_mid * p.handles.top_entries,
+              p.handles.maximum_handles);
     EXPECT_GT(p.scheduler.timer_table_size, 0u);
     EXPECT_LT(p.user.lowest, p.user.highest_plus_one);
   }
@@ -40,8 +44,9 @@ TEST(Profile, SizesAndRegionsAreConsistent) {
 TEST(Profile, EveryPriceHasASource) {
   for (const Profile& p : all_profiles()) {
     const CostTable& c = p.costs;
-    for (const Cost& cost : {c.instruction, c.system_call, c.context_switch, c.page_fault, c.zero_page, c.copy_page, c.interrupt,
-                             c.exception_dispatch, c.disk_access, c.disk_page, c.csrss_visit, c.thread_create}) {
+    for (const Cost& cost :
+         {c.instruction, c.system_call, c.context_switch, c.page_fault, c.zero_page, c.copy_page, c.interrupt,
+          c.exception_dispatch, c.disk_access, c.disk_page, c.csrss_visit, c.thread_create}) {
       EXPECT_GT(cost.picoseconds, 0u);
       EXPECT_FALSE(cost.source.empty());
     }
