@@ -3,7 +3,7 @@
 #include <cstddef>
 
 #include "abi/file_info.h"
-#include "ex/unicode.h"
+#include "io/directory_buffer.h"
 #include "io/host_volume_state.h"
 #include "io/info_buffer.h"
 
@@ -111,51 +111,6 @@ namespace {
 
 constexpr std::size_t kMaximumPatternUnits = 1024;  // matching takes pattern times name steps
 
-struct EntryLayout {
-  u32 name_offset;
-  u32 id_offset;       // 0: none
-  u32 id_bytes;
-};
-// nullopt: not a directory class.
-std::optional<EntryLayout> layout_of(FileInformationClass information_class) {
-  switch (information_class) {
-    case FileInformationClass::directory: return EntryLayout{abi::kDirectoryNameOffset, 0, 0};
-    case FileInformationClass::full_directory: return EntryLayout{abi::kFullDirectoryNameOffset, 0, 0};
-    case FileInformationClass::both_directory: return EntryLayout{abi::kBothDirectoryNameOffset, 0, 0};
-    case FileInformationClass::names: return EntryLayout{abi::kNamesNameOffset, 0, 0};
-    case FileInformationClass::id_both_directory: return EntryLayout{abi::kIdBothDirectoryNameOffset, 96, 8};
-    case FileInformationClass::id_full_directory: return EntryLayout{abi::kIdFullDirectoryNameOffset, 72, 8};
-    case FileInformationClass::id_global_tx_directory: return EntryLayout{abi::kIdGlobalTxDirectoryNameOffset, 64, 8};
-    case FileInformationClass::id_extd_directory: return EntryLayout{abi::kIdExtdDirectoryNameOffset, 72, 16};
-    case FileInformationClass::id_extd_both_directory: return EntryLayout{abi::kIdExtdBothDirectoryNameOffset, 72, 16};
-    default: return std::nullopt;
-  }
-}
-
-// Writes the fixed part; what has no field of ours (short name, EA size, reparse tag) is zero.
-void write_entry(std::span<u8> out, FileInformationClass information_class, const EntryLayout& layout,
-                 const DirectorySnapshotEntry& entry) {
-  std::fill_n(out.begin(), layout.name_offset, u8{0});
-  const u32 name_bytes = static_cast<u32>(entry.name.size() * 2);
-  if (information_class == FileInformationClass::names) {
-    std::memcpy(out.data() + 8, &name_bytes, sizeof(u32));
-    return;
-  }
-  const Metadata& m = entry.metadata;
-  const abi::FileDirectoryEntry fixed{0,
-                                      0,
-                                      m.times.creation,
-                                      m.times.access,
-                                      m.times.write,
-                                      m.times.change,
-                                      static_cast<i64>(m.host.size),
-                                      static_cast<i64>(m.allocation),
-                                      m.attributes,
-                                      name_bytes};
-  std::memcpy(out.data(), &fixed, sizeof(fixed));
-  if (layout.id_bytes != 0) std::memcpy(out.data() + layout.id_offset, &m.host.id, sizeof(u64));
-}
-
 // NT: "." and ".." come first, except in the root [NTFS]; the rest in the order of upper-cased names.
 Status take_snapshot(VolumeState& state, OpenFile& open) {
   const auto names = state.mounts.list(*open.directory, open.path);
@@ -182,50 +137,30 @@ Status HostVolume::query_directory(FileObject& file, const DirectoryQuery& query
   VITRINE_TRY(require_file(file));
   OpenFile& open = open_file(file);
   if (!open.directory) return Status::invalid_parameter;
-  const auto layout = layout_of(query.information_class);
-  if (!layout) return Status::invalid_info_class;
-  if (out.size() < layout->name_offset) return Status::info_length_mismatch;
   if (query.pattern.size() > kMaximumPatternUnits) return Status::object_name_invalid;
   const bool first = !open.listed;
-  if (first || (query.restart && !query.pattern.empty())) open.pattern = query.pattern.empty() ? u"*" : query.pattern;
-  if (first || query.restart) VITRINE_TRY(take_snapshot(*state_, open));
-
-  std::size_t at = 0, last = 0;
-  bool any = false;
-  while (open.next_entry < open.snapshot.size()) {
-    const DirectorySnapshotEntry& entry = open.snapshot[open.next_entry];
-    if (!matches_expression(open.pattern, entry.name)) {
-      ++open.next_entry;
-      continue;
-    }
-    const std::size_t start = any ? align_up(at, 8) : 0;
-    const std::size_t name_bytes = entry.name.size() * 2;
-    if (start + layout->name_offset + name_bytes > out.size()) {
-      if (any) break;
-      // NT: an entry that does not fit at all is returned cut, and counts as returned.
-      write_entry(out, query.information_class, *layout, entry);
-      const std::size_t fits = (out.size() - layout->name_offset) & ~std::size_t{1};
-      std::memcpy(out.data() + layout->name_offset, entry.name.data(), fits);
-      *written = static_cast<u32>(layout->name_offset + fits);
-      ++open.next_entry;
-      return Status::buffer_overflow;
-    }
-    std::fill(out.begin() + static_cast<std::ptrdiff_t>(at), out.begin() + static_cast<std::ptrdiff_t>(start), u8{0});
-    write_entry(out.subspan(start), query.information_class, *layout, entry);
-    std::memcpy(out.data() + start + layout->name_offset, entry.name.data(), name_bytes);
-    if (any) {
-      const u32 step = static_cast<u32>(start - last);
-      std::memcpy(out.data() + last, &step, sizeof(step));
-    }
-    any = true;
-    last = start;
-    at = start + layout->name_offset + name_bytes;
-    ++open.next_entry;
-    if (query.single_entry) break;
+  if (first || (query.restart && !query.pattern.empty())) {
+    open.pattern = query.pattern.empty() ? u"*" : query.pattern;
   }
-  *written = static_cast<u32>(at);
-  if (any) return Status::success;
-  return first ? Status::no_such_file : Status::no_more_files;
+  if (first || query.restart) VITRINE_TRY(take_snapshot(*state_, open));
+  const auto next = [&open]() -> std::optional<DirectoryEntry> {
+    while (open.next_entry < open.snapshot.size()) {
+      const DirectorySnapshotEntry& entry = open.snapshot[open.next_entry];
+      if (!matches_expression(open.pattern, entry.name)) {
+        ++open.next_entry;
+        continue;
+      }
+      const Metadata& m = entry.metadata;
+      return DirectoryEntry{entry.name,
+                            {0, 0, m.times.creation, m.times.access, m.times.write, m.times.change,
+                             static_cast<i64>(m.host.size), static_cast<i64>(m.allocation), m.attributes, 0},
+                            m.host.id};
+    }
+    return std::nullopt;
+  };
+  const Status status = fill_directory_buffer(query.information_class, query.single_entry, next,
+                                              [&open] { ++open.next_entry; }, out, written);
+  return status == Status::no_more_files && first ? Status::no_such_file : status;
 }
 
 }  // namespace vitrine::io

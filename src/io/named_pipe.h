@@ -29,6 +29,8 @@ class NamedPipeDevice final : public Device {
                          std::span<const u8> in) override;
   Status query_volume(FileObject& file, abi::VolumeInformationClass information_class, std::span<u8> out,
                       u32* written) override;
+  // Of the root: all pipe names, as programs list \\.\pipe\.
+  Status query_directory(FileObject& file, const DirectoryQuery& query, std::span<u8> out, u32* written) override;
   [[nodiscard]] i8 completion_increment() const override { return ke::kIncrementNamedPipe; }
 
   struct State;  // io/named_pipe_state.h

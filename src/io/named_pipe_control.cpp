@@ -2,7 +2,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "io/directory_buffer.h"
 #include "io/io_manager.h"
+#include "io/name_rules.h"
 #include "io/named_pipe_state.h"
 
 namespace vitrine::io {
@@ -132,6 +134,39 @@ void NamedPipeDevice::State::instance_available(std::u16string_view name) {
       break;
     }
   }
+}
+
+Status NamedPipeDevice::query_directory(FileObject& file, const DirectoryQuery& query, std::span<u8> out, u32* written) {
+  PipeEnd& end = pipe_end(file);
+  if (end.role != PipeRole::root) return Status::invalid_parameter;
+  if (query.pattern.size() > kMaximumComponentUnits) return Status::object_name_invalid;
+  const bool first = !end.listed;
+  if (first || (query.restart && !query.pattern.empty())) {
+    end.pattern = query.pattern.empty() ? u"*" : query.pattern;
+  }
+  if (first || query.restart) {
+    end.listing.clear();
+    for (const auto& [name, pipe] : state_->pipes) {
+      if (matches_expression(end.pattern, name)) end.listing.push_back(name);
+    }
+    end.next_entry = 0;
+    end.listed = true;
+  }
+  const auto next = [this, &end]() -> std::optional<DirectoryEntry> {
+    if (end.next_entry == end.listing.size()) return std::nullopt;
+    const std::u16string& name = end.listing[end.next_entry];
+    DirectoryEntry entry{name, {}, 0};
+    entry.fixed.attributes = abi::kFileAttributeNormal;
+    // NT: the size tells the number of instances, the allocation their limit.
+    if (const auto found = state_->pipes.find(name); found != state_->pipes.end()) {
+      entry.fixed.end_of_file = static_cast<i64>(found->second->instances.size());
+      entry.fixed.allocation_size = static_cast<i32>(found->second->parameters.maximum_instances);
+    }
+    return entry;
+  };
+  const Status status = fill_directory_buffer(query.information_class, query.single_entry, next,
+                                              [&end] { ++end.next_entry; }, out, written);
+  return status == Status::no_more_files && first ? Status::no_such_file : status;
 }
 
 }  // namespace vitrine::io

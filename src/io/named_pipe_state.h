@@ -49,6 +49,11 @@ struct PipeEnd final : FileContext {
   std::shared_ptr<PipeInstance> instance;  // null: root, or disconnected by the server
   PipeReadMode read_mode = PipeReadMode::byte_stream;
   PipeBlocking blocking = PipeBlocking::queue_operation;
+  // Root: the listing in progress.
+  std::vector<std::u16string> listing;
+  std::size_t next_entry = 0;
+  std::u16string pattern;
+  bool listed = false;
   // What this end reads from and writes to.
   [[nodiscard]] PipeQueue& incoming() const {
     return role == PipeRole::server ? instance->to_server : instance->to_client;

@@ -255,6 +255,18 @@ TEST_F(NamedPipeTest, WaitingForAnInstanceEndsByInstanceOrTime) {
   EXPECT_EQ(two->status, Status::io_timeout);
 }
 
+TEST_F(NamedPipeTest, TheRootListsThePipes) {
+  auto s = server(bytes());
+  auto root = open(u"\\Device\\NamedPipe\\", {});
+  std::vector<u8> buffer(200);
+  u32 written = 0;
+  const DirectoryQuery query{FileInformationClass::both_directory, u"P*", false, false};
+  EXPECT_EQ(pipes.query_directory(*root, query, buffer, &written), Status::success);
+  EXPECT_EQ(written, abi::kBothDirectoryNameOffset + 2);
+  EXPECT_EQ(buffer[abi::kBothDirectoryNameOffset], 'p');
+  EXPECT_EQ(pipes.query_directory(*root, query, buffer, &written), Status::no_more_files);
+}
+
 // A thread in a synchronous read sleeps until the data comes.
 TEST_F(NamedPipeTest, ASynchronousReaderIsWokenByTheWriter) {
   auto s = server(bytes());
