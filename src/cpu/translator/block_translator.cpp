@@ -121,6 +121,7 @@ void BlockTranslator::emit_instruction() {
     emit_budget_check(true);
     flags_ = Flags::host;
   }
+  if (check_pending_ && index_ + 1 >= kLatestCheck) clobber_flags();
   switch (instruction.form) {
     case Form::plain: emit_plain(); break;
     case Form::nop: break;

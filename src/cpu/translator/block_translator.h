@@ -20,8 +20,10 @@
 namespace vitrine::cpu::translator {
 
 inline constexpr u32 kMaxBlock = 64;
-// A run of generated code is given its budget less this, so that the check may come late in a block.
-inline constexpr i64 kBudgetReserve = kMaxBlock;
+// The budget check of a block comes after at most so many of its instructions; a run of generated code is given its budget less this, so
+// that a late check never overruns.
+inline constexpr u32 kLatestCheck = 8;
+inline constexpr i64 kBudgetReserve = kLatestCheck;
 
 struct BlockRequest {
   Va va = 0;

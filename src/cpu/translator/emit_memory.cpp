@@ -35,12 +35,13 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
   clobber_flags();
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
-  const std::size_t tag = access.write ? offsetof(Frame, tag_write) : offsetof(Frame, tag_read);
+  const std::size_t tag = offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
   e().mov32(kScratch1, kScratch0);
-  e().shift_right(Width::b32, kScratch1, kPageShift);
-  e().alu_immediate(Width::b32, 4, kScratch1, kTlbEntries - 1);
+  static_assert(sizeof(TlbEntry) == 1 << 5);
+  e().shift_right(Width::b32, kScratch1, kPageShift - 5);
+  e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 5);
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a miss and a crossing.
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 3, static_cast<i32>(tag)});
+  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
   u8* slow;
   if (access.aligned) {
     e().op_register(Width::b64, 0xF7, 0, kScratch0);
@@ -50,7 +51,7 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
     e().alu_immediate(Width::b64, 7, kScratch0, static_cast<i32>(kPageSize - access.size));
     slow = e().jump(Condition::a);
   }
-  e().load(kScratch1, {kHostRsp, kScratch1, 3, static_cast<i32>(offsetof(Frame, page))});
+  e().load(kScratch1, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, page))});
   if (access.flat) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
   u8* operation_at = e().here();
   operation(access.flat ? HostMemory{kScratch0} : HostMemory{kScratch0, kScratch1, 0, 0});
@@ -61,8 +62,8 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
   Emitter::patch(from, e().here());
-  const std::size_t tag = access.write ? offsetof(Frame, tag_write) : offsetof(Frame, tag_read);
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 3, static_cast<i32>(tag)});
+  const std::size_t tag = offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
+  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
   site.size = static_cast<u8>(access.size);
   site.write = access.write;

@@ -18,7 +18,7 @@ inline constexpr int kScratch1 = 11;
 inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
-inline constexpr u32 kTlbEntries = 1024;
+inline constexpr u32 kTlbEntries = 4096;
 inline constexpr u32 kJumpEntries = 4096;
 
 // Why generated code returned to the dispatcher.
@@ -35,6 +35,15 @@ struct JumpEntry {
   Va va;
   u64 code;
 };
+
+// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only entry 0 needs one.
+struct TlbEntry {
+  Va tag_read;
+  Va tag_write;
+  u64 page;  // host address of the frame; valid when a tag is
+  u64 unused;
+};
+static_assert(sizeof(TlbEntry) == 32);
 
 class Runtime;
 
@@ -58,12 +67,12 @@ struct alignas(64) Frame {
   Va bounce_va = 0;
   u64 bounce_size = 0;
   Runtime* runtime = nullptr;
+  std::byte* image = nullptr;  // GuestContext::xsave of the thread that runs: the truth about vectors outside call-outs
   alignas(64) std::array<u8, 64> bounce{};
-  alignas(64) std::array<std::array<u8, 32>, 16> ymm{};
-  // The software TLB, one entry per index in three arrays. A tag that may not match names a page with another index.
-  alignas(64) std::array<u64, kTlbEntries> tag_read;
-  std::array<u64, kTlbEntries> tag_write;
-  std::array<u64, kTlbEntries> page;  // host address of the frame; valid when a tag is
+  alignas(64) std::array<std::array<u8, 32>, 16> ymm{};  // the truth about vectors during a call-out
+  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host memory: zero is an entry that never matches, except for
+  // index 0, which the space initialises.
+  alignas(64) std::array<TlbEntry, kTlbEntries> tlb;
   std::array<JumpEntry, kJumpEntries> jump;
 };
 

@@ -10,8 +10,6 @@ namespace vitrine::cpu::translator {
 namespace {
 // Generated code returns at least this often (in instructions), so that a kick is noticed.
 constexpr u64 kSlice = 1u << 20;
-// With no more budget than this, blocks with an exact instruction limit are used.
-constexpr u64 kTail = kBudgetReserve + kMaxBlock;
 constexpr u64 kDr6SingleStep = 1u << 14;
 }  // namespace
 
@@ -20,6 +18,7 @@ struct Runtime::Pass {
   bool done = false;
   Va rip = 0;
   u64 budget = 0;
+  bool tail = false;        // the rest of the budget is run in blocks with an exact instruction limit
   Variant variant;          // of the block to enter next
   [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
   void end(ExitReason reason) {
@@ -77,7 +76,7 @@ void Runtime::step(Pass& pass) {
   retry_without_code_ = false;
   Variant variant = pass.variant;
   if (trap || once) variant = {true, 1};
-  else if (remaining <= kTail) variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
+  else if (pass.tail || remaining <= kBudgetReserve) variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
   pass.variant = {};
 
   Block* block = nullptr;
@@ -101,6 +100,7 @@ void Runtime::step(Pass& pass) {
       const Site& site = cache_.site(frame_->site);
       retired_ = retired_before(site);
       pass.rip = site.rip();
+      pass.tail = pass.remaining(*this) <= kBudgetReserve + kMaxBlock;
       break;
     }
     case ExitKind::helper: after_helper(pass); break;

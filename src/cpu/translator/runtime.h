@@ -73,7 +73,8 @@ class Runtime final : public Translator {
  private:
   struct Pass;  // one run: what is left of the budget and where the guest is
 
-  void load_context(const GuestContext& context);
+  void load_context(GuestContext& context);
+  u32 leave_callout(Frame& frame);
   void store_context();
   void step(Pass& pass);
   [[nodiscard]] Block* find_block(Pass& pass, Va rip, Variant variant);

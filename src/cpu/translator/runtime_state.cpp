@@ -14,7 +14,7 @@ constexpr std::size_t kXmm = 160, kYmmHigh = 576;
 constexpr u64 kHeldFlags = kArithmeticFlags | kFlagDirection;
 }  // namespace
 
-void Runtime::load_context(const GuestContext& context) {
+void Runtime::load_context(GuestContext& context) {
   Frame& frame = *frame_;
   frame.gpr = context.gpr;
   frame.flags = pack_flags(context.rflags);
@@ -24,11 +24,7 @@ void Runtime::load_context(const GuestContext& context) {
   frame.guest_mxcsr = context.mxcsr() & 0xFFFF;
   frame.x87_loaded = 0;
   frame.bounced = 0;
-  const std::byte* image = context.xsave.data();
-  for (std::size_t n = 0; n < 16; ++n) {
-    std::memcpy(frame.ymm[n].data(), image + kXmm + 16 * n, 16);
-    std::memcpy(frame.ymm[n].data() + 16, image + kYmmHigh + 16 * n, 16);
-  }
+  frame.image = context.xsave.data();
   note_unmasked_exceptions();
 }
 
@@ -38,12 +34,17 @@ void Runtime::store_context() {
   if (frame.x87_loaded != 0) store_x87();
   context.gpr = frame.gpr;
   context.rflags = rflags();
-  std::byte* image = context.xsave.data();
-  for (std::size_t n = 0; n < 16; ++n) {
-    std::memcpy(image + kXmm + 16 * n, frame.ymm[n].data(), 16);
-    std::memcpy(image + kYmmHigh + 16 * n, frame.ymm[n].data() + 16, 16);
-  }
   context.set_mxcsr(frame.guest_mxcsr);
+}
+
+// A call-out that does not return to its block: from here on the image is the truth about vectors.
+u32 Runtime::leave_callout(Frame& frame) {
+  for (std::size_t n = 0; n < 16; ++n) {
+    std::memcpy(frame.image + kXmm + 16 * n, frame.ymm[n].data(), 16);
+    std::memcpy(frame.image + kYmmHigh + 16 * n, frame.ymm[n].data() + 16, 16);
+  }
+  frame.exit_kind = ExitKind::helper;
+  return 1;
 }
 
 u64 Runtime::rflags() const {
@@ -183,9 +184,7 @@ u32 Runtime::on_callout(Frame& frame) {
     helper_result_ = HelperResult::leave;
     helper_rip_ = site.next();
   }
-  if (helper_result_ == HelperResult::next) return 0;
-  frame.exit_kind = ExitKind::helper;
-  return 1;
+  return helper_result_ == HelperResult::next ? 0 : leave_callout(frame);
 }
 
 u32 Runtime::on_slow_memory(Frame& frame) {
@@ -193,20 +192,19 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   const Va va = frame.scratch0;
   ++statistics_.tlb_misses;
   helper_result_ = HelperResult::fault;
-  frame.exit_kind = ExitKind::helper;
   if ((va & site.alignment_mask) != 0 && is_canonical(va)) {
     (void)raise(Vector::general_protection);
-    return 1;
+    return leave_callout(frame);
   }
   std::byte* hosts[2] = {};
-  if (!translate_access(va, site.size, site.write, site.stack, hosts)) return 1;
+  if (!translate_access(va, site.size, site.write, site.stack, hosts)) return leave_callout(frame);
   const u64 offset = va & kPageMask;
   const bool crossing = offset + site.size > kPageSize;
   if (site.write) {
     for (int n = 0; n < (crossing ? 2 : 1); ++n) code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
     if (site.block->dead) {
       retry_without_code_ = true;
-      return 1;
+      return leave_callout(frame);
     }
   }
   frame.bounced = crossing && site.write ? 1 : 0;

@@ -25,22 +25,29 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   if (frame_ != nullptr) return *frame_;
   memory_ = mmap(nullptr, kMemory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   VITRINE_CHECK(memory_ != MAP_FAILED);
+  // Default-initialised: the big tables stay untouched zero pages.
   frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
   frame_->runtime = &runtime_;
-  forget_all(jump_miss);
+  frame_->tlb[0].tag_read = frame_->tlb[0].tag_write = tlb_invalid_tag(0);
+  frame_->jump[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
 }
 
 void TranslatorSpace::forget_all(const u8* jump_miss) {
   fetches_ = {};
   if (frame_ == nullptr) return;
-  for (u32 index = 0; index < kTlbEntries; ++index) frame_->tag_read[index] = frame_->tag_write[index] = tlb_invalid_tag(index);
+  for (u32 index = 0; index < kTlbEntries; ++index) {
+    TlbEntry& entry = frame_->tlb[index];
+    if (entry.page != 0) entry = {tlb_invalid_tag(index), tlb_invalid_tag(index), 0, 0};
+  }
   forget_jumps(jump_miss);
 }
 
 void TranslatorSpace::forget_jumps(const u8* jump_miss) {
   if (frame_ == nullptr) return;
-  frame_->jump.fill({0, reinterpret_cast<u64>(jump_miss)});
+  for (JumpEntry& entry : frame_->jump) {
+    if (entry.code != 0) entry = {0, reinterpret_cast<u64>(jump_miss)};
+  }
 }
 
 void TranslatorSpace::forget_jump(Va va, const u8* jump_miss) {
@@ -54,32 +61,35 @@ void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
   if (fetch.page == page_floor(va)) fetch = {};
   if (frame_ == nullptr) return;
   const u32 index = tlb_index(va);
-  if (frame_->tag_read[index] == page_floor(va)) frame_->tag_read[index] = tlb_invalid_tag(index);
-  if (frame_->tag_write[index] == page_floor(va)) frame_->tag_write[index] = tlb_invalid_tag(index);
+  TlbEntry& entry = frame_->tlb[index];
+  if (entry.tag_read == page_floor(va)) entry.tag_read = tlb_invalid_tag(index);
+  if (entry.tag_write == page_floor(va)) entry.tag_write = tlb_invalid_tag(index);
   if (!executable) return;
   // A block across a page boundary depends on the page after its own as well.
-  for (JumpEntry& entry : frame_->jump) {
-    if (page_floor(entry.va) == page_floor(va) || page_floor(entry.va + 15) == page_floor(va)) entry = {0, reinterpret_cast<u64>(jump_miss)};
+  for (JumpEntry& jump : frame_->jump) {
+    if (jump.code == 0) continue;
+    if (page_floor(jump.va) == page_floor(va) || page_floor(jump.va + 15) == page_floor(va)) jump = {0, reinterpret_cast<u64>(jump_miss)};
   }
 }
 
 void TranslatorSpace::revoke_writes(const std::byte* host) {
   if (frame_ == nullptr) return;
   for (u32 index = 0; index < kTlbEntries; ++index) {
-    if (frame_->page[index] == reinterpret_cast<u64>(host)) frame_->tag_write[index] = tlb_invalid_tag(index);
+    if (frame_->tlb[index].page == reinterpret_cast<u64>(host)) frame_->tlb[index].tag_write = tlb_invalid_tag(index);
   }
 }
 
 void TranslatorSpace::install(Va va, std::byte* host, bool write) {
   const u32 index = tlb_index(va);
   const Va page = page_floor(va);
+  TlbEntry& entry = frame_->tlb[index];
   if (write) {
-    frame_->tag_write[index] = page;
-  } else if (frame_->tag_write[index] != page) {
-    frame_->tag_write[index] = tlb_invalid_tag(index);
+    entry.tag_write = page;
+  } else if (entry.tag_write != page) {
+    entry.tag_write = tlb_invalid_tag(index);
   }
-  frame_->tag_read[index] = page;
-  frame_->page[index] = reinterpret_cast<u64>(host);
+  entry.tag_read = page;
+  entry.page = reinterpret_cast<u64>(host);
 }
 
 }  // namespace vitrine::cpu::translator

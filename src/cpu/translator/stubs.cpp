@@ -40,15 +40,42 @@ void load_registers(Emitter& e, i32 bias) {
 HostMemory ymm_field(int base, int ymm, i32 bias) {
   return {base, -1, 0, static_cast<i32>(offsetof(Frame, ymm)) + 32 * ymm + bias};
 }
-void store_vectors(Emitter& e, i32 bias) {
-  for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x11, ymm, ymm_field(kHostRsp, ymm, bias));
+// Gives C++ its own floating-point control and clean upper halves.
+void leave_vectors(Emitter& e, i32 bias) {
   stmxcsr(e, frame_field(offsetof(Frame, guest_mxcsr), bias));
   ldmxcsr(e, frame_field(offsetof(Frame, host_mxcsr), bias));
   vzeroupper(e);
 }
+void store_vectors(Emitter& e, i32 bias) {
+  for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x11, ymm, ymm_field(kHostRsp, ymm, bias));
+  leave_vectors(e, bias);
+}
 void load_vectors(Emitter& e, int base, i32 bias) {
   for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x10, ymm, ymm_field(base, ymm, bias));
   ldmxcsr(e, {base, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr)) + bias});
+}
+
+// Between the image of the context and the registers: XMM and the upper halves lie apart (SDM vol. 1, 13.4).
+constexpr i32 kImageXmm = 160, kImageHigh = 576;
+void load_image(Emitter& e, int base) {
+  for (int ymm = 0; ymm < 16; ++ymm) {
+    const u32 high = ymm >= 8 ? 0x00u : 0x80u;
+    e.byte(0xC5); e.byte(high | 0x78u); e.byte(0x10);                                    // vmovups xmm, [low]
+    e.modrm_memory(ymm, {base, -1, 0, kImageXmm + 16 * ymm});
+    e.byte(0xC4); e.byte(high | 0x63u); e.byte(((~static_cast<u32>(ymm) & 15) << 3) | 0x05u); e.byte(0x18);  // vinsertf128 ymm, ymm, [high], 1
+    e.modrm_memory(ymm, {base, -1, 0, kImageHigh + 16 * ymm});
+    e.byte(1);
+  }
+}
+void store_image(Emitter& e, int base) {
+  for (int ymm = 0; ymm < 16; ++ymm) {
+    const u32 high = ymm >= 8 ? 0x00u : 0x80u;
+    e.byte(0xC5); e.byte(high | 0x78u); e.byte(0x11);                                    // vmovups [low], xmm
+    e.modrm_memory(ymm, {base, -1, 0, kImageXmm + 16 * ymm});
+    e.byte(0xC4); e.byte(high | 0x63u); e.byte(0x7D); e.byte(0x19);                      // vextractf128 [high], ymm, 1
+    e.modrm_memory(ymm, {base, -1, 0, kImageHigh + 16 * ymm});
+    e.byte(1);
+  }
 }
 
 Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
@@ -57,7 +84,9 @@ Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
   e.alu_immediate(Width::b64, 5, kHostRsp, 8);  // C++ called from stubs finds the stack aligned
   e.store({kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_rsp))}, kHostRsp);
   stmxcsr(e, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_mxcsr))});
-  load_vectors(e, kRdi, 0);
+  e.load(kRax, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, image))});
+  load_image(e, kRax);
+  ldmxcsr(e, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr))});
   e.mov(kHostRsp, kRdi);
   e.mov(kScratch0, kRsi);
   load_registers(e, 0);
@@ -147,7 +176,9 @@ Stubs emit_stubs(Emitter& e) {
   stubs.enter_flags_live = emit_enter(e, true);
   const u8* common = e.here();
   store_registers(e, 0);
-  store_vectors(e, 0);
+  e.load(kRax, frame_field(offsetof(Frame, image)));
+  store_image(e, kRax);
+  leave_vectors(e, 0);
   const u8* leave = emit_leave(e);
   stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
   stubs.exit_rip = emit_exit(e, ExitKind::rip, common);

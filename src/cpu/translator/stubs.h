@@ -7,7 +7,7 @@
 namespace vitrine::cpu::translator {
 
 struct Stubs {
-  // Enters guest code at `code`. Returns when it exits, with Frame::exit_kind set. The second also puts the flags in the host's register.
+  // Enters guest code at `code` with the vectors of Frame::image. Returns when it exits, with Frame::exit_kind set. The second also puts the flags in the host's register.
   using Enter = void (*)(Frame*, const u8* code);
   Enter enter_flags_saved = nullptr;
   Enter enter_flags_live = nullptr;
