@@ -85,6 +85,32 @@ TEST(Queue, AWorkerThatBlocksElsewhereReleasesAnother) {
   b.stop();
 }
 
+// facts 7.5: at the maximum an entry stays although a thread waits for it; it goes out when a running one blocks.
+TEST(Queue, AnEntryHeldBackByTheMaximumGoesToAWaiterWhenARunnerBlocks) {
+  QueueBench b(1);
+  Event e(EventKind::notification);
+  b.worker("a", [&](TestThread& t) -> Task<Status> {
+    co_await b.burn(t, 5'000'000);
+    b.say("blocks");
+    co_return co_await b.kernel.wait_single(&t.thread, &e.header, Bench::forever());
+  });
+  b.run_all();
+  b.kernel.insert_queue(b.queue, b.p1);
+  b.run_ms(1);
+  auto& waiting = b.worker("c");
+  // The waiter is more important than the runner, and waits all the same.
+  b.kernel.set_priority(waiting.thread, 12);
+  b.run_ms(1);
+  EXPECT_EQ(waiting.thread.wait_reason, WaitReason::wr_queue);
+  b.kernel.insert_queue(b.queue, b.p2);
+  b.run_ms(1);
+  EXPECT_EQ(b.queue.header.signal_state, 1);
+  EXPECT_THAT(b.log, ElementsAre("a1"));
+  b.run_all();
+  EXPECT_THAT(b.log, ElementsAre("a1", "blocks", "c2"));
+  b.stop();
+}
+
 // facts 7.5: a thread that has just come out of the queue does not wake another by inserting: it is expected back.
 TEST(Queue, AThreadOfTheQueueThatInsertsKeepsTheEntryForItself) {
   QueueBench b(4);

@@ -122,6 +122,91 @@ TEST(Scheduler, AWaitBoostDecaysOneStepPerQuantum) {
   b.stop();
 }
 
+// facts 6.4: a wait costs one quantum unit; a wake with an increment fills the quantum first; a kernel APC is free; at
+// zero the quantum is filled and the priority takes a step down.
+TEST(Scheduler, AWaitCostsAQuantumUnitUnlessAKernelApcEndedIt) {
+  Bench b;
+  Event e(EventKind::synchronization);
+  auto& t = b.spawn(8, [&](TestThread& self) -> Task<Status> {
+    while (!b.stopping) (void)co_await b.kernel.wait_single(&self.thread, &e.header, Bench::forever());
+    co_return Status::success;
+  });
+  b.run_all();
+  t.thread.quantum = 4;
+  b.kernel.set_event(e, 0);
+  b.run_all();
+  EXPECT_EQ(t.thread.quantum, 3);
+  Apc apc;
+  static constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
+  Kernel::init_apc(apc, t.thread, ApcKind::special_kernel, kNothing);
+  b.kernel.insert_apc(apc);
+  b.run_all();
+  EXPECT_EQ(t.thread.quantum, 3);
+  b.kernel.set_event(e, 1);
+  EXPECT_EQ(t.thread.priority, 9);
+  b.run_all();
+  EXPECT_EQ(t.thread.quantum, 5);
+  t.thread.quantum = 1;
+  b.kernel.set_event(e, 0);
+  EXPECT_EQ(t.thread.quantum, 6);
+  EXPECT_EQ(t.thread.priority, 8);
+  b.stop();
+}
+
+// facts 6.7: only the loss of the processor puts a thread at the head; one that was about to be preempted and then
+// waited comes back at the tail.
+TEST(Scheduler, AThreadThatWaitsBeforeItsPreemptionComesBackAtTheTail) {
+  Bench b;
+  SwitchLog log(b);
+  Event e(EventKind::synchronization);
+  b.spawn(8, [&](TestThread& t) -> Task<Status> {
+    b.spinner(12, 1000);  // thread 2, standby at once
+    b.spinner(8);         // threads 3 and 4
+    b.spinner(8);
+    EXPECT_TRUE(t.thread.preempted);
+    co_return co_await b.kernel.wait_single(&t.thread, &e.header, Bench::forever());
+  });
+  b.run_ms(2);
+  b.kernel.set_event(e, 0);
+  b.run_ms(60);
+  ASSERT_GE(log.to.size(), 5u);
+  EXPECT_THAT(std::vector(log.to.begin(), log.to.begin() + 5), ElementsAre(1, 2, 3, 4, 1));
+  b.stop();
+}
+
+// DESIGN 3.6: what a processor does to another lands at its next edge, not in its past.
+TEST(Scheduler, AnIdleProcessorIsWokenNoEarlierThanItsWaker) {
+  Bench b(2);
+  ThreadParameters on0, on1;
+  on0.ideal_processor = 0;
+  on1.ideal_processor = 1;
+  Event e(EventKind::synchronization);
+  u64 set_at = 0;
+  u64 woken_at = 0;
+  b.spawn(
+      8,
+      [&](TestThread& t) -> Task<Status> {
+        (void)co_await b.kernel.wait_single(&t.thread, &e.header, Bench::forever());
+        woken_at = b.machine.clock(1).value;
+        co_return Status::success;
+      },
+      on1);
+  b.run_all();
+  b.spawn(
+      8,
+      [&](TestThread& t) -> Task<Status> {
+        co_await b.burn(t, 3 * kMillisecond);
+        set_at = b.machine.clock(0).value;
+        b.kernel.set_event(e);
+        co_return Status::success;
+      },
+      on0);
+  b.run_all();
+  EXPECT_GE(woken_at, set_at);
+  EXPECT_LT(woken_at, set_at + kMillisecond);
+  b.stop();
+}
+
 // facts 6.4: a foreground process's threads get the separation on top; that part falls off at the first quantum end.
 TEST(Scheduler, TheForegroundPartOfABoostFallsOffAtOnce) {
   Bench b;
