@@ -19,7 +19,9 @@ class Builder {
   Builder() : bytes_(sizeof(abi::ProcessParameters)) {}
 
   // Appends a terminated string with room for at least `capacity` bytes and remembers where its UNICODE_STRING lies.
+  // An empty string without room stays null: ntdll takes a DllPath that is not null for the whole search path.
   void add(std::size_t field_offset, std::u16string_view text, u16 capacity = 0) {
+    if (text.empty() && capacity == 0) return;
     const u16 length = static_cast<u16>(text.size() * 2);
     const u16 maximum = std::max<u16>(static_cast<u16>(length + 2), capacity);
     const u64 at = append(text.data(), length, maximum);
@@ -75,7 +77,8 @@ Result<Va> write_parameters(mm::AddressSpace& space, const ParameterBlock& p) {
   using abi::ProcessParameters;
   Builder builder;
   builder.add(offsetof(ProcessParameters, current_directory), p.current_directory, kCurrentDirectoryBytes);
-  builder.add(offsetof(ProcessParameters, dll_path), p.dll_path);
+  // Without a search path the buffer must be null: only then does ntdll make one of its own.
+  if (!p.dll_path.empty()) builder.add(offsetof(ProcessParameters, dll_path), p.dll_path);
   builder.add(offsetof(ProcessParameters, image_path_name), p.image_path_name);
   builder.add(offsetof(ProcessParameters, command_line), p.command_line);
   builder.add(offsetof(ProcessParameters, window_title), p.window_title);

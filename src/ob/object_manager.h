@@ -133,6 +133,10 @@ class ObjectManager {
   [[nodiscard]] Result<Ref<SymbolicLinkObject>> create_symbolic_link(const CreateRequest& request,
                                                                      std::u16string_view target);
 
+  // The machine is being taken down: every name goes, and with it what only its name kept alive. Done by the destructor, too;
+  // called earlier when named objects stand on parts that end before the object manager.
+  void empty_directories();
+
   // --- counts; used by Ref and ob/handles ---
   void release_object(Object& object);  // the last pointer reference is gone
   void add_handle(Object& object);
@@ -156,7 +160,6 @@ class ObjectManager {
   [[nodiscard]] Status parse(Walk& walk, Object& object, std::u16string_view remaining);
   [[nodiscard]] Status check_directory(const Walk& walk, const DirectoryObject& directory, u32 right) const;
   [[nodiscard]] Status enter(DirectoryObject& directory, std::u16string_view name, Object& object);
-  void empty_directories();
   void leave_directory(Object& object);
   void delete_object(Object& object);
   [[nodiscard]] u64 block_bytes(const ObjectType& type, const CreateRequest& request) const;

@@ -64,6 +64,7 @@ std::unique_ptr<cpu::Backend> Machine::make_processor() {
 Machine::~Machine() {
   executive.reset();
   loader.reset();
+  objects.empty_directories();
   processes.reset();
 }
 
