@@ -38,10 +38,13 @@ void note_memory(Instruction& out, const ZydisDecodedOperand& operand) {
   memory = MemoryOperand{};
   memory.disp = mem.disp.has_displacement ? mem.disp.value : 0;
   memory.address32 = out.z.address_width == 32;
+  // Without a base register whatever REX.B says (SDM vol. 2A table 2-3); Zydis 4.0 names R13 when the address size is 32.
+  const bool no_base = (out.z.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 && out.z.raw.modrm.mod == 0 && out.z.raw.sib.base == 5;
+  if (no_base) memory.disp = out.z.raw.disp.value;
   if (mem.base == ZYDIS_REGISTER_RIP || mem.base == ZYDIS_REGISTER_EIP) {
     memory.disp += static_cast<i64>(out.next());
     if (memory.address32) memory.disp &= 0xFFFF'FFFF;
-  } else if (mem.base != ZYDIS_REGISTER_NONE) {
+  } else if (mem.base != ZYDIS_REGISTER_NONE && !no_base) {
     memory.base = general_register(mem.base).number;
   }
   if (mem.index != ZYDIS_REGISTER_NONE) {

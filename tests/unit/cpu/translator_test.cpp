@@ -394,6 +394,15 @@ TEST_F(TranslatorTest, HighByteRegistersWorkWithMemoryAndReservedRegisters) {
   EXPECT_EQ(guest.peek(kData + 1, 1), 0x14u);
 }
 
+TEST_F(TranslatorTest, AnAddressWithoutBaseIgnoresTheBaseBitOfRex) {
+  guest.code({0x67, 0x41, 0x8B, 0x04, 0xBD, 0, 0, 0x20, 0, 0x0F, 0x05});  // mov eax,[edi*4+0x200000], with REX.B
+  guest.context[Gpr::rdi] = 2;
+  guest.context[Gpr::r13] = 0x1000'0000;
+  guest.store(kData + 8, 5);
+  EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+  EXPECT_EQ(guest.context[Gpr::rax], 5u);
+}
+
 TEST_F(TranslatorTest, StackInstructionsOnTheStackPointerItself) {
   guest.code({0x54, 0x58, 0x50, 0x5C, 0x0F, 0x05});  // push rsp; pop rax; push rax; pop rsp
   const u64 rsp = guest.context[Gpr::rsp];
