@@ -43,6 +43,10 @@ struct Placement {
   u64 alignment = mm::kAllocationGranularity;
 };
 
+// Written pages are not collected, so a region that promises it is refused as on a system that does not know the flag: programs fall
+// back to collecting in software.
+constexpr u32 kRefusedTypes = mm::mem::kWriteWatch;
+
 constexpr u32 kMaximumZeroBits = 21;  // below this a count, from 32 up a mask
 constexpr u32 kFirstZeroBitsMask = 32;
 
@@ -69,6 +73,7 @@ Result<mm::Range> allocate_placed(mm::AddressSpace& space, mm::AllocateRequest r
 Status nt_allocate_virtual_memory(Call call, Handle process_handle, UserPtr<Va> base, u64 zero_bits, UserPtr<u64> size,
                                   u32 type, u32 protect) {
   if (zero_bits > kMaximumZeroBits && zero_bits < kFirstZeroBitsMask) return Status::invalid_parameter_3;
+  if ((type & kRefusedTypes) != 0) return Status::invalid_parameter_5;
   const auto arguments = capture_range(call, base, size);
   if (!arguments) return arguments.error();
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
@@ -133,7 +138,7 @@ Status nt_allocate_virtual_memory_ex(Call call, Handle process_handle, UserPtr<V
   const auto placement = capture_extended(call, parameters, count, arguments->base != 0);
   if (!placement) return placement.error();
   if (arguments->size == 0) return Status::invalid_parameter;
-  if ((type & (abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder)) != 0) return Status::invalid_parameter;
+  if ((type & (abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder | kRefusedTypes)) != 0) return Status::invalid_parameter;
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
   if (!process) return process.error();
   const auto range = allocate_placed(*(*process)->space, {arguments->base, arguments->size, 0, type, protect}, *placement);
@@ -303,7 +308,7 @@ Status nt_write_virtual_memory(Call call, Handle process_handle, Va base, Va buf
 
 // ---- the rest ------------------------------------------------------------------------------------------------------------
 
-// mm makes no write-watch regions, so no region is one. NT: invalid_parameter_1 for any other.
+// No region is ever watched (see kRefusedTypes). NT: invalid_parameter_1 for any other.
 Status nt_get_write_watch(Call call, Handle process_handle, u32 flags, Va, u64, Buffer, Buffer, Buffer) {
   if ((flags & ~1u) != 0) return Status::invalid_parameter_2;
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
