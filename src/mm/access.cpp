@@ -77,7 +77,8 @@ Status AddressSpace::fill(Va va, u64 size, std::byte value) {
   });
 }
 
-// NT: alignment is checked before the range; reading touches nothing, writing touches each page [WDK, ProbeForRead/Write].
+// NT: alignment is checked before the range; reading touches nothing, writing touches each page [WDK,
+// ProbeForRead/Write].
 Status AddressSpace::probe(Va va, u64 size, u64 alignment, bool for_write) {
   if (size == 0) return Status::success;
   if (alignment != 0 && std::has_single_bit(alignment) && va % alignment != 0) return Status::datatype_misalignment;

@@ -37,13 +37,16 @@ AddressSpace::~AddressSpace() {
 
 void AddressSpace::clear() {
   while (Vad* vad = vads_.first()) {
-    if (vad->view_or_null() != nullptr) remove_view(*vad);
-    else drop_private(*vad);
+    if (vad->view_or_null() != nullptr)
+      remove_view(*vad);
+    else
+      drop_private(*vad);
   }
   finish();
 }
 
-// NT: the Vad comes from nonpaged pool and is charged to the process's quota; short for private memory, long when secured.
+// NT: the Vad comes from nonpaged pool and is charged to the process's quota; short for private memory, long when
+// secured.
 Result<Vad*> AddressSpace::new_vad(Va start, Va end, bool is_mapped, bool is_long) {
   const sim::StructureSizes& sizes = manager_.profile().sizes;
   const MemoryManager::Sites& sites = manager_.sites_;
@@ -53,7 +56,8 @@ Result<Vad*> AddressSpace::new_vad(Va start, Va end, bool is_mapped, bool is_lon
   auto block = pool.allocate(site, bytes);
   if (!block) return Failure(block.error());
   if (quota_ != nullptr) {
-    if (const Status status = quota_->charge_pool(ex::PoolType::nonpaged, pool.charged_bytes(*block)); !is_success(status)) {
+    if (const Status status = quota_->charge_pool(ex::PoolType::nonpaged, pool.charged_bytes(*block));
+        !is_success(status)) {
       pool.free(*block);
       return Failure(status);
     }
@@ -81,7 +85,8 @@ void AddressSpace::delete_vad(Vad& vad) {
 Result<Va> AddressSpace::find_room(u64 size, u64 alignment, u32 zero_bits, bool top_down) const {
   Va limit = vads_.highest_plus_one();
   if (zero_bits != 0) {
-    // Up to 31: that many high bits of a 32-bit address are zero. From 32 on: a mask whose highest bit bounds the address.
+    // Up to 31: that many high bits of a 32-bit address are zero. From 32 on: a mask whose highest bit bounds the
+    // address.
     const u32 shift = zero_bits < 32 ? 32 + zero_bits : 32 + static_cast<u32>(std::countl_zero(zero_bits));
     limit = std::min<Va>(limit, (~0ull >> shift) + 1);
   }
@@ -141,9 +146,12 @@ bool AddressSpace::is_committed(const Vad& vad, Va va, Pte pte) const {
   const View& view = *vad.view;
   const u64 page = view.first_page + ((va - vad.start()) >> kPageShift);
   switch (view.segment->kind) {
-    case SectionKind::image: return view.segment->subsection_of(page) != nullptr;
-    case SectionKind::file: return true;
-    case SectionKind::page_file: break;
+    case SectionKind::image:
+      return view.segment->subsection_of(page) != nullptr;
+    case SectionKind::file:
+      return true;
+    case SectionKind::page_file:
+      break;
   }
   return view.segment->commits_all || !manager_.prototype(*view.segment, page).is_empty();
 }
@@ -169,8 +177,10 @@ u64 AddressSpace::committed_pages(const Vad& vad, Va start, Va end) const {
   u64 used = 0;
   u64 decommitted = 0;
   for (Va va = page_table_.next_used(start, end); va < end; va = page_table_.next_used(va + kPageSize, end)) {
-    if (page_table_.get(va).is_decommitted()) ++decommitted;
-    else ++used;
+    if (page_table_.get(va).is_decommitted())
+      ++decommitted;
+    else
+      ++used;
   }
   return vad.is_committed() ? ((end - start) >> kPageShift) - decommitted : used;
 }
@@ -181,8 +191,10 @@ void AddressSpace::delete_entry(Va va, Pte pte) {
   PfnDatabase& pfn = manager_.memory().pfn();
   if (pte.is_valid()) {
     --working_set_;
-    if (pte.maps_prototype()) manager_.drop_resident(pte.pfn(), pte.is_dirty());
-    else if (pfn.use(pte.pfn()) != FrameUse::system) pfn.free(pte.pfn());
+    if (pte.maps_prototype())
+      manager_.drop_resident(pte.pfn(), pte.is_dirty());
+    else if (pfn.use(pte.pfn()) != FrameUse::system)
+      pfn.free(pte.pfn());
   } else if (pte.is_shadow()) {
     pfn.free_run(FrameRun{static_cast<u32>(pte.pfn().value)}, 1, FrameUse::shadow);
   } else if (pte.is_transition()) {

@@ -1,11 +1,12 @@
-// AddressSpace: the user half of one process: its Vads, page table, charges and counters, and every operation on them that the
-// virtual-memory services offer. NT: the mm part of EPROCESS [facts 8, 10.5].
+// AddressSpace: the user half of one process: its Vads, page table, charges and counters, and every operation on them
+// that the virtual-memory services offer. NT: the mm part of EPROCESS [facts 8, 10.5].
 //
-// Owns the VadTree, the PageTable, private frames. Refuses: handles and access rights (nt checks them before), captured user
-// pointers of the caller, suspension: every function here runs to its end. Where an in-page read of a slow device will
-// suspend, `handle_fault` returns instead and is called again; that point is marked in fault.cpp.
+// Owns the VadTree, the PageTable, private frames. Refuses: handles and access rights (nt checks them before), captured
+// user pointers of the caller, suspension: every function here runs to its end. Where an in-page read of a slow device
+// will suspend, `handle_fault` returns instead and is called again; that point is marked in fault.cpp.
 //
-// Addresses, sizes and flags may come from a guest unchecked: all arithmetic is guarded. Statuses are NT's, in NT's order.
+// Addresses, sizes and flags may come from a guest unchecked: all arithmetic is guarded. Statuses are NT's, in NT's
+// order.
 #pragma once
 
 #include <map>
@@ -31,11 +32,12 @@ struct Range {
 };
 
 struct AllocateRequest {
-  Va base = 0;        // 0: anywhere
+  Va base = 0;  // 0: anywhere
   u64 size = 0;
-  u32 zero_bits = 0;  // high bits of the address that must be zero: 1..20, or from 32 up a mask (as 64-bit callers pass it)
-  u32 type = 0;       // MEM_*
-  u32 protect = 0;    // PAGE_*
+  u32 zero_bits =
+      0;         // high bits of the address that must be zero: 1..20, or from 32 up a mask (as 64-bit callers pass it)
+  u32 type = 0;  // MEM_*
+  u32 protect = 0;  // PAGE_*
 };
 
 struct ProtectOutcome {
@@ -47,10 +49,10 @@ struct MapRequest {
   Va base = 0;
   u32 zero_bits = 0;
   u64 commit_size = 0;
-  u64 offset = 0;        // bytes into the section
-  u64 view_size = 0;     // 0: to the section's end
-  u32 inherit = 2;       // ViewShare 1, ViewUnmap 2
-  u32 type = 0;          // MEM_RESERVE, MEM_TOP_DOWN, ...
+  u64 offset = 0;     // bytes into the section
+  u64 view_size = 0;  // 0: to the section's end
+  u32 inherit = 2;    // ViewShare 1, ViewUnmap 2
+  u32 type = 0;       // MEM_RESERVE, MEM_TOP_DOWN, ...
   u32 protect = 0;
 };
 struct MapOutcome {
@@ -61,20 +63,20 @@ struct MapOutcome {
 enum class LockKind : u8 { working_set = 1, physical = 2 };  // NtLockVirtualMemory's map type
 
 enum class FaultResolution : u8 {
-  none,             // an exception; see status
+  none,  // an exception; see status
   already_valid,
   demand_zero,
-  stack_growth,     // demand zero of a guard page of the current thread's stack
-  shadow_fill,      // an untouched TEB or PEB got its bytes
-  soft,             // transition or resident prototype page
-  file_read,        // hard: read from the file
+  stack_growth,  // demand zero of a guard page of the current thread's stack
+  shadow_fill,   // an untouched TEB or PEB got its bytes
+  soft,          // transition or resident prototype page
+  file_read,     // hard: read from the file
   copy_on_write,
 };
 
 struct FaultResult {
   Status status = Status::success;  // success: run again; else the exception's code
   FaultResolution resolution{};
-  bool zeroed_page = false;         // 4 KB were cleared or copied: the caller charges the time
+  bool zeroed_page = false;  // 4 KB were cleared or copied: the caller charges the time
   Pfn pfn{};
 };
 
@@ -118,15 +120,18 @@ class AddressSpace {
   // Errors: access_violation (no Vad), working_set_quota; was_locked (success) when every page was.
   Status lock(Va base, u64 size, LockKind kind);
   Status unlock(Va base, u64 size, LockKind kind);
-  // NtFlushVirtualMemory: writes the dirty pages of a data view to its file. Errors: not_mapped_view, not_mapped_data, the file's.
+  // NtFlushVirtualMemory: writes the dirty pages of a data view to its file. Errors: not_mapped_view, not_mapped_data,
+  // the file's.
   [[nodiscard]] Result<Range> flush(Va base, u64 size);
 
-  // --- views -----------------------------------------------------------------------------------------------------------
+  // --- views
+  // -----------------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<MapOutcome> map_view(const Section& section, const MapRequest& request);
   // Any address in the view. Errors: not_mapped_view, invalid_page_protection (secured).
   Status unmap_view(Va va);
 
-  // --- faults ------------------------------------------------------------------------------------------------------------
+  // --- faults
+  // ------------------------------------------------------------------------------------------------------------
   // Resolves one page fault of user mode (`error_code` as the processor gives it) or of the kernel on a user's behalf.
   // Failing statuses: access_violation, guard_page_violation, stack_overflow, in_page_error, no_memory. Records a
   // page_fault event. For EXCEPTION_RECORD: information[0] is 0 read, 1 write, 8 execute; information[1] is `va`.
@@ -134,8 +139,8 @@ class AddressSpace {
 
   // --- the kernel's own access to user memory ------------------------------------------------------------------------
   // Bytes go through the page table as a user access would, faulting pages in. On failure the bytes before the bad page
-  // are done and `done` (optional) says how many. Errors: those of handle_fault; access_violation for a range that wraps or leaves
-  // user space. `size` 0 succeeds.
+  // are done and `done` (optional) says how many. Errors: those of handle_fault; access_violation for a range that
+  // wraps or leaves user space. `size` 0 succeeds.
   Status read(Va va, std::span<std::byte> into, u64* done = nullptr);
   Status write(Va va, std::span<const std::byte> from, u64* done = nullptr);
   Status fill(Va va, u64 size, std::byte value);
@@ -143,7 +148,8 @@ class AddressSpace {
     requires std::is_trivially_copyable_v<T>
   [[nodiscard]] Result<T> read_value(Va va) {
     T value;
-    if (const Status status = read(va, std::as_writable_bytes(std::span(&value, 1))); !is_success(status)) return Failure(status);
+    if (const Status status = read(va, std::as_writable_bytes(std::span(&value, 1))); !is_success(status))
+      return Failure(status);
     return value;
   }
   template <typename T>
@@ -151,12 +157,14 @@ class AddressSpace {
   Status write_value(Va va, const T& value) {
     return write(va, std::as_bytes(std::span(&value, 1)));
   }
-  // NT: ProbeForRead / ProbeForWrite. Alignment: datatype_misalignment; range: access_violation. ProbeForWrite touches each page.
+  // NT: ProbeForRead / ProbeForWrite. Alignment: datatype_misalignment; range: access_violation. ProbeForWrite touches
+  // each page.
   Status probe(Va va, u64 size, u64 alignment, bool for_write);
 
-  // --- thread and process blocks ---------------------------------------------------------------------------------------
-  // MiCreatePebOrTeb: a secured MMVAD_LONG of `pages` committed read-write pages, page-granular, top-down; the bytes come from the
-  // machine's PageInitializer with `cookie` at the first touch. Errors: no_memory, commitment_limit, insufficient_resources.
+  // --- thread and process blocks
+  // --------------------------------------------------------------------------------------- MiCreatePebOrTeb: a secured
+  // MMVAD_LONG of `pages` committed read-write pages, page-granular, top-down; the bytes come from the machine's
+  // PageInitializer with `cookie` at the first touch. Errors: no_memory, commitment_limit, insufficient_resources.
   [[nodiscard]] Result<Va> create_shadow_block(u32 pages, u64 cookie);
   // Precondition: made by create_shadow_block.
   void delete_shadow_block(Va va);
@@ -170,7 +178,8 @@ class AddressSpace {
   // Gives everything back: views, private pages, tables. Called by the destructor too; ends with all charges at 0.
   void clear();
 
-  // --- counters (NT: VM_COUNTERS) --------------------------------------------------------------------------------------
+  // --- counters (NT: VM_COUNTERS)
+  // --------------------------------------------------------------------------------------
   [[nodiscard]] u64 commit_charge() const { return commit_charge_; }  // pages, page tables included
   [[nodiscard]] u64 peak_commit_charge() const { return peak_commit_charge_; }
   [[nodiscard]] u64 working_set_pages() const { return working_set_; }
@@ -224,7 +233,8 @@ class AddressSpace {
   Status set_entry_protection(Va va, Pte old, Protection protection);
   Status set_view_protection(Va va, Pte old, Protection protection);
   [[nodiscard]] Va uniform_end(const Vad& vad, Va start) const;
-  // The end of the run of pages at `va` that mean the same: one page, or up to where entries or the Vad's source change.
+  // The end of the run of pages at `va` that mean the same: one page, or up to where entries or the Vad's source
+  // change.
   [[nodiscard]] Va alike_until(const Vad& vad, Va va, Pte pte) const;
   [[nodiscard]] u64 charged_copies(const Vad& vad, Va start, Va end) const;
   [[nodiscard]] Va same_by_vad(const Vad& vad, Va va) const;
@@ -258,13 +268,13 @@ class AddressSpace {
   ex::QuotaCharger* quota_;
   Va search_floor_, search_ceiling_;  // where searches start, after randomisation
   u64 commit_charge_ = 0, peak_commit_charge_ = 0;
-  u64 charged_tables_ = 0;            // table pages already counted in commit_charge_
+  u64 charged_tables_ = 0;  // table pages already counted in commit_charge_
   u64 own_commit_limit_ = ~0ull;
   u64 working_set_ = 0, peak_working_set_ = 0;
   u64 virtual_bytes_ = 0, peak_virtual_bytes_ = 0;
   u64 fault_count_ = 0;
   u64 locked_pages_ = 0;
-  u64 working_set_minimum_ = 50;      // NT: default minimum [facts 8.9]; what may be locked is below it
+  u64 working_set_minimum_ = 50;  // NT: default minimum [facts 8.9]; what may be locked is below it
   // Locked pages, in address order: few, so they are not in the Vads. Value: 1 working set, 2 physical, 3 both.
   std::map<Va, u8> locks_;
 };

@@ -8,8 +8,8 @@ namespace {
 
 constexpr u32 kMaximumZeroBits = 20;
 
-constexpr u32 kKnownTypes = mem::kCommit | mem::kReserve | mem::kReset | mem::kResetUndo | mem::kTopDown | mem::kWriteWatch |
-                            mem::kPhysical | mem::kLargePages;
+constexpr u32 kKnownTypes = mem::kCommit | mem::kReserve | mem::kReset | mem::kResetUndo | mem::kTopDown |
+                            mem::kWriteWatch | mem::kPhysical | mem::kLargePages;
 
 Status check_type(const AllocateRequest& request) {
   const u32 type = request.type;
@@ -116,7 +116,8 @@ Status AddressSpace::commit_private(Vad& vad, Va start, Va end, Protection prote
     const Pte pte = page_table_.get(va);
     if (is_committed(vad, va, pte)) {
       const bool same = protection_of(vad, va, pte) == protection;
-      if (const Status status = same ? Status::success : set_entry_protection(va, pte, protection); is_success(status)) continue;
+      if (const Status status = same ? Status::success : set_entry_protection(va, pte, protection); is_success(status))
+        continue;
     } else if (is_success(page_table_.put(va, Pte::demand_zero(protection)))) {
       ++done;
       continue;

@@ -10,7 +10,8 @@ constexpr u64 kStackRounding = 1ull << 20;  // NT: a stack whose commit fills it
 
 }  // namespace
 
-// NT: MiCreatePebOrTeb [facts 1.5]. The frames are taken now, as MmCreateTeb's first writes would; their bytes are made later.
+// NT: MiCreatePebOrTeb [facts 1.5]. The frames are taken now, as MmCreateTeb's first writes would; their bytes are made
+// later.
 Result<Va> AddressSpace::create_shadow_block(u32 pages, u64 cookie) {
   constexpr u32 kMaximumPages = 16;
   VITRINE_CHECK(pages > 0 && pages <= kMaximumPages);
@@ -67,9 +68,11 @@ Result<UserStack> AddressSpace::create_user_stack(u64 reserve_bytes, u64 commit_
   if (commit_size >= reserve_size) reserve_size = align_up(commit_size + 1, kStackRounding);
   // At least one page stays between guard and bottom: it is never committed.
   const u64 wanted_guard = std::max<u64>(manager_.profile().user.stack_guard_pages, 1) * kPageSize;
-  const u64 guard_size = std::min(wanted_guard, reserve_size - commit_size - std::min(reserve_size - commit_size, kPageSize));
+  const u64 guard_size =
+      std::min(wanted_guard, reserve_size - commit_size - std::min(reserve_size - commit_size, kPageSize));
 
-  AllocateRequest request{.size = reserve_size, .zero_bits = zero_bits, .type = mem::kReserve, .protect = page::kReadWrite};
+  AllocateRequest request{
+      .size = reserve_size, .zero_bits = zero_bits, .type = mem::kReserve, .protect = page::kReadWrite};
   const auto range = allocate(request);
   if (!range) return Failure(range.error());
   Vad& vad = *vads_.find(range->base);

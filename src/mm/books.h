@@ -1,5 +1,5 @@
-// Books: every counter that mm keeps for the whole machine, at one moment. What a process or thread took must be back when it is
-// gone: `Books` before and after compare equal (lists and peaks, which may differ, are not in `held`).
+// Books: every counter that mm keeps for the whole machine, at one moment. What a process or thread took must be back
+// when it is gone: `Books` before and after compare equal (lists and peaks, which may differ, are not in `held`).
 #pragma once
 
 #include "base/types.h"
@@ -9,9 +9,9 @@ namespace vitrine::mm {
 struct HeldBooks {
   u64 committed_pages = 0;
   i64 resident_available_pages = 0;
-  u64 available_pages = 0;         // zeroed + free + standby
+  u64 available_pages = 0;  // zeroed + free + standby
   u64 modified_pages = 0;
-  u64 private_pages = 0;           // frames by use
+  u64 private_pages = 0;  // frames by use
   u64 shared_pages = 0;
   u64 page_table_pages = 0;
   u64 kernel_stack_pages = 0;
@@ -33,9 +33,9 @@ struct Books {
   u64 commit_limit_pages = 0;
   u64 peak_committed_pages = 0;
   u64 total_pages = 0;
-  u64 reserved_pages = 0;          // the PFN database's own
+  u64 reserved_pages = 0;  // the PFN database's own
   u64 zeroed_pages = 0, free_pages = 0, standby_pages = 0;
-  u64 never_used_pages = 0;        // part of the free ones
+  u64 never_used_pages = 0;  // part of the free ones
   u64 page_faults = 0;
   u64 demand_zero_faults = 0, soft_faults = 0, hard_faults = 0, copy_on_write_faults = 0;
 };

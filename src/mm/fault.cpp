@@ -1,6 +1,6 @@
-// The page-fault path: MmAccessFault in the order of facts 8.5. It runs to its end: pages of files come from FileBacking at once.
-// Where a read has to wait for a device, `resolve` will end with "wait for this page" and the fault is taken again after it
-// (prototype.cpp, make_resident).
+// The page-fault path: MmAccessFault in the order of facts 8.5. It runs to its end: pages of files come from
+// FileBacking at once. Where a read has to wait for a device, `resolve` will end with "wait for this page" and the
+// fault is taken again after it (prototype.cpp, make_resident).
 #include "mm/fault.h"
 
 #include <algorithm>
@@ -90,13 +90,15 @@ Status AddressSpace::make_demand_zero(Fault& fault, Protection protection) {
 // The frame was owned and charged all along; now it gets its bytes.
 Status AddressSpace::make_shadow(Fault& fault, const Vad& vad, Pte pte) {
   PfnDatabase& pfn = manager_.memory().pfn();
-  const auto frame = pfn.activate(FrameRun{static_cast<u32>(pte.pfn().value)}, FrameUse::shadow, FrameUse::process_private);
+  const auto frame =
+      pfn.activate(FrameRun{static_cast<u32>(pte.pfn().value)}, FrameUse::shadow, FrameUse::process_private);
   if (frame.had_bytes) manager_.backend().code_written(frame.pfn);
   fault.zeroed_page = true;
   make_valid(fault, frame.pfn, pte.protection(), false);
   if (PageInitializer* initializer = manager_.wiring_.initializer) {
     const std::span<std::byte, kPageSize> bytes(pfn.ram().page(frame.pfn), kPageSize);
-    initializer->fill(*this, vad.start(), static_cast<u32>((fault.page - vad.start()) >> kPageShift), vad.cookie, bytes);
+    initializer->fill(*this, vad.start(), static_cast<u32>((fault.page - vad.start()) >> kPageShift), vad.cookie,
+                      bytes);
   }
   fault.resolution = FaultResolution::shadow_fill;
   return Status::success;
@@ -119,7 +121,8 @@ Status AddressSpace::resolve_prototype(Fault& fault, const Vad& vad, Protection 
   return Status::success;
 }
 
-// The page is mapped and shared; this process gets a copy of its own. NT copies even when it is the only one who maps it.
+// The page is mapped and shared; this process gets a copy of its own. NT copies even when it is the only one who maps
+// it.
 Status AddressSpace::copy_on_write(Fault& fault, Pfn source, Protection protection) {
   PfnDatabase& pfn = manager_.memory().pfn();
   const auto frame = pfn.allocate(FrameUse::process_private, Contents::any);

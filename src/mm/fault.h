@@ -6,7 +6,7 @@
 namespace vitrine::mm {
 
 struct AddressSpace::Fault {
-  Va va = 0;           // as the processor gave it
+  Va va = 0;  // as the processor gave it
   Va page = 0;
   u32 error_code = 0;
   bool is_write = false, is_fetch = false;

@@ -66,7 +66,8 @@ Result<Segment*> MemoryManager::make_image_segment(FileBacking& file) {
   if (!headers) return Failure(pe::to_status(headers.error()));
 
   auto subsections = image_subsections(*headers);
-  // Shared writable pages belong to everybody: the segment pays for them. Copy-on-write pages are paid for by each view.
+  // Shared writable pages belong to everybody: the segment pays for them. Copy-on-write pages are paid for by each
+  // view.
   u64 charge = 0;
   for (const Subsection& s : subsections) {
     if (s.protection.allows_write() && !s.protection.is_write_copy()) charge += s.page_count;

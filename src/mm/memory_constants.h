@@ -1,5 +1,5 @@
-// The numbers of the Win32 and native memory API: page protections, allocation types, section attributes, and the records that
-// queries return. Layout only. [public WDK headers: winnt.h, ntddk.h, winternl.h]
+// The numbers of the Win32 and native memory API: page protections, allocation types, section attributes, and the
+// records that queries return. Layout only. [public WDK headers: winnt.h, ntddk.h, winternl.h]
 #pragma once
 
 #include <cstddef>
@@ -22,7 +22,8 @@ inline constexpr u32 kResetUndo = 0x1000000, kLargePages = 0x20000000, kDosLimit
 }  // namespace mem
 
 namespace sec {  // SEC_*
-inline constexpr u32 kBased = 0x200000, kNoChange = 0x400000, kFile = 0x800000, kImage = 0x1000000, kReserve = 0x4000000;
+inline constexpr u32 kBased = 0x200000, kNoChange = 0x400000, kFile = 0x800000, kImage = 0x1000000,
+                     kReserve = 0x4000000;
 inline constexpr u32 kCommit = 0x8000000, kNoCache = 0x10000000, kLargePages = 0x80000000;
 }  // namespace sec
 

@@ -13,7 +13,8 @@ constexpr u32 kLargeStackBit = 1u << 31;
 MemoryManager::MemoryManager(const Wiring& wiring)
     : wiring_(wiring), system_ptes_(wiring.profile.layout.system_ptes, wiring.profile.pointer_size, wiring.memory) {
   ex::Pool& pool = wiring_.pool;
-  // NT: tags of the three VAD sizes, control areas with their subsections, segments and prototype PTEs [facts 8.6, 8.8].
+  // NT: tags of the three VAD sizes, control areas with their subsections, segments and prototype PTEs
+  // [facts 8.6, 8.8].
   sites_.vad_short = pool.site("MmAllocateVad: private memory", ex::PoolType::nonpaged, ex::pool_tag("VadS"));
   sites_.vad = pool.site("MmAllocateVad: view", ex::PoolType::nonpaged, ex::pool_tag("Vad "));
   sites_.vad_long = pool.site("MiCreatePebOrTeb: VAD", ex::PoolType::nonpaged, ex::pool_tag("Vadl"));
@@ -35,8 +36,8 @@ Result<std::unique_ptr<AddressSpace>> MemoryManager::create_space(const SpaceOpt
   return space;
 }
 
-// NT: MmCreateKernelStack: commit and resident memory are charged, then stack pages plus guard PTEs are taken from the system
-// PTEs, then the frames. The guard has an address and nothing else [facts 1.5].
+// NT: MmCreateKernelStack: commit and resident memory are charged, then stack pages plus guard PTEs are taken from the
+// system PTEs, then the frames. The guard has an address and nothing else [facts 1.5].
 Result<KernelStack> MemoryManager::create_kernel_stack(bool large) {
   const sim::KernelStack& geometry = wiring_.profile.stack;
   // A large stack reserves addresses for all its pages and commits as many as a small one has.

@@ -1,8 +1,8 @@
-// MemoryManager: what all address spaces of a machine share: frames and commit (PhysicalMemory), sections, system PTEs, kernel
-// stacks, and the wiring to the processor, the pool and the trace. NT: Mm.
+// MemoryManager: what all address spaces of a machine share: frames and commit (PhysicalMemory), sections, system PTEs,
+// kernel stacks, and the wiring to the processor, the pool and the trace. NT: Mm.
 //
-// Owns Segments and the system PTE region. Refuses: files (FileBacking), threads (it knows a kernel stack and a TEB only as
-// ranges), anything that suspends.
+// Owns Segments and the system PTE region. Refuses: files (FileBacking), threads (it knows a kernel stack and a TEB
+// only as ranges), anything that suspends.
 #pragma once
 
 #include <map>
@@ -35,15 +35,18 @@ class ExecutionSource {
   [[nodiscard]] virtual ExecutionContext current() const = 0;
 };
 
-// Gives the first bytes of a page of a TEB or PEB, from the state that the block has now. `cookie` is what the block was created
-// with (a thread or process id). Must fill all 4,096 bytes (they are zero before) and must not touch guest memory.
+// Gives the first bytes of a page of a TEB or PEB, from the state that the block has now. `cookie` is what the block
+// was created with (a thread or process id). Must fill all 4,096 bytes (they are zero before) and must not touch guest
+// memory.
 class PageInitializer {
  public:
   virtual ~PageInitializer() = default;
-  virtual void fill(AddressSpace& space, Va block, u32 page_index, u64 cookie, std::span<std::byte, kPageSize> into) = 0;
+  virtual void fill(AddressSpace& space, Va block, u32 page_index, u64 cookie,
+                    std::span<std::byte, kPageSize> into) = 0;
 };
 
-// A kernel stack: guard PTE and stack PTEs of the system PTE region, resident frames without bytes, their charges. 8 bytes.
+// A kernel stack: guard PTE and stack PTEs of the system PTE region, resident frames without bytes, their charges. 8
+// bytes.
 struct KernelStack {
   u32 system_pte = 0;  // index of the guard PTE in the region; top bit: a large stack
   FrameRun frames;
@@ -58,8 +61,8 @@ class MemoryManager final : public FrameOwner {
     ex::Pool& pool;
     cpu::Backend& backend;
     trace::Recorder& recorder;
-    ExecutionSource* execution = nullptr;      // null: nobody runs (tests)
-    PageInitializer* initializer = nullptr;    // null: shadow blocks read as zero
+    ExecutionSource* execution = nullptr;    // null: nobody runs (tests)
+    PageInitializer* initializer = nullptr;  // null: shadow blocks read as zero
   };
   // Everything in `wiring` outlives the manager.
   explicit MemoryManager(const Wiring& wiring);
@@ -72,12 +75,14 @@ class MemoryManager final : public FrameOwner {
   // An empty address space. Errors: no_memory, commitment_limit.
   [[nodiscard]] Result<std::unique_ptr<AddressSpace>> create_space(const SpaceOptions& options);
 
-  // NtCreateSection. Errors, in order: invalid_parameter_6 (attributes), invalid_page_protection, invalid_parameter_4 (no file and no size),
-  // mapped_file_size_zero, section_too_big, the image statuses of pe::to_status, commitment_limit, insufficient_resources.
+  // NtCreateSection. Errors, in order: invalid_parameter_6 (attributes), invalid_page_protection, invalid_parameter_4
+  // (no file and no size), mapped_file_size_zero, section_too_big, the image statuses of pe::to_status,
+  // commitment_limit, insufficient_resources.
   [[nodiscard]] Result<Section> create_section(const SectionRequest& request);
 
-  // --- files and their sections (called by io) ---------------------------------------------------------------------------
-  // After `into` was filled from the store: replaces what resident pages of the data section know better.
+  // --- files and their sections (called by io)
+  // --------------------------------------------------------------------------- After `into` was filled from the store:
+  // replaces what resident pages of the data section know better.
   void overlay_file_read(const FileIdentity& file, u64 offset, std::span<std::byte> into) const;
   // After the store was written: the same bytes into resident pages of the data section.
   void apply_file_write(const FileIdentity& file, u64 offset, std::span<const std::byte> from);
@@ -90,7 +95,8 @@ class MemoryManager final : public FrameOwner {
   Status flush_file(const FileIdentity& file);
 
   // --- kernel stacks -------------------------------------------------------------------------------------------------
-  // Errors: insufficient_resources (system PTEs or resident memory), commitment_limit, no_memory. Nothing is kept on failure.
+  // Errors: insufficient_resources (system PTEs or resident memory), commitment_limit, no_memory. Nothing is kept on
+  // failure.
   [[nodiscard]] Result<KernelStack> create_kernel_stack(bool large = false);
   void delete_kernel_stack(KernelStack stack);
   // Highest address (exclusive) and lowest of the stack proper.
@@ -118,7 +124,9 @@ class MemoryManager final : public FrameOwner {
   friend class Section;
 
   // The pool sites of this folder; tags are NT's [facts 8.6, 8.8].
-  struct Sites { ex::PoolSite vad_short, vad, vad_long, segment, control_area, prototypes; };
+  struct Sites {
+    ex::PoolSite vad_short, vad, vad_long, segment, control_area, prototypes;
+  };
   using FileKey = std::pair<FileIdentity, SectionKind>;
 
   // segments: segment.cpp, image_segment.cpp
@@ -135,7 +143,11 @@ class MemoryManager final : public FrameOwner {
   [[nodiscard]] Pte prototype(const Segment& segment, u64 page) const;
   void set_prototype(Segment& segment, u64 page, Pte pte);
   [[nodiscard]] Pte original_prototype(const Segment& segment, u64 page) const;
-  struct Resident { Pfn pfn; bool was_read = false; bool zeroed = false; };
+  struct Resident {
+    Pfn pfn;
+    bool was_read = false;
+    bool zeroed = false;
+  };
   [[nodiscard]] Result<Resident> make_resident(Segment& segment, u64 page);
   void drop_resident(Pfn pfn, bool dirty);
   Status write_page(Segment& segment, u64 page, Pfn pfn);

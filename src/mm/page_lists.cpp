@@ -15,8 +15,10 @@ void PfnDatabase::push_back(PageLocation list, Pfn pfn) {
   e.set_references(0);
   e.flink = kEnd;
   e.blink = head.tail;
-  if (head.tail == kEnd) head.head = static_cast<u32>(pfn.value);
-  else entry(Pfn{head.tail}).flink = static_cast<u32>(pfn.value);
+  if (head.tail == kEnd)
+    head.head = static_cast<u32>(pfn.value);
+  else
+    entry(Pfn{head.tail}).flink = static_cast<u32>(pfn.value);
   head.tail = static_cast<u32>(pfn.value);
   ++head.count;
 }
@@ -24,10 +26,14 @@ void PfnDatabase::push_back(PageLocation list, Pfn pfn) {
 void PfnDatabase::unlink(Pfn pfn) {
   Entry& e = existing(pfn);
   List& head = lists_[static_cast<u8>(e.location())];
-  if (e.blink == kEnd) head.head = e.flink;
-  else entry(Pfn{e.blink}).flink = e.flink;
-  if (e.flink == kEnd) head.tail = e.blink;
-  else entry(Pfn{e.flink}).blink = e.blink;
+  if (e.blink == kEnd)
+    head.head = e.flink;
+  else
+    entry(Pfn{e.blink}).flink = e.flink;
+  if (e.flink == kEnd)
+    head.tail = e.blink;
+  else
+    entry(Pfn{e.flink}).blink = e.blink;
   e.flink = e.blink = kEnd;
   --head.count;
 }
@@ -50,7 +56,8 @@ void PfnDatabase::set_pte(Pfn pfn, PteLocation location, Pte original, bool is_p
   Entry& e = existing(pfn);
   VITRINE_CHECK((original.bits & Entry::kFlagsMask) == 0);
   e.original_and_flags = (e.original_and_flags & Entry::kFlagsMask) | original.bits;
-  e.location_and_references = (e.location_and_references & ~Entry::kLocationMask) | (location.bits & Entry::kLocationMask);
+  e.location_and_references =
+      (e.location_and_references & ~Entry::kLocationMask) | (location.bits & Entry::kLocationMask);
   e.set(Entry::kPrototype, is_prototype);
 }
 
@@ -63,7 +70,8 @@ FrameUse PfnDatabase::use(Pfn pfn) const {
   const Entry* e = find(pfn);
   return e == nullptr ? FrameUse::none : e->use();
 }
-// Frames that are no business of the lists (never used, runs) count as free or active by who asks: kd knows runs by owner.
+// Frames that are no business of the lists (never used, runs) count as free or active by who asks: kd knows runs by
+// owner.
 PageLocation PfnDatabase::location(Pfn pfn) const {
   const Entry* e = find(pfn);
   if (e != nullptr) return e->location();

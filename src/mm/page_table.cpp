@@ -135,7 +135,8 @@ Status PageTable::put(Va va, Pte pte) {
 
 void PageTable::mark(Va va, u64 accessed_and_dirty) {
   Pfn leaf;
-  if (find_leaf(va, leaf)) table(leaf)[index_of(va, 0)] |= accessed_and_dirty & (cpu::pte::kAccessed | cpu::pte::kDirty);
+  if (find_leaf(va, leaf))
+    table(leaf)[index_of(va, 0)] |= accessed_and_dirty & (cpu::pte::kAccessed | cpu::pte::kDirty);
 }
 
 void PageTable::trim(Va va) { free_empty_path(va); }
@@ -185,8 +186,10 @@ Va PageTable::next_used_at(Pfn pfn, u32 level, Va va, Va end) const {
 
 void PageTable::commit_edits(cpu::Backend& backend) {
   if (edits_.empty()) return;
-  if (edits_.size() > kFlushThreshold) backend.flush(*space_);
-  else backend.commit(edits_);
+  if (edits_.size() > kFlushThreshold)
+    backend.flush(*space_);
+  else
+    backend.commit(edits_);
   edits_.clear();
   if (edits_.capacity() > kFlushThreshold) edits_.shrink_to_fit();
 }

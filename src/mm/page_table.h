@@ -1,10 +1,10 @@
 // PageTable: the x64 four-level page table of one address space, in guest RAM, where the processor walks it.
 //
-// Owns the table pages of the user half: made on demand (a frame and a page of commit each), returned when their last entry is
-// cleared. Refuses: what an entry means (the fault path, VADs), frames that entries name. Nothing suspends.
+// Owns the table pages of the user half: made on demand (a frame and a page of commit each), returned when their last
+// entry is cleared. Refuses: what an entry means (the fault path, VADs), frames that entries name. Nothing suspends.
 //
-// Edits that take rights away from a valid entry are collected and must be committed to the back end (`commit_edits`) before
-// anything runs; the public operations of AddressSpace do that at their end.
+// Edits that take rights away from a valid entry are collected and must be committed to the back end (`commit_edits`)
+// before anything runs; the public operations of AddressSpace do that at their end.
 #pragma once
 
 #include <memory>
@@ -35,8 +35,8 @@ class PageTable {
 
   // The leaf entry of `va`; empty when there is no table.
   [[nodiscard]] Pte get(Va va) const;
-  // Makes the tables that lead to `va` (they stay while empty until an entry in them is set and cleared, or `trim` runs).
-  // Error: no_memory, commitment_limit.
+  // Makes the tables that lead to `va` (they stay while empty until an entry in them is set and cleared, or `trim`
+  // runs). Error: no_memory, commitment_limit.
   Status ensure(Va va);
   // Precondition: the leaf table exists (`ensure`, or the old entry is not empty), unless `pte` is empty.
   void set(Va va, Pte pte);

@@ -17,8 +17,8 @@ PfnDatabase::PfnDatabase(ram::GuestRam& ram, u32 entry_bytes)
     : ram_(ram), total_(ram.page_count()), low_(0), high_(ram.page_count()) {
   VITRINE_CHECK(total_ > 0 && total_ <= kMaximumFrames);
   chunks_.resize((total_ + kChunkFrames - 1) / kChunkFrames);
-  // Frame 0 is never given out (a page-table root of 0 would look like none). The array of NT's own entries takes the top
-  // of memory, or as much as there is in a machine of a few pages.
+  // Frame 0 is never given out (a page-table root of 0 would look like none). The array of NT's own entries takes the
+  // top of memory, or as much as there is in a machine of a few pages.
   const u64 own = std::min(bytes_to_pages(total_ * entry_bytes), total_ / 2);
   low_ = 1;
   high_ -= own;
@@ -185,8 +185,10 @@ void PfnDatabase::free_run(FrameRun run, u32 count, FrameUse use) {
     return;
   }
   if (count == 1) {
-    if (run.bits == high_) ++high_;
-    else return_single(run.bits);
+    if (run.bits == high_)
+      ++high_;
+    else
+      return_single(run.bits);
     return;
   }
   if (run.bits == high_) {

@@ -1,13 +1,17 @@
-// PfnDatabase: who owns each frame of guest RAM, and the lists of frames that nobody maps. NT: MmPfnDatabase [facts 8.3, 8.4].
+// PfnDatabase: who owns each frame of guest RAM, and the lists of frames that nobody maps. NT: MmPfnDatabase
+// [facts 8.3, 8.4].
 //
-// Owns the state of every frame. Refuses: contents (GuestRam), page tables and sections (told apart only by PteLocation), commit
-// (PhysicalMemory). Books the frames that NT's array would take (entry size of the profile times frames).
+// Owns the state of every frame. Refuses: contents (GuestRam), page tables and sections (told apart only by
+// PteLocation), commit (PhysicalMemory). Books the frames that NT's array would take (entry size of the profile times
+// frames).
 //
-// Host cost: 24 bytes per frame that ever held bytes, in chunks made at the first use. A never-used frame costs nothing; a run of
-// frames whose bytes never exist (kernel stacks, untouched TEBs, pool) costs nothing while owned and 4 bytes per run once freed.
+// Host cost: 24 bytes per frame that ever held bytes, in chunks made at the first use. A never-used frame costs
+// nothing; a run of frames whose bytes never exist (kernel stacks, untouched TEBs, pool) costs nothing while owned and
+// 4 bytes per run once freed.
 //
-// Invariants: share count > 0 only for active pages; share count -> 0 drops one reference; reference count 0 puts the page on a
-// list; every frame is in exactly one of: reserved, never used, run, list, active, transition. The counts always add up.
+// Invariants: share count > 0 only for active pages; share count -> 0 drops one reference; reference count 0 puts the
+// page on a list; every frame is in exactly one of: reserved, never used, run, list, active, transition. The counts
+// always add up.
 #pragma once
 
 #include <array>
@@ -34,9 +38,7 @@ struct PteLocation {
   u64 bits = 0;
   bool operator==(const PteLocation&) const = default;
   [[nodiscard]] static constexpr PteLocation in_table(Pfn table, u32 index) { return {table.value << 9 | index}; }
-  [[nodiscard]] static constexpr PteLocation in_segment(u32 segment, u64 index) {
-    return {u64{segment} << 28 | index};
-  }
+  [[nodiscard]] static constexpr PteLocation in_segment(u32 segment, u64 index) { return {u64{segment} << 28 | index}; }
   [[nodiscard]] constexpr Pfn table() const { return Pfn{bits >> 9}; }
   [[nodiscard]] constexpr u32 index() const { return static_cast<u32>(bits & 511); }
   [[nodiscard]] constexpr u32 segment() const { return static_cast<u32>(bits >> 28); }
@@ -77,15 +79,16 @@ class PfnDatabase {
     bool was_zeroed_now = false;  // 4 KB were cleared: the caller charges the time
     bool had_bytes = false;       // used before: translations of its old bytes may exist
   };
-  // An active frame, reference count 1, share count 1. NT's order of supply [WI6p2 p. 149]: zeroed: zeroed list, free list, standby;
-  // any: free list, zeroed list, standby. Never-used frames are the tail of the free list, and cost no clearing.
-  // Error: no_memory.
+  // An active frame, reference count 1, share count 1. NT's order of supply [WI6p2 p. 149]: zeroed: zeroed list, free
+  // list, standby; any: free list, zeroed list, standby. Never-used frames are the tail of the free list, and cost no
+  // clearing. Error: no_memory.
   [[nodiscard]] Result<Frame> allocate(FrameUse use, Contents contents);
   // Frames without bytes; contiguous unless memory is nearly full. 0 < count <= 64. Error: no_memory.
   [[nodiscard]] Result<FrameRun> allocate_run(u32 count, FrameUse use);
   void free_run(FrameRun run, u32 count, FrameUse use);
   [[nodiscard]] Pfn frame_of_run(FrameRun run, u32 index) const;
-  // A one-frame run gets bytes: it becomes an active frame (reference 1, share 1) of `use`. Returns that frame, which reads zero.
+  // A one-frame run gets bytes: it becomes an active frame (reference 1, share 1) of `use`. Returns that frame, which
+  // reads zero.
   [[nodiscard]] Frame activate(FrameRun run, FrameUse from, FrameUse use);
 
   // Where the frame's PTE is, and what goes back there when the frame is taken away.
@@ -142,7 +145,10 @@ class PfnDatabase {
   struct Entry;
   static constexpr u32 kChunkFrames = 256;
   static constexpr u32 kMaximumRun = 64;
-  struct List { u32 head = ~0u, tail = ~0u; u64 count = 0; };
+  struct List {
+    u32 head = ~0u, tail = ~0u;
+    u64 count = 0;
+  };
 
   [[nodiscard]] Entry& entry(Pfn pfn);
   [[nodiscard]] const Entry* find(Pfn pfn) const;

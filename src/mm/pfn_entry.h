@@ -6,20 +6,20 @@
 namespace vitrine::mm {
 
 struct PfnDatabase::Entry {
-  // NT: OriginalPte. Bits 12-31 of the forms that occur here (demand zero, page file, subsection mark) are always 0, so the
-  // flags live there.
+  // NT: OriginalPte. Bits 12-31 of the forms that occur here (demand zero, page file, subsection mark) are always 0, so
+  // the flags live there.
   u64 original_and_flags = 0;
   u64 location_and_references = 0;  // PteLocation in the low 48 bits, reference count above
   u32 flink = ~0u;                  // on a list: next; active page table: used entries
   u32 blink = ~0u;                  // on a list: previous; active: share count
 
-  static constexpr u64 kOwned = 1ull << 12;     // in a state of this database (not never-used, not part of a run)
-  static constexpr u64 kTouched = 1ull << 13;   // has held bytes
+  static constexpr u64 kOwned = 1ull << 12;    // in a state of this database (not never-used, not part of a run)
+  static constexpr u64 kTouched = 1ull << 13;  // has held bytes
   static constexpr u64 kModified = 1ull << 14;
   static constexpr u64 kPrototype = 1ull << 15;
-  static constexpr u64 kDeleted = 1ull << 16;   // freed while referenced
-  static constexpr u32 kLocationShift = 17;     // 3 bits
-  static constexpr u32 kUseShift = 20;          // 4 bits
+  static constexpr u64 kDeleted = 1ull << 16;  // freed while referenced
+  static constexpr u32 kLocationShift = 17;    // 3 bits
+  static constexpr u32 kUseShift = 20;         // 4 bits
   static constexpr u64 kFlagsMask = 0xFFFF'F000ull;
   static constexpr u64 kLocationMask = (1ull << 48) - 1;
 
@@ -30,7 +30,8 @@ struct PfnDatabase::Entry {
     return static_cast<PageLocation>((original_and_flags >> kLocationShift) & 7);
   }
   void set_location(PageLocation where) {
-    original_and_flags = (original_and_flags & ~(7ull << kLocationShift)) | u64{static_cast<u8>(where)} << kLocationShift;
+    original_and_flags = (original_and_flags & ~(7ull << kLocationShift)) | u64{static_cast<u8>(where)}
+                                                                                << kLocationShift;
   }
   [[nodiscard]] FrameUse use() const { return static_cast<FrameUse>((original_and_flags >> kUseShift) & 15); }
   void set_use(FrameUse use) {

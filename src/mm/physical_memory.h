@@ -1,5 +1,6 @@
-// PhysicalMemory: the machine's two budgets and its frames. Commit is a promise of pages (RAM plus page files); resident-available
-// memory is what may still become nonpageable. Made before the pool, which takes its pages here; MemoryManager is made after it.
+// PhysicalMemory: the machine's two budgets and its frames. Commit is a promise of pages (RAM plus page files);
+// resident-available memory is what may still become nonpageable. Made before the pool, which takes its pages here;
+// MemoryManager is made after it.
 //
 // Owns the PFN database and both books. Refuses: per-process charges (AddressSpace, ps quotas).
 // NT: MmTotalCommittedPages, MmTotalCommitLimit, MmResidentAvailablePages [facts 8.7, 8.14].

@@ -1,4 +1,5 @@
-// NtProtectVirtualMemory [facts 10.5]. A page that a new protection makes inaccessible keeps its frame in a transition entry.
+// NtProtectVirtualMemory [facts 10.5]. A page that a new protection makes inaccessible keeps its frame in a transition
+// entry.
 #include <algorithm>
 
 #include "mm/address_space.h"

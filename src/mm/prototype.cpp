@@ -21,7 +21,8 @@ void MemoryManager::set_prototype(Segment& segment, u64 page, Pte pte) {
   chunk[page % Segment::kChunkPages] = pte;
 }
 
-// What a page is when no frame holds it. NT: a subsection PTE for files, the demand-zero template for page-file sections.
+// What a page is when no frame holds it. NT: a subsection PTE for files, the demand-zero template for page-file
+// sections.
 Pte MemoryManager::original_prototype(const Segment& segment, u64 page) const {
   const Subsection* subsection = segment.subsection_of(page);
   const Protection protection = subsection == nullptr ? Protection{Protection::kNoAccess} : subsection->protection;
@@ -104,7 +105,8 @@ Status MemoryManager::write_page(Segment& segment, u64 page, Pfn pfn) {
   const u64 offset = page << kPageShift;
   const u64 file_bytes = segment.backing->size();
   if (offset >= file_bytes) return Status::success;
-  const std::span<const std::byte> bytes(wiring_.memory.pfn().ram().page(pfn), std::min(file_bytes - offset, kPageSize));
+  const std::span<const std::byte> bytes(wiring_.memory.pfn().ram().page(pfn),
+                                         std::min(file_bytes - offset, kPageSize));
   return segment.backing->write(offset, bytes);
 }
 
@@ -121,8 +123,10 @@ Status MemoryManager::write_dirty_pages(Segment& segment, u64 first, u64 count) 
     const Pte pte = prototype(segment, page);
     if ((!pte.is_valid() && !pte.is_transition()) || !database.is_modified(pte.pfn())) continue;
     const Status status = write_page(segment, page, pte.pfn());
-    if (is_success(status)) database.written(pte.pfn());
-    else if (is_success(result)) result = status;
+    if (is_success(status))
+      database.written(pte.pfn());
+    else if (is_success(result))
+      result = status;
   }
   return result;
 }

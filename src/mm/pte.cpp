@@ -22,20 +22,36 @@ constexpr u8 kWriteCombineCode = 0x18;  // NT: MM_WRITECOMBINE, together with a 
 Result<Protection> protection_from_win32(u32 win32) {
   const u32 base = win32 & kBaseBits;
   const u32 modifiers = win32 & kModifiers;
-  if ((win32 & ~(kBaseBits | kModifiers)) != 0 || !std::has_single_bit(base)) return Failure(Status::invalid_page_protection);
+  if ((win32 & ~(kBaseBits | kModifiers)) != 0 || !std::has_single_bit(base))
+    return Failure(Status::invalid_page_protection);
   if (modifiers != 0 && (!std::has_single_bit(modifiers) || base == page::kNoAccess)) {
     return Failure(Status::invalid_page_protection);
   }
   u8 code = 0;
   switch (base) {
-    case page::kNoAccess: return Protection{Protection::kNoAccess};
-    case page::kReadOnly: code = Protection::kRead; break;
-    case page::kReadWrite: code = Protection::kReadWrite; break;
-    case page::kWriteCopy: code = Protection::kWriteCopy; break;
-    case page::kExecute: code = Protection::kExecute; break;
-    case page::kExecuteRead: code = Protection::kExecuteRead; break;
-    case page::kExecuteReadWrite: code = Protection::kExecuteReadWrite; break;
-    default: code = Protection::kExecuteWriteCopy; break;
+    case page::kNoAccess:
+      return Protection{Protection::kNoAccess};
+    case page::kReadOnly:
+      code = Protection::kRead;
+      break;
+    case page::kReadWrite:
+      code = Protection::kReadWrite;
+      break;
+    case page::kWriteCopy:
+      code = Protection::kWriteCopy;
+      break;
+    case page::kExecute:
+      code = Protection::kExecute;
+      break;
+    case page::kExecuteRead:
+      code = Protection::kExecuteRead;
+      break;
+    case page::kExecuteReadWrite:
+      code = Protection::kExecuteReadWrite;
+      break;
+    default:
+      code = Protection::kExecuteWriteCopy;
+      break;
   }
   if (modifiers == page::kGuard) code |= Protection::kGuard;
   if (modifiers == page::kNoCache) code |= Protection::kNoCache;
@@ -47,20 +63,39 @@ u32 protection_to_win32(Protection protection) {
   if (protection.is_no_access()) return page::kNoAccess;
   u32 win32 = 0;
   switch (protection.base()) {
-    case Protection::kNone: return 0;
-    case Protection::kRead: win32 = page::kReadOnly; break;
-    case Protection::kExecute: win32 = page::kExecute; break;
-    case Protection::kExecuteRead: win32 = page::kExecuteRead; break;
-    case Protection::kReadWrite: win32 = page::kReadWrite; break;
-    case Protection::kWriteCopy: win32 = page::kWriteCopy; break;
-    case Protection::kExecuteReadWrite: win32 = page::kExecuteReadWrite; break;
-    default: win32 = page::kExecuteWriteCopy; break;
+    case Protection::kNone:
+      return 0;
+    case Protection::kRead:
+      win32 = page::kReadOnly;
+      break;
+    case Protection::kExecute:
+      win32 = page::kExecute;
+      break;
+    case Protection::kExecuteRead:
+      win32 = page::kExecuteRead;
+      break;
+    case Protection::kReadWrite:
+      win32 = page::kReadWrite;
+      break;
+    case Protection::kWriteCopy:
+      win32 = page::kWriteCopy;
+      break;
+    case Protection::kExecuteReadWrite:
+      win32 = page::kExecuteReadWrite;
+      break;
+    default:
+      win32 = page::kExecuteWriteCopy;
+      break;
   }
   switch (protection.code & kWriteCombineCode) {
-    case Protection::kNoCache: return win32 | page::kNoCache;
-    case Protection::kGuard: return win32 | page::kGuard;
-    case kWriteCombineCode: return win32 | page::kWriteCombine;
-    default: return win32;
+    case Protection::kNoCache:
+      return win32 | page::kNoCache;
+    case Protection::kGuard:
+      return win32 | page::kGuard;
+    case kWriteCombineCode:
+      return win32 | page::kWriteCombine;
+    default:
+      return win32;
   }
 }
 

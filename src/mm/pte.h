@@ -1,5 +1,5 @@
-// Pte: one x64 page-table entry, in the hardware form when valid and in NT's software forms when not. A plain 64-bit value with
-// constructors and predicates; the processor's walk reads the same bits (cpu/page_table.h).
+// Pte: one x64 page-table entry, in the hardware form when valid and in NT's software forms when not. A plain 64-bit
+// value with constructors and predicates; the processor's walk reads the same bits (cpu/page_table.h).
 //
 // NT: x64 forms [VOL win7_sp1_x64, facts 8.1]:
 //   valid       0 V, 1 W, 2 owner, 5 A, 6 D, 9 copy-on-write, 11 write allowed, 12-47 PFN, 63 no-execute
@@ -8,8 +8,8 @@
 //   transition  5-9 protection, 10 = 0, 11 = 1, 12-47 PFN
 //   prototype   8 read-only, 10 = 1, 11-15 protection, 16-63 address; all ones: "ask the VAD"
 //   subsection  5-9 protection, 10 = 1, 16-63 address (only inside prototype arrays)
-// One form is ours: *shadow*, a transition entry with bit 48 set: the frame is owned and charged, its bytes are made at the
-// first touch by a PageInitializer.
+// One form is ours: *shadow*, a transition entry with bit 48 set: the frame is owned and charged, its bytes are made at
+// the first touch by a PageInitializer.
 #pragma once
 
 #include "base/status.h"
@@ -45,8 +45,8 @@ struct Protection {
   }
 };
 
-// Error: invalid_page_protection (unknown bits, none or several base protections, guard or cache bits with no access, or
-// both cache bits).
+// Error: invalid_page_protection (unknown bits, none or several base protections, guard or cache bits with no access,
+// or both cache bits).
 [[nodiscard]] Result<Protection> protection_from_win32(u32 win32);
 // PAGE_* of a code; 0 for decommitted.
 [[nodiscard]] u32 protection_to_win32(Protection protection);
@@ -58,16 +58,17 @@ struct Pte {
   u64 bits = 0;
   bool operator==(const Pte&) const = default;
 
-  static constexpr u64 kCopyOnWrite = 1ull << 9;   // valid
-  static constexpr u64 kPrototype = 1ull << 10;    // not valid: prototype or subsection; valid: maps a shared page (5.2)
+  static constexpr u64 kCopyOnWrite = 1ull << 9;  // valid
+  static constexpr u64 kPrototype = 1ull << 10;   // not valid: prototype or subsection; valid: maps a shared page (5.2)
   static constexpr u64 kSoftwareWrite = 1ull << 11;  // valid
-  static constexpr u64 kTransition = 1ull << 11;   // not valid
-  static constexpr u64 kShadow = 1ull << 48;       // transition
+  static constexpr u64 kTransition = 1ull << 11;     // not valid
+  static constexpr u64 kShadow = 1ull << 48;         // transition
   static constexpr u64 kPfnMask = 0x0000'FFFF'FFFF'F000ull;
   static constexpr u64 kVadLookupAddress = 0xFFFF'FFFF'FFFFull;
 
-  // A user page, accessed already, as NT makes them. `dirty`: the hardware write bit is given at once only then (NT sets
-  // dirty in software through a fault on MP x86; x64 hardware sets it, so that write pages are writable from the start).
+  // A user page, accessed already, as NT makes them. `dirty`: the hardware write bit is given at once only then (NT
+  // sets dirty in software through a fault on MP x86; x64 hardware sets it, so that write pages are writable from the
+  // start).
   [[nodiscard]] static Pte valid(Pfn pfn, Protection protection, bool is_prototype);
   // A page-table page: writable, user, executable; the leaf decides.
   [[nodiscard]] static constexpr Pte table(Pfn pfn) {

@@ -5,7 +5,8 @@
 
 namespace vitrine::mm {
 
-// NT: the region starts at the page asked for and goes up while state, protection and type stay the same, inside one Vad.
+// NT: the region starts at the page asked for and goes up while state, protection and type stay the same, inside one
+// Vad.
 Result<MemoryBasicInformation> AddressSpace::query_basic(Va va) const {
   if (va >= vads_.highest_plus_one()) return Failure(Status::invalid_parameter);
   MemoryBasicInformation info;
@@ -68,7 +69,8 @@ Va AddressSpace::same_by_vad(const Vad& vad, Va va) const {
 
 Result<FileBacking*> AddressSpace::query_mapped_file(Va va) const {
   const Vad* vad = vads_.find(va);
-  if (vad == nullptr || vad->is_private() || vad->view->segment->backing == nullptr) return Failure(Status::invalid_address);
+  if (vad == nullptr || vad->is_private() || vad->view->segment->backing == nullptr)
+    return Failure(Status::invalid_address);
   return vad->view->segment->backing;
 }
 

@@ -7,8 +7,8 @@
 namespace vitrine::mm {
 namespace {
 
-constexpr u32 kKnownAttributes = sec::kCommit | sec::kReserve | sec::kBased | sec::kLargePages | sec::kImage | sec::kNoCache |
-                                 sec::kNoChange;
+constexpr u32 kKnownAttributes =
+    sec::kCommit | sec::kReserve | sec::kBased | sec::kLargePages | sec::kImage | sec::kNoCache | sec::kNoChange;
 
 // NT: NtCreateSection's checks of the two flag words [facts 10.5].
 Status check_request(const SectionRequest& request) {
@@ -19,7 +19,8 @@ Status check_request(const SectionRequest& request) {
   if ((kinds & sec::kImage) != 0 && (attributes & ~(sec::kImage | sec::kNoChange | sec::kBased)) != 0) {
     return Status::invalid_parameter_6;
   }
-  if ((attributes & sec::kLargePages) != 0) return Status::invalid_parameter_6;  // not offered: no page is that large here
+  if ((attributes & sec::kLargePages) != 0)
+    return Status::invalid_parameter_6;  // not offered: no page is that large here
   return Status::success;
 }
 
@@ -127,7 +128,8 @@ Result<Segment*> MemoryManager::make_file_segment(FileBacking& file, u64 bytes) 
   const auto segment = new_segment(SectionKind::file, &file, bytes_to_pages(bytes), 1);
   if (!segment) return segment;
   (*segment)->byte_size = bytes;
-  (*segment)->subsections.push_back({.page_count = (*segment)->page_count, .protection = {Protection::kExecuteReadWrite}});
+  (*segment)->subsections.push_back(
+      {.page_count = (*segment)->page_count, .protection = {Protection::kExecuteReadWrite}});
   return segment;
 }
 

@@ -1,9 +1,10 @@
-// Guard pages and the stacks that grow by them. NT: MiCheckForUserStackOverflow [behaviour: facts 8.14, WI6p2 ch. 10 "Stacks"].
+// Guard pages and the stacks that grow by them. NT: MiCheckForUserStackOverflow [behaviour: facts 8.14, WI6p2 ch. 10
+// "Stacks"].
 //
-// A guard page is hit once: it becomes an ordinary page. Inside the current thread's stack that is no exception: the pages below
-// become the new guard and TEB.StackLimit moves down to the page that was hit. When a whole guard does not fit above the lowest
-// page any more (that page is never committed), the stack is at its end: the pages left are made ordinary, so that a handler
-// has room, and the thread gets STATUS_STACK_OVERFLOW.
+// A guard page is hit once: it becomes an ordinary page. Inside the current thread's stack that is no exception: the
+// pages below become the new guard and TEB.StackLimit moves down to the page that was hit. When a whole guard does not
+// fit above the lowest page any more (that page is never committed), the stack is at its end: the pages left are made
+// ordinary, so that a handler has room, and the thread gets STATUS_STACK_OVERFLOW.
 #include <algorithm>
 #include <cstddef>
 
@@ -37,8 +38,10 @@ bool read_stack(AddressSpace& space, Va teb, StackFields& out) {
 
 Status AddressSpace::resolve_guard(Fault& fault, Vad& vad, Pte pte, Protection protection) {
   const Protection plain = protection.without_guard();
-  if (vad.is_private()) VITRINE_TRY(set_entry_protection(fault.page, pte, plain));
-  else VITRINE_TRY(set_view_protection(fault.page, pte, plain));
+  if (vad.is_private())
+    VITRINE_TRY(set_entry_protection(fault.page, pte, plain));
+  else
+    VITRINE_TRY(set_view_protection(fault.page, pte, plain));
   bool is_stack = false;
   const Status status = grow_stack(fault, vad, is_stack);
   return is_stack ? status : Status::guard_page_violation;

@@ -1,5 +1,5 @@
-// SystemPtes: the allocator of the system PTE region (kernel stacks, I/O and MDL maps): a bitmap with a hint, one bit per PTE, as
-// NT's MI_SYSTEM_PTE_TYPE. The region's own page tables are charged while one of their PTEs is in use.
+// SystemPtes: the allocator of the system PTE region (kernel stacks, I/O and MDL maps): a bitmap with a hint, one bit
+// per PTE, as NT's MI_SYSTEM_PTE_TYPE. The region's own page tables are charged while one of their PTEs is in use.
 //
 // Owns addresses only; no bytes exist behind them. Refuses: what a PTE maps.
 // NT: facts 3.2. The kernel-stack region of nt61-x64 holds 128 GB / 28 KB = 4,793,490 small stacks.
@@ -18,8 +18,8 @@ class SystemPtes {
  public:
   SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory);
 
-  // The index of the first of `count` adjacent PTEs. Errors: insufficient_resources (no such run), commitment_limit, no_memory
-  // (page-table page).
+  // The index of the first of `count` adjacent PTEs. Errors: insufficient_resources (no such run), commitment_limit,
+  // no_memory (page-table page).
   [[nodiscard]] Result<u32> allocate(u32 count);
   void free(u32 first, u32 count);
 
@@ -30,7 +30,10 @@ class SystemPtes {
   [[nodiscard]] u64 table_pages() const { return table_pages_; }
 
  private:
-  struct Table { u32 used = 0; FrameRun frame; };
+  struct Table {
+    u32 used = 0;
+    FrameRun frame;
+  };
   [[nodiscard]] bool find_run(u64 from, u32 count, u64& found) const;
   Status charge_tables(u64 first, u32 count);
   Status charge_table(Table& table);
@@ -44,7 +47,7 @@ class SystemPtes {
   u64 failures_ = 0;
   u64 table_pages_ = 0;
   std::map<u32, u64> hints_;  // by size of run: no free run of that size starts below
-  std::vector<u64> bitmap_;  // up to the highest PTE ever used
+  std::vector<u64> bitmap_;   // up to the highest PTE ever used
   std::vector<Table> tables_;
 };
 

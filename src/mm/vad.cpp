@@ -1,6 +1,6 @@
-// The tree is boost::intrusive's AVL algorithms over our own nodes. They know nothing of gaps; after each change the gaps on the
-// path to the root are computed anew. A rotation leaves every touched node on that path or a child of it, so that refreshing
-// each path node's children first is enough.
+// The tree is boost::intrusive's AVL algorithms over our own nodes. They know nothing of gaps; after each change the
+// gaps on the path to the root are computed anew. A rotation leaves every touched node on that path or a child of it,
+// so that refreshing each path node's children first is enough.
 #include "mm/vad.h"
 
 #include <algorithm>
@@ -250,7 +250,8 @@ bool VadTree::is_consistent() const {
   u64 seen = 0;
   Va end = lowest_;
   for (const Vad* vad = first(); vad != nullptr; vad = next(*vad), ++seen) {
-    if (vad->start() < end || vad->end() > highest_ || vad->gap_before_ != (vad->start() - end) >> kPageShift) return false;
+    if (vad->start() < end || vad->end() > highest_ || vad->gap_before_ != (vad->start() - end) >> kPageShift)
+      return false;
     end = vad->end();
     Vad copy;
     copy.start_vpn_ = vad->start_vpn_;

@@ -1,9 +1,11 @@
-// Vad and VadTree: which ranges of an address space are reserved, mapped or committed. An AVL tree by address that also knows its
-// largest gaps, so that a place for a new range is found in O(log n) from either end however many ranges there are.
+// Vad and VadTree: which ranges of an address space are reserved, mapped or committed. An AVL tree by address that also
+// knows its largest gaps, so that a place for a new range is found in O(log n) from either end however many ranges
+// there are.
 //
 // Owns the Vads. Refuses: page tables, pool (the caller books each Vad and stores the block in it), meaning of views.
 // Invariants: ranges are disjoint, inside [lowest, highest); gap sizes are right after every operation.
-// NT: MMVAD_SHORT / MMVAD / MMVAD_LONG in EPROCESS.VadRoot [facts 8.6]; NT searches gaps by hint or bitmap, with the same result.
+// NT: MMVAD_SHORT / MMVAD / MMVAD_LONG in EPROCESS.VadRoot [facts 8.6]; NT searches gaps by hint or bitmap, with the
+// same result.
 #pragma once
 
 #include <memory>
@@ -19,7 +21,16 @@ namespace vitrine::mm {
 struct View;  // what a mapped range shows: section.h
 
 // NT: MI_VAD_TYPE.
-enum class VadType : u8 { none, device_physical, image_map, awe, write_watch, large_pages, rotate_physical, large_page_section };
+enum class VadType : u8 {
+  none,
+  device_physical,
+  image_map,
+  awe,
+  write_watch,
+  large_pages,
+  rotate_physical,
+  large_page_section
+};
 
 // The links of the tree; a node of their own so that the tree's head need not be a Vad.
 struct VadNode {
@@ -29,28 +40,28 @@ struct VadNode {
   u64 start_vpn_ : 36 = 0;
   u64 protection_ : 5 = 0;
   u64 type_ : 3 = 0;
-  u64 no_change_ : 1 = 0;       // NT: protect and free that remove access are refused
-  u64 mem_commit_ : 1 = 0;      // committed as a whole: an empty PTE means "committed, untouched"
+  u64 no_change_ : 1 = 0;   // NT: protect and free that remove access are refused
+  u64 mem_commit_ : 1 = 0;  // committed as a whole: an empty PTE means "committed, untouched"
   u64 private_ : 1 = 0;
-  u64 secured_ : 1 = 0;         // one secured range, the whole Vad
-  u64 shadow_ : 1 = 0;          // `cookie`: bytes come from the PageInitializer
+  u64 secured_ : 1 = 0;  // one secured range, the whole Vad
+  u64 shadow_ : 1 = 0;   // `cookie`: bytes come from the PageInitializer
   u64 inherit_share_ : 1 = 0;
   u64 locked_ : 1 = 0;
-  u64 long_ : 1 = 0;            // booked as MMVAD_LONG
+  u64 long_ : 1 = 0;  // booked as MMVAD_LONG
   u64 balance_ : 2 = 0;
   u64 spare_ : 9 = 0;
 };
 
 // 72 bytes, everything included. Rare parts of mapped ranges are in a View.
 struct Vad : VadNode {
-  u64 end_vpn_ : 36 = 0;         // inclusive
+  u64 end_vpn_ : 36 = 0;  // inclusive
   u64 commit_low_ : 28 = 0;
-  u64 largest_gap_ : 36 = 0;     // pages, in this subtree (gaps before its members)
+  u64 largest_gap_ : 36 = 0;  // pages, in this subtree (gaps before its members)
   u64 commit_high_ : 8 = 0;
   u64 spare2_ : 20 = 0;
   u64 largest_granule_gap_ : 36 = 0;  // the same counted from the next 64 KB boundary
   u64 pool_low_ : 28 = 0;
-  u64 gap_before_ : 36 = 0;      // pages between the predecessor (or the lowest address) and this
+  u64 gap_before_ : 36 = 0;  // pages between the predecessor (or the lowest address) and this
   u64 pool_high_ : 28 = 0;
   union {
     View* view = nullptr;  // mapped
@@ -107,8 +118,8 @@ class VadTree {
   [[nodiscard]] Vad* next(const Vad& vad) const;
   [[nodiscard]] Vad* previous(const Vad& vad) const;
 
-  // Where `bytes` (a multiple of the page size, > 0) fit at a multiple of `alignment` (the page size or 64 KB or a larger power of
-  // two) inside [floor, ceiling): the lowest such address, or the highest. 0: nowhere.
+  // Where `bytes` (a multiple of the page size, > 0) fit at a multiple of `alignment` (the page size or 64 KB or a
+  // larger power of two) inside [floor, ceiling): the lowest such address, or the highest. 0: nowhere.
   [[nodiscard]] Va find_gap(u64 bytes, u64 alignment, SearchFrom from, Va floor, Va ceiling) const;
 
   // Precondition: page-aligned, inside the range, no overlap. Owned by the tree; all flags clear.

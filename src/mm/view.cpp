@@ -31,7 +31,8 @@ Result<MapOutcome> AddressSpace::map_view(const Section& section, const MapReque
   return outcome;
 }
 
-// An image goes to its preferred base when nobody asks for another and it is free; else anywhere, and the loader relocates.
+// An image goes to its preferred base when nobody asks for another and it is free; else anywhere, and the loader
+// relocates.
 Result<MapOutcome> AddressSpace::map_image(const Section& section, const MapRequest& request) {
   const Segment& segment = *section.segment();
   const u64 whole = segment.page_count << kPageShift;
@@ -44,7 +45,8 @@ Result<MapOutcome> AddressSpace::map_image(const Section& section, const MapRequ
     const bool fits = start >= vads_.lowest() && start < vads_.highest_plus_one() &&
                       size <= vads_.highest_plus_one() - start && is_success(check_room(start, start + size));
     if (!fits) {
-      const auto place = find_room(size, kAllocationGranularity, request.zero_bits, (request.type & mem::kTopDown) != 0);
+      const auto place =
+          find_room(size, kAllocationGranularity, request.zero_bits, (request.type & mem::kTopDown) != 0);
       if (!place) return Failure(place.error());
       start = *place;
     }
@@ -76,7 +78,8 @@ Result<MapOutcome> AddressSpace::map_image(const Section& section, const MapRequ
 Result<MapOutcome> AddressSpace::map_data(const Section& section, const MapRequest& request, Protection protection) {
   if (request.offset >= section.size()) return Failure(Status::invalid_view_size);
   const u64 rest = section.size() - request.offset;
-  if (request.view_size > rest && page_ceil(request.view_size) > page_ceil(rest)) return Failure(Status::invalid_view_size);
+  if (request.view_size > rest && page_ceil(request.view_size) > page_ceil(rest))
+    return Failure(Status::invalid_view_size);
   if (request.view_size > rest && section.kind() == SectionKind::file) return Failure(Status::invalid_view_size);
   if (!is_compatible(section.protection(), protection)) return Failure(Status::section_protection);
   const u64 size = page_ceil(request.view_size == 0 ? rest : request.view_size);

@@ -8,12 +8,12 @@
 
 namespace vitrine::pe {
 
-inline constexpr u16 kDosMagic = 0x5A4D;              // "MZ"
-inline constexpr u32 kDosNewHeaderOffset = 0x3C;      // e_lfanew
+inline constexpr u16 kDosMagic = 0x5A4D;          // "MZ"
+inline constexpr u32 kDosNewHeaderOffset = 0x3C;  // e_lfanew
 inline constexpr u32 kDosHeaderSize = 0x40;
-inline constexpr u32 kPeSignature = 0x0000'4550;      // "PE\0\0"
-inline constexpr u16 kNeSignature = 0x454E;           // 16-bit Windows
-inline constexpr u16 kLeSignature = 0x454C;           // VxD or OS/2
+inline constexpr u32 kPeSignature = 0x0000'4550;  // "PE\0\0"
+inline constexpr u16 kNeSignature = 0x454E;       // 16-bit Windows
+inline constexpr u16 kLeSignature = 0x454C;       // VxD or OS/2
 inline constexpr u16 kMachineI386 = 0x014C;
 inline constexpr u16 kMachineAmd64 = 0x8664;
 inline constexpr u16 kMachineArm64 = 0xAA64;
@@ -37,8 +37,23 @@ inline constexpr u32 kSectionRead = 0x4000'0000;
 inline constexpr u32 kSectionWrite = 0x8000'0000;
 
 enum class Directory : u8 {
-  exports, imports, resources, exceptions, certificates, relocations, debug, architecture, global_pointer, tls, load_config,
-  bound_imports, import_addresses, delay_imports, com_descriptor, reserved, count,
+  exports,
+  imports,
+  resources,
+  exceptions,
+  certificates,
+  relocations,
+  debug,
+  architecture,
+  global_pointer,
+  tls,
+  load_config,
+  bound_imports,
+  import_addresses,
+  delay_imports,
+  com_descriptor,
+  reserved,
+  count,
 };
 
 struct FileHeader {

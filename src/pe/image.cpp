@@ -18,10 +18,10 @@ T load(std::span<const std::byte> bytes, u64 index) {
 
 struct Image::ExportTable {
   ExportDirectory directory{};
-  DataDirectory range;                    // forwarders point into it
-  std::span<const std::byte> functions;   // u32 each
-  std::span<const std::byte> names;       // u32 each
-  std::span<const std::byte> ordinals;    // u16 each
+  DataDirectory range;                   // forwarders point into it
+  std::span<const std::byte> functions;  // u32 each
+  std::span<const std::byte> names;      // u32 each
+  std::span<const std::byte> ordinals;   // u16 each
 };
 
 const Section* Image::section_of(u32 rva) const {
@@ -120,8 +120,10 @@ std::optional<Export> Image::find_export(std::string_view name) const {
     const u32 middle = low + (high - low) / 2;
     const std::string_view here = string_at(load<u32>(table->names, middle));
     if (here == name) return export_at(*table, middle);
-    if (here < name) low = middle + 1;
-    else high = middle;
+    if (here < name)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return std::nullopt;
 }

@@ -1,12 +1,12 @@
-// Image: a PE32+ file, parsed and bounded. Owns copies of the header values and the section table; the optional file bytes
-// stay the caller's. No kernel in it.
+// Image: a PE32+ file, parsed and bounded. Owns copies of the header values and the section table; the optional file
+// bytes stay the caller's. No kernel in it.
 //
-// Every offset, size and count of the file is hostile input: whatever the bytes are, `parse` returns an Image whose invariants
-// hold or one clear cause, and no later query reads outside the span. Refuses: 32-bit images, other machines,
-// images that a loader of NT would refuse, images beyond the limits below.
+// Every offset, size and count of the file is hostile input: whatever the bytes are, `parse` returns an Image whose
+// invariants hold or one clear cause, and no later query reads outside the span. Refuses: 32-bit images, other
+// machines, images that a loader of NT would refuse, images beyond the limits below.
 //
-// Invariants of an Image: sections are sorted by address, page-aligned, disjoint and inside size_of_image; raw data lies
-// inside the file; the headers end before the first section.
+// Invariants of an Image: sections are sorted by address, page-aligned, disjoint and inside size_of_image; raw data
+// lies inside the file; the headers end before the first section.
 #pragma once
 
 #include <array>
@@ -22,36 +22,37 @@
 
 namespace vitrine::pe {
 
-inline constexpr u32 kMaximumSections = 96;             // NT: the loader's limit up to 6.0; later 65,535, which no linker makes
-inline constexpr u32 kMaximumHeaderBytes = 64 * 1024;   // headers and section table
-inline constexpr u64 kMaximumImageBytes = 2ull << 30;   // NT: an image spans less than 2 GB (32-bit RVAs, signed displacements)
+inline constexpr u32 kMaximumSections = 96;  // NT: the loader's limit up to 6.0; later 65,535, which no linker makes
+inline constexpr u32 kMaximumHeaderBytes = 64 * 1024;  // headers and section table
+inline constexpr u64 kMaximumImageBytes =
+    2ull << 30;  // NT: an image spans less than 2 GB (32-bit RVAs, signed displacements)
 inline constexpr u32 kMaximumExports = 1u << 20;
 inline constexpr u32 kMaximumImports = 1u << 12;
 inline constexpr std::size_t kMaximumNameBytes = 4096;  // a decorated C++ name
 
 enum class Error : u8 {
   empty_file,
-  script,                  // starts with "#!"
-  elf,                     // a Linux program
-  text,                    // printable bytes only
-  not_mz,                  // anything else without "MZ"
-  dos_program,             // "MZ" and no new header
-  windows_16_bit,          // NE or LE
-  bad_signature,           // e_lfanew points at something else
-  truncated,               // ends inside the headers
-  image_32_bit,            // PE32: a 32-bit program, or .NET of any CPU
-  wrong_machine,           // PE32+ of another processor
-  not_executable,          // IMAGE_FILE_EXECUTABLE_IMAGE is clear: an object file or a failed link
-  is_dll,                  // only from `check_program`
-  no_entry_point,          // only from `check_program`
-  wrong_subsystem,         // only from `check_program`: neither console nor GUI
-  bad_optional_header,     // its size does not hold the fixed part
-  bad_alignment,           // alignments are no powers of two, or of each other's wrong size, or below a page
-  bad_image_base,          // not 64 KB aligned
+  script,               // starts with "#!"
+  elf,                  // a Linux program
+  text,                 // printable bytes only
+  not_mz,               // anything else without "MZ"
+  dos_program,          // "MZ" and no new header
+  windows_16_bit,       // NE or LE
+  bad_signature,        // e_lfanew points at something else
+  truncated,            // ends inside the headers
+  image_32_bit,         // PE32: a 32-bit program, or .NET of any CPU
+  wrong_machine,        // PE32+ of another processor
+  not_executable,       // IMAGE_FILE_EXECUTABLE_IMAGE is clear: an object file or a failed link
+  is_dll,               // only from `check_program`
+  no_entry_point,       // only from `check_program`
+  wrong_subsystem,      // only from `check_program`: neither console nor GUI
+  bad_optional_header,  // its size does not hold the fixed part
+  bad_alignment,        // alignments are no powers of two, or of each other's wrong size, or below a page
+  bad_image_base,       // not 64 KB aligned
   image_too_large,
   too_many_sections,
-  sections_overlap,        // or are not in ascending order, or leave the image
-  section_outside_file,    // raw data ends after the file
+  sections_overlap,      // or are not in ascending order, or leave the image
+  section_outside_file,  // raw data ends after the file
 };
 // One sentence without a full stop, for the user: "is a 32-bit program".
 [[nodiscard]] std::string_view describe(Error error);
@@ -138,7 +139,8 @@ class Image {
 
 // Parses a whole file that is in memory. The Image keeps the span.
 [[nodiscard]] std::expected<Image, Error> parse(std::span<const std::byte> file);
-// Parses the headers alone: `head` holds the first min(file_bytes, kMaximumHeaderBytes) bytes of a file of `file_bytes` bytes.
+// Parses the headers alone: `head` holds the first min(file_bytes, kMaximumHeaderBytes) bytes of a file of `file_bytes`
+// bytes.
 [[nodiscard]] std::expected<Headers, Error> parse_headers(std::span<const std::byte> head, u64 file_bytes);
 // What a program needs beyond being an image: not a DLL, an entry point, the console or GUI subsystem.
 [[nodiscard]] std::optional<Error> check_program(const Headers& headers);

@@ -1,5 +1,5 @@
-// The headers of a PE32+ file, checked in the order in which NT's image creation does: signature, machine, optional header,
-// alignments, section table. [Microsoft "PE Format"; behaviour of NT as public documents describe it]
+// The headers of a PE32+ file, checked in the order in which NT's image creation does: signature, machine, optional
+// header, alignments, section table. [Microsoft "PE Format"; behaviour of NT as public documents describe it]
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -37,7 +37,10 @@ bool is_text(Bytes bytes) {
 Error cause_of_no_mz(Bytes bytes) {
   if (bytes.empty()) return Error::empty_file;
   if (starts_with(bytes, "#!")) return Error::script;
-  if (starts_with(bytes, "\x7F" "ELF")) return Error::elf;
+  if (starts_with(bytes,
+                  "\x7F"
+                  "ELF"))
+    return Error::elf;
   return is_text(bytes) ? Error::text : Error::not_mz;
 }
 
@@ -48,7 +51,8 @@ std::expected<u64, Error> find_headers(Bytes head, u64 file_bytes) {
   const auto offset = read_at<u32>(head, kDosNewHeaderOffset);
   if (!offset) return std::unexpected(Error::truncated);
   // A DOS program has code where later formats keep the offset: anything that cannot be one means DOS.
-  if (*offset < 4 || *offset > file_bytes || file_bytes - *offset < sizeof(u16)) return std::unexpected(Error::dos_program);
+  if (*offset < 4 || *offset > file_bytes || file_bytes - *offset < sizeof(u16))
+    return std::unexpected(Error::dos_program);
   const auto signature = read_at<u32>(head, *offset);
   if (!signature) return std::unexpected(*offset > head.size() ? Error::bad_signature : Error::truncated);
   if (*signature == kPeSignature) return u64{*offset} + sizeof(u32);
@@ -92,7 +96,8 @@ void fill_values(Headers& out, const FileHeader& file, const OptionalHeader64& o
 }
 
 // One row of the section table; `next` is where the section has to begin, and is moved behind it.
-std::expected<Section, Error> read_section(const SectionHeader& header, const Headers& image, u64 file_bytes, u64& next) {
+std::expected<Section, Error> read_section(const SectionHeader& header, const Headers& image, u64 file_bytes,
+                                           u64& next) {
   Section section;
   std::copy_n(header.name, sizeof header.name, section.name.begin());
   section.virtual_address = header.virtual_address;
@@ -168,12 +173,14 @@ std::expected<Headers, Error> parse_headers(Bytes head, u64 file_bytes) {
   const u64 directory_room = (file->optional_header_size - sizeof(OptionalHeader64)) / sizeof(DataDirectory);
   const u64 directories = std::min({u64{optional->directory_count}, directory_room, u64{out.directories.size()}});
   for (u64 i = 0; i < directories; ++i) {
-    const auto entry = read_at<DataDirectory>(head, optional_start + sizeof(OptionalHeader64) + i * sizeof(DataDirectory));
+    const auto entry =
+        read_at<DataDirectory>(head, optional_start + sizeof(OptionalHeader64) + i * sizeof(DataDirectory));
     if (!entry) return std::unexpected(Error::truncated);
     out.directories[i] = *entry;
   }
   const u64 table = optional_start + file->optional_header_size;
-  if (const auto error = read_sections(head, table, file->section_count, file_bytes, out)) return std::unexpected(*error);
+  if (const auto error = read_sections(head, table, file->section_count, file_bytes, out))
+    return std::unexpected(*error);
   if (out.entry_point >= out.size_of_image) return std::unexpected(Error::bad_optional_header);
   return out;
 }

@@ -1,5 +1,5 @@
-// Any bytes as a PE file: parsed, queried, made an image section, mapped, and touched page by page. Nothing may crash, check or
-// read outside the input; each refusal is a status.
+// Any bytes as a PE file: parsed, queried, made an image section, mapped, and touched page by page. Nothing may crash,
+// check or read outside the input; each refusal is a status.
 #include <cstring>
 #include <memory>
 #include <span>
@@ -38,7 +38,8 @@ class File final : public mm::FileBacking {
   [[nodiscard]] u64 size() const override { return bytes_.size(); }
   Status read(u64 offset, std::span<std::byte> into) override {
     std::memset(into.data(), 0, into.size());
-    if (offset < bytes_.size()) std::memcpy(into.data(), bytes_.data() + offset, std::min<u64>(into.size(), bytes_.size() - offset));
+    if (offset < bytes_.size())
+      std::memcpy(into.data(), bytes_.data() + offset, std::min<u64>(into.size(), bytes_.size() - offset));
     return Status::success;
   }
   Status write(u64, std::span<const std::byte>) override { return Status::media_write_protected; }

@@ -29,7 +29,8 @@ TEST_F(AllocateTest, RefusesBadArgumentsInOrder) {
   EXPECT_EQ(status_of(*space, r), Status::invalid_parameter_5);
   EXPECT_EQ(status_of(*space, request(0x1000, mem::kTopDown)), Status::invalid_parameter_5);
   EXPECT_EQ(status_of(*space, request(0x1000, mem::kReset | mem::kReserve)), Status::invalid_parameter_5);
-  EXPECT_EQ(status_of(*space, request(0x1000, mem::kReserve | mem::kPhysical, page::kReadOnly)), Status::invalid_parameter_6);
+  EXPECT_EQ(status_of(*space, request(0x1000, mem::kReserve | mem::kPhysical, page::kReadOnly)),
+            Status::invalid_parameter_6);
   EXPECT_EQ(status_of(*space, request(0x1000, mem::kReserve | mem::kLargePages)), Status::invalid_parameter_5);
   EXPECT_EQ(status_of(*space, request(0x1000, kBoth, 0)), Status::invalid_page_protection);
   EXPECT_EQ(status_of(*space, request(0x1000, kBoth, 3)), Status::invalid_page_protection);
@@ -38,7 +39,8 @@ TEST_F(AllocateTest, RefusesBadArgumentsInOrder) {
   EXPECT_EQ(status_of(*space, request(0x1000, kBoth, page::kReadWrite, 0x8000'0000'0000)), Status::invalid_parameter_2);
   EXPECT_EQ(status_of(*space, request(0, kBoth)), Status::invalid_parameter_4);
   EXPECT_EQ(status_of(*space, request(~0ull, kBoth)), Status::invalid_parameter_4);
-  EXPECT_EQ(status_of(*space, request(~0ull - 0x1'0000, kBoth, page::kReadWrite, 0x2'0000)), Status::invalid_parameter_4);
+  EXPECT_EQ(status_of(*space, request(~0ull - 0x1'0000, kBoth, page::kReadWrite, 0x2'0000)),
+            Status::invalid_parameter_4);
 }
 
 TEST_F(AllocateTest, ReservesAtGranuleBoundariesAndRoundsTheEndToPages) {
@@ -76,7 +78,8 @@ TEST_F(AllocateTest, CommitChargesAndNeedsOneReservation) {
   auto space = make_space();
   const u64 before = memory_.committed();
   const Va base = space->allocate(request(0x4'0000, mem::kReserve))->base;
-  EXPECT_EQ(status_of(*space, request(0x1000, mem::kCommit, page::kReadWrite, base + 0x4'0000)), Status::conflicting_addresses);
+  EXPECT_EQ(status_of(*space, request(0x1000, mem::kCommit, page::kReadWrite, base + 0x4'0000)),
+            Status::conflicting_addresses);
   EXPECT_EQ(status_of(*space, request(0x5'0000, mem::kCommit, page::kReadWrite, base)), Status::conflicting_addresses);
   ASSERT_EQ(status_of(*space, request(0x3000, mem::kCommit, page::kReadWrite, base + 0x1800)), Status::success);
   EXPECT_EQ(space->vads().find(base)->commit_charge(), 4u);
@@ -142,9 +145,9 @@ TEST_F(AllocateTest, PartialReleaseCutsAndSplits) {
   const u64 before = memory_.committed();
   const Va base = commit(*space, 0x10'000);
   ASSERT_EQ(space->write_value<u32>(base + 0x5000, 55), Status::success);
-  ASSERT_EQ(status_of_free(*space, base, 0x1000, mem::kRelease), Status::success);            // front
-  ASSERT_EQ(status_of_free(*space, base + 0xF000, 0x1000, mem::kRelease), Status::success);   // tail
-  ASSERT_EQ(status_of_free(*space, base + 0x3000, 0x2000, mem::kRelease), Status::success);   // middle
+  ASSERT_EQ(status_of_free(*space, base, 0x1000, mem::kRelease), Status::success);           // front
+  ASSERT_EQ(status_of_free(*space, base + 0xF000, 0x1000, mem::kRelease), Status::success);  // tail
+  ASSERT_EQ(status_of_free(*space, base + 0x3000, 0x2000, mem::kRelease), Status::success);  // middle
   EXPECT_EQ(space->vads().size(), 2u);
   EXPECT_TRUE(space->vads().is_consistent());
   EXPECT_EQ(space->vads().find(base), nullptr);

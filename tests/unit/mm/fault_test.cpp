@@ -16,7 +16,9 @@ class FaultTest : public MemoryTest {
   UserStack make_thread(AddressSpace& space, u64 reserve, u64 commit_size = kPageSize, u32 guaranteed = 0) {
     const auto stack = space.create_user_stack(reserve, commit_size);
     teb_ = *space.create_shadow_block(2, 9);
-    const auto put = [&](u64 offset, u64 value) { EXPECT_EQ(space.write_value(teb_ + offset, value), Status::success); };
+    const auto put = [&](u64 offset, u64 value) {
+      EXPECT_EQ(space.write_value(teb_ + offset, value), Status::success);
+    };
     put(offsetof(abi::Teb, stack_base), stack->base);
     put(offsetof(abi::Teb, stack_limit), stack->limit);
     put(offsetof(abi::Teb, deallocation_stack), stack->allocation_base);
@@ -90,7 +92,8 @@ TEST_F(FaultTest, AGuardPageIsHitOnce) {
   EXPECT_EQ(touch(*space, base).status, Status::success);
   EXPECT_EQ(protect_at(*space, base), page::kReadWrite);
   EXPECT_EQ(protect_at(*space, base + 0x1000), page::kReadWrite | page::kGuard) << "the other page is untouched";
-  EXPECT_EQ(space->write_value<u32>(base + 0x1000, 1), Status::guard_page_violation) << "the kernel's access counts too";
+  EXPECT_EQ(space->write_value<u32>(base + 0x1000, 1), Status::guard_page_violation)
+      << "the kernel's access counts too";
   EXPECT_EQ(space->write_value<u32>(base + 0x1000, 1), Status::success);
 }
 
@@ -150,7 +153,8 @@ TEST_F(FaultTest, AJumpOverTheGuardTakesItAlong) {
   EXPECT_EQ(limit(*space), stack.limit - 0x3000);
   EXPECT_EQ(protect_at(*space, stack.limit - 0x1000), page::kReadWrite);
   EXPECT_EQ(space->query_basic(stack.limit - 0x6000)->region_size, 0x3000u);
-  EXPECT_EQ(touch(*space, stack.limit - 0x7000).status, Status::access_violation) << "below the guard nothing is committed";
+  EXPECT_EQ(touch(*space, stack.limit - 0x7000).status, Status::access_violation)
+      << "below the guard nothing is committed";
 }
 
 TEST_F(FaultTest, OnlyTheCurrentThreadsStackGrows) {

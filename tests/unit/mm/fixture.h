@@ -1,4 +1,5 @@
-// A machine's memory without a machine: RAM, books, pool, a back end that records commits, files in memory, a small PE image.
+// A machine's memory without a machine: RAM, books, pool, a back end that records commits, files in memory, a small PE
+// image.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -50,7 +51,8 @@ class FakeFile final : public FileBacking {
   Status read(u64 offset, std::span<std::byte> into) override {
     ++reads;
     if (!is_success(fail_reads)) return fail_reads;
-    for (std::size_t i = 0; i < into.size(); ++i) into[i] = offset + i < bytes.size() ? bytes[offset + i] : std::byte{0};
+    for (std::size_t i = 0; i < into.size(); ++i)
+      into[i] = offset + i < bytes.size() ? bytes[offset + i] : std::byte{0};
     return Status::success;
   }
   Status write(u64 offset, std::span<const std::byte> from) override {

@@ -36,7 +36,8 @@ TEST_F(ProtectTest, ReturnsTheOldProtectionAndWholePages) {
   EXPECT_EQ(first->range.size, 0x2000u);
   EXPECT_EQ(space->protect(base, 1, page::kExecute)->old_protect, page::kExecuteRead);
   ASSERT_EQ(touch(*space, base, kFetchFault).status, Status::success);
-  EXPECT_EQ(space->protect(base, 1, page::kReadOnly)->old_protect, page::kExecute) << "a valid entry keeps its exact code";
+  EXPECT_EQ(space->protect(base, 1, page::kReadOnly)->old_protect, page::kExecute)
+      << "a valid entry keeps its exact code";
 }
 
 TEST_F(ProtectTest, RightsAreCheckedOnEachKindOfAccess) {

@@ -9,7 +9,10 @@ namespace {
 
 TEST(Pte, EachFormIsItselfAndNoOther) {
   const Protection rw{Protection::kReadWrite};
-  struct Case { Pte pte; int form; };
+  struct Case {
+    Pte pte;
+    int form;
+  };
   const Case cases[] = {{Pte{}, 0},
                         {Pte::valid(Pfn{5}, rw, false), 1},
                         {Pte::demand_zero(rw), 2},
@@ -62,8 +65,9 @@ TEST(Protection, EveryWin32ValueComesBack) {
 }
 
 TEST(Protection, ImpossibleValuesAreRefused) {
-  for (const u32 bad : {0u, 0x3u, page::kReadOnly | page::kExecute, page::kNoAccess | page::kGuard, page::kNoAccess | page::kNoCache,
-                        page::kReadOnly | page::kGuard | page::kNoCache, 0x800u | page::kReadOnly, page::kGuard}) {
+  for (const u32 bad :
+       {0u, 0x3u, page::kReadOnly | page::kExecute, page::kNoAccess | page::kGuard, page::kNoAccess | page::kNoCache,
+        page::kReadOnly | page::kGuard | page::kNoCache, 0x800u | page::kReadOnly, page::kGuard}) {
     EXPECT_FALSE(protection_from_win32(bad)) << bad;
   }
 }

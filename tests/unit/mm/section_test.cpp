@@ -10,7 +10,8 @@ class SectionTest : public MemoryTest {
     const auto section = manager_.create_section(r);
     return section ? Status::success : section.error();
   }
-  Section make(u64 size, u32 protection = page::kReadWrite, u32 attributes = sec::kCommit, FileBacking* file = nullptr) {
+  Section make(u64 size, u32 protection = page::kReadWrite, u32 attributes = sec::kCommit,
+               FileBacking* file = nullptr) {
     auto section = manager_.create_section({file, size, protection, attributes});
     EXPECT_TRUE(section) << status_name(section.error());
     return std::move(*section);
@@ -34,7 +35,8 @@ TEST_F(SectionTest, CreateStatuses) {
   EXPECT_EQ(create_status({&file, 0, page::kReadOnly, sec::kImage | sec::kCommit}), Status::invalid_parameter_6);
   EXPECT_EQ(create_status({nullptr, 1, page::kReadWrite, sec::kCommit | 1}), Status::invalid_parameter_6);
   EXPECT_EQ(create_status({nullptr, 1, page::kNoAccess, sec::kCommit}), Status::invalid_page_protection);
-  EXPECT_EQ(create_status({nullptr, 1, page::kReadWrite | page::kGuard, sec::kCommit}), Status::invalid_page_protection);
+  EXPECT_EQ(create_status({nullptr, 1, page::kReadWrite | page::kGuard, sec::kCommit}),
+            Status::invalid_page_protection);
   EXPECT_EQ(create_status({nullptr, 0, page::kReadWrite, sec::kCommit}), Status::invalid_parameter_4);
   EXPECT_EQ(create_status({nullptr, 1, page::kReadOnly, sec::kImage}), Status::invalid_file_for_section);
   EXPECT_EQ(create_status({&empty, 0, page::kReadOnly, sec::kCommit}), Status::mapped_file_size_zero);

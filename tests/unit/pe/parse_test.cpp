@@ -35,7 +35,8 @@ struct File {
   void section(u32 index, void (*apply)(SectionHeader&)) { change<SectionHeader>(kTable + index * 40, apply); }
 };
 
-// Two sections: .text (raw 0x400, 0x200 bytes) and .edata (raw 0x600, 0x400 bytes) with exports "alpha", "beta" (forwarded).
+// Two sections: .text (raw 0x400, 0x200 bytes) and .edata (raw 0x600, 0x400 bytes) with exports "alpha", "beta"
+// (forwarded).
 File valid() {
   File f;
   f.bytes.resize(0xA00);
@@ -54,10 +55,11 @@ File valid() {
   o.subsystem = 3;
   o.directory_count = 16;
   f.put(kOptional, o);
-  f.put(kOptional + sizeof o, DataDirectory{0x2000, 0x200});      // exports
-  f.put(kOptional + sizeof o + 8, DataDirectory{0x2200, 0x28});   // imports
+  f.put(kOptional + sizeof o, DataDirectory{0x2000, 0x200});     // exports
+  f.put(kOptional + sizeof o + 8, DataDirectory{0x2200, 0x28});  // imports
   f.put(kTable, SectionHeader{{'.', 't', 'e', 'x', 't'}, 0x180, 0x1000, 0x200, 0x400, 0, 0, 0, 0, kSectionExecute});
-  f.put(kTable + 40, SectionHeader{{'.', 'e', 'd', 'a', 't', 'a'}, 0x400, 0x2000, 0x400, 0x600, 0, 0, 0, 0, kSectionRead});
+  f.put(kTable + 40,
+        SectionHeader{{'.', 'e', 'd', 'a', 't', 'a'}, 0x400, 0x2000, 0x400, 0x600, 0, 0, 0, 0, kSectionRead});
   const auto at = [](u32 rva) { return 0x600 + (rva - 0x2000); };
   f.put(at(0x2000), ExportDirectory{0, 0, 0, 0, 0x2100, 5, 2, 2, 0x2040, 0x2050, 0x2060});
   f.put(at(0x2040), u32{0x1020});
@@ -80,7 +82,8 @@ Error error_of(const File& f) {
 }
 Error error_of(std::string_view text) {
   File f;
-  f.bytes.assign(reinterpret_cast<const std::byte*>(text.data()), reinterpret_cast<const std::byte*>(text.data() + text.size()));
+  f.bytes.assign(reinterpret_cast<const std::byte*>(text.data()),
+                 reinterpret_cast<const std::byte*>(text.data() + text.size()));
   return error_of(f);
 }
 
@@ -117,7 +120,10 @@ TEST(PeParse, FindsExportsForwardersAndImports) {
 TEST(PeParse, NamesWhatIsNotAProgram) {
   EXPECT_EQ(error_of(""), Error::empty_file);
   EXPECT_EQ(error_of("#!/bin/sh\n"), Error::script);
-  EXPECT_EQ(error_of(std::string_view("\x7F" "ELF\2\1\1\0", 8)), Error::elf);
+  EXPECT_EQ(error_of(std::string_view("\x7F"
+                                      "ELF\2\1\1\0",
+                                      8)),
+            Error::elf);
   EXPECT_EQ(error_of("hello\n"), Error::text);
   EXPECT_EQ(error_of(std::string_view("\1\2\0\3", 4)), Error::not_mz);
   EXPECT_EQ(error_of("MZ"), Error::truncated);
