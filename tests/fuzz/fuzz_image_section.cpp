@@ -1,3 +1,4 @@
+// links: pe mm
 // Any bytes as a PE file: parsed, queried, made an image section, mapped, and touched page by page. Nothing may crash,
 // check or read outside the input; each refusal is a status.
 #include <cstring>
