@@ -17,8 +17,10 @@ Status check_pipe(const io::PipeParameters& pipe, abi::CreateDisposition disposi
   if (!messages && pipe.read_mode == abi::kPipeMessageMode) return Status::invalid_parameter;
   if (pipe.default_timeout > 0) return Status::invalid_parameter;  // only a relative time makes sense
   if ((options & (abi::kFileDirectoryFile | abi::kFileDeleteOnClose)) != 0) return Status::invalid_parameter;
+  // Wine 8.0's CreatePipe asks to overwrite, which for a pipe means to open or create.
   const bool creates = disposition == abi::CreateDisposition::create || disposition == abi::CreateDisposition::open ||
-                       disposition == abi::CreateDisposition::open_if;
+                       disposition == abi::CreateDisposition::open_if ||
+                       disposition == abi::CreateDisposition::overwrite_if;
   return creates ? Status::success : Status::invalid_parameter;
 }
 
