@@ -68,7 +68,9 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
 
 // One entry into generated code.
 void Runtime::step(Pass& pass) {
-  if (kicked_[processor_].exchange(false, std::memory_order_acq_rel)) return pass.end(ExitReason::kicked);
+  if (kicked_[processor_].load(std::memory_order_relaxed) && kicked_[processor_].exchange(false, std::memory_order_acq_rel)) {
+    return pass.end(ExitReason::kicked);
+  }
   const u64 remaining = pass.remaining(*this);
   if (remaining == 0) return pass.end(ExitReason::budget);
   const bool trap = (context_->rflags & kFlagTrap) != 0;
@@ -79,23 +81,30 @@ void Runtime::step(Pass& pass) {
   else if (pass.tail || remaining <= kBudgetReserve) variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
   pass.variant = {};
 
-  Block* block = nullptr;
-  if (once) {
-    const Translation* code = fetch(pass.rip);
-    block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
-  } else {
-    block = find_block(pass, pass.rip, variant);
+  const u8* entry = once ? nullptr : known_entry(pass.rip, variant);
+  u32 limited = 0;  // instructions of the block, if it is a limited one
+  if (entry == nullptr) {
+    Block* block = nullptr;
+    if (once) {
+      const Translation* code = fetch(pass.rip);
+      block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
+    } else {
+      block = find_block(pass, pass.rip, variant);
+    }
+    if (block == nullptr) return finish_exception(pass, fault_);
+    entry = block->entry;
+    if (variant.limit != 0) limited = block->instructions;
+    else if (variant.flags_saved && options_.chain) frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(entry)};
   }
-  if (block == nullptr) return finish_exception(pass, fault_);
 
   granted_ = variant.limit != 0 ? 0 : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
   frame_->budget = granted_;
   const u64 before = retired_;
   ++statistics_.dispatches;
-  (variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live)(frame_, block->entry);
+  (variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live)(frame_, entry);
   switch (frame_->exit_kind) {
     case ExitKind::chain: after_chain(pass); break;
-    case ExitKind::rip: after_rip(pass, *block); break;
+    case ExitKind::rip: after_rip(pass, limited); break;
     case ExitKind::budget: {
       const Site& site = cache_.site(frame_->site);
       retired_ = retired_before(site);
@@ -200,17 +209,18 @@ void Runtime::after_chain(Pass& pass) {
   Emitter::patch(exit.displacement, target->entry);
 }
 
-void Runtime::after_rip(Pass& pass, const Block& entered) {
-  retired_ += static_cast<u64>(granted_ - frame_->budget);
+// A jump that its jump cache did not know: the next step finds the block and puts it there.
+void Runtime::after_rip(Pass& pass, u32 limited) {
+  retired_ += static_cast<u64>(granted_ - frame_->budget) + limited;
   pass.rip = frame_->exit_rip;
-  if (entered.variant.limit != 0) {
-    retired_ += entered.instructions;
-    return;
-  }
-  if (!options_.chain) return;
-  const Block* target = find_block(pass, pass.rip, Variant{});
-  if (target == nullptr) return;
-  frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(target->entry)};
+}
+
+// The jump cache of the space is also the dispatcher's shortest way to a block.
+const u8* Runtime::known_entry(Va rip, Variant variant) const {
+  if (variant != Variant{}) return nullptr;
+  const JumpEntry& entry = frame_->jump[jump_index(rip)];
+  const bool known = entry.va == rip && entry.code != 0 && entry.code != reinterpret_cast<u64>(stubs_.exit_rip);
+  return known ? reinterpret_cast<const u8*>(entry.code) : nullptr;
 }
 
 void Runtime::after_helper(Pass& pass) {

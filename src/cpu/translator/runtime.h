@@ -81,7 +81,8 @@ class Runtime final : public Translator {
   [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
   [[nodiscard]] const Translation* fetch(Va va);
   void after_chain(Pass& pass);
-  void after_rip(Pass& pass, const Block& entered);
+  void after_rip(Pass& pass, u32 limited);
+  [[nodiscard]] const u8* known_entry(Va rip, Variant variant) const;
   void after_helper(Pass& pass);
   void after_special(Pass& pass, const Site& site);
   void after_host_fault(Pass& pass);
