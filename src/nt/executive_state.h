@@ -1,8 +1,11 @@
 // ExecutiveState: the few things that system services keep between calls and that belong to no manager. One per machine.
 #pragma once
 
+#include <map>
 #include <set>
+#include <string>
 
+#include "mm/section.h"
 #include "nt/atom_table.h"
 
 namespace vitrine::nt {
@@ -16,6 +19,8 @@ struct ExecutiveState {
   u32 system_locale = 0x409;  // en-US, the same on every host
   u32 user_locale = 0x409;
   u16 user_language = 0x409;
+  // The sections of \NLS, by the last component of their names: they live as long as the machine.
+  std::map<std::u16string, ob::Ref<mm::SectionObject>> nls_sections;
   // What has already been named to the user as missing: unix calls (module base, code) and information classes.
   std::set<std::pair<u64, u64>> reported;
 };

@@ -65,26 +65,22 @@ Result<ob::Ref<mm::SectionObject>> make_section(Call call, const NlsSource& sour
   auto section = call->memory.create_section({*backing, 0, mm::page::kReadOnly, mm::sec::kCommit});
   if (!section) return Failure(section.error());
   ob::CreateRequest request;
-  request.attributes = {name, {}, abi::obj::kPermanent | abi::obj::kCaseInsensitive, {}};
+  request.attributes = {name, {}, abi::obj::kCaseInsensitive, {}};
   request.kernel_object = true;
   auto object = call->objects.create<mm::SectionObject>(*call->objects.find_type(u"Section"), request, std::move(*section));
   if (!object) return object;
   const auto inserted = call->objects.insert(*object, request.attributes, {});
   if (!inserted) return Failure(inserted.error());
-  call->objects.make_permanent(**object);
   return object;
 }
 
-// Opens the named section, or makes it from its file the first time that any process asks.
+// Makes the named section from its file the first time that any process asks.
 Result<ob::Ref<mm::SectionObject>> nls_section(Call call, const NlsSource& source) {
-  const std::u16string name = u"\\NLS\\" + source.section;
-  ob::LookupRequest request;
-  request.name = name;
-  request.attributes = abi::obj::kCaseInsensitive;
-  request.type = call->objects.find_type(u"Section");
-  auto found = call->objects.lookup(request);
-  if (found) return ob::ref_cast<mm::SectionObject>(std::move(*found));
-  return make_section(call, source, name);
+  auto& sections = call->state->nls_sections;
+  if (const auto known = sections.find(source.section); known != sections.end()) return known->second;
+  auto made = make_section(call, source, u"\\NLS\\" + source.section);
+  if (made) sections.emplace(source.section, *made);
+  return made;
 }
 
 Result<mm::Range> map_read_only(Call call, const mm::Section& section) {
