@@ -1,5 +1,5 @@
-// Records and numbers of the virtual-memory and section services as a 64-bit guest passes them. Those that mm itself fills are in
-// mm/memory_constants.h. [winnt.h, ntifs.h: public WDK headers]
+// Records and numbers of the virtual-memory and section services as a 64-bit guest passes them. Those that mm itself
+// fills are in mm/memory_constants.h. [winnt.h, ntifs.h: public WDK headers]
 #pragma once
 
 #include <cstddef>
@@ -10,14 +10,19 @@ namespace vitrine::abi {
 
 // MEMORY_INFORMATION_CLASS; the two of Wine ask for the Unix half of a module.
 enum class MemoryInformationClass : u32 {
-  basic = 0, working_set = 1, mapped_file_name = 2, region = 3, working_set_ex = 4,
-  wine_unix_functions = 1000, wine_unix_wow64_functions = 1001,
+  basic = 0,
+  working_set = 1,
+  mapped_file_name = 2,
+  region = 3,
+  working_set_ex = 4,
+  wine_unix_functions = 1000,
+  wine_unix_wow64_functions = 1001,
 };
 
 struct MemoryRegionInformation {  // MEMORY_REGION_INFORMATION
   Va allocation_base;
   u32 allocation_protect;
-  u32 region_type;                // memory_region::
+  u32 region_type;  // memory_region::
   u64 region_size;
   u64 commit_size;
   u64 partition_id;
@@ -32,7 +37,7 @@ inline constexpr u32 kPrivate = 1, kMappedDataFile = 2, kMappedImage = 4, kMappe
 
 struct MemoryWorkingSetExInformation {  // MEMORY_WORKING_SET_EX_INFORMATION
   Va virtual_address;
-  u64 attributes;                       // working_set_ex::
+  u64 attributes;  // working_set_ex::
 };
 static_assert(sizeof(MemoryWorkingSetExInformation) == 16);
 
@@ -49,13 +54,19 @@ struct MemExtendedParameter {  // MEM_EXTENDED_PARAMETER
 };
 static_assert(sizeof(MemExtendedParameter) == 16);
 enum class MemExtendedParameterType : u8 {
-  invalid = 0, address_requirements, numa_node, partition_handle, user_physical_handle, attribute_flags, maximum,
+  invalid = 0,
+  address_requirements,
+  numa_node,
+  partition_handle,
+  user_physical_handle,
+  attribute_flags,
+  maximum,
 };
 
 struct MemAddressRequirements {  // MEM_ADDRESS_REQUIREMENTS
   Va lowest_starting_address;
-  Va highest_ending_address;     // inclusive
-  u64 alignment;                 // bytes
+  Va highest_ending_address;  // inclusive
+  u64 alignment;              // bytes
 };
 static_assert(sizeof(MemAddressRequirements) == 24);
 

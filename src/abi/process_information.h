@@ -1,4 +1,5 @@
-// PROCESS_*_INFORMATION and their numbers as a 64-bit guest passes them. [winternl.h, ntddk.h, processthreadsapi.h: public headers]
+// PROCESS_*_INFORMATION and their numbers as a 64-bit guest passes them. [winternl.h, ntddk.h, processthreadsapi.h:
+// public headers]
 #pragma once
 
 #include <cstddef>
@@ -8,11 +9,33 @@
 namespace vitrine::abi {
 
 enum class ProcessInformationClass : u32 {  // PROCESSINFOCLASS
-  basic = 0, vm_counters = 3, times = 4, base_priority = 5, debug_port = 7, default_hard_error_mode = 12,
-  pooled_usage_and_limits = 14, priority_class = 18, handle_count = 20, affinity_mask = 21, priority_boost = 22,
-  session = 24, wow64 = 26, image_file_name = 27, debug_object_handle = 30, debug_flags = 31, execute_flags = 34, cookie = 36,
-  image_information = 37, cycle_time = 38, thread_stack_allocation = 41, image_file_name_win32 = 43, handle_information = 51,
-  command_line = 60, protection = 61, subsystem = 75, power_throttling_state = 77,
+  basic = 0,
+  vm_counters = 3,
+  times = 4,
+  base_priority = 5,
+  debug_port = 7,
+  default_hard_error_mode = 12,
+  pooled_usage_and_limits = 14,
+  priority_class = 18,
+  handle_count = 20,
+  affinity_mask = 21,
+  priority_boost = 22,
+  session = 24,
+  wow64 = 26,
+  image_file_name = 27,
+  debug_object_handle = 30,
+  debug_flags = 31,
+  execute_flags = 34,
+  cookie = 36,
+  image_information = 37,
+  cycle_time = 38,
+  thread_stack_allocation = 41,
+  image_file_name_win32 = 43,
+  handle_information = 51,
+  command_line = 60,
+  protection = 61,
+  subsystem = 75,
+  power_throttling_state = 77,
 };
 
 struct ProcessBasicInformation {

@@ -9,11 +9,30 @@
 namespace vitrine::abi {
 
 enum class ThreadInformationClass : u32 {  // THREADINFOCLASS
-  basic = 0, times = 1, priority = 2, base_priority = 3, affinity_mask = 4, impersonation_token = 5,
-  win32_start_address = 9, zero_tls_cell = 10, am_i_last_thread = 12, ideal_processor = 13, priority_boost = 14,
-  is_io_pending = 16, hide_from_debugger = 17, break_on_termination = 18, is_terminated = 20, cycle_time = 23, page_priority = 24,
-  actual_base_priority = 25, group_information = 30, ideal_processor_ex = 33, suspend_count = 35, name = 38,
-  power_throttling_state = 49, wine_native_name = 1000,
+  basic = 0,
+  times = 1,
+  priority = 2,
+  base_priority = 3,
+  affinity_mask = 4,
+  impersonation_token = 5,
+  win32_start_address = 9,
+  zero_tls_cell = 10,
+  am_i_last_thread = 12,
+  ideal_processor = 13,
+  priority_boost = 14,
+  is_io_pending = 16,
+  hide_from_debugger = 17,
+  break_on_termination = 18,
+  is_terminated = 20,
+  cycle_time = 23,
+  page_priority = 24,
+  actual_base_priority = 25,
+  group_information = 30,
+  ideal_processor_ex = 33,
+  suspend_count = 35,
+  name = 38,
+  power_throttling_state = 49,
+  wine_native_name = 1000,
 };
 
 struct ThreadBasicInformation {
@@ -60,14 +79,15 @@ inline constexpr u32 kSuspended = 0x01, kSkipThreadAttach = 0x02, kHideFromDebug
 
 // PS_ATTRIBUTE_LIST: its length in bytes, then attributes.
 struct PsAttribute {
-  u64 attribute;        // number in the low 16 bits, ps_attribute:: flags above
-  u64 size;             // bytes
-  u64 value;            // address of input or output
-  Va return_length;     // SIZE_T; may be 0
+  u64 attribute;     // number in the low 16 bits, ps_attribute:: flags above
+  u64 size;          // bytes
+  u64 value;         // address of input or output
+  Va return_length;  // SIZE_T; may be 0
 };
 static_assert(sizeof(PsAttribute) == 32);
 namespace ps_attribute {
-inline constexpr u64 kClientId = 0x1'0003, kTebAddress = 0x1'0004, kGroupAffinity = 0x3'000C, kIdealProcessor = 0x3'000E;
+inline constexpr u64 kClientId = 0x1'0003, kTebAddress = 0x1'0004, kGroupAffinity = 0x3'000C,
+                     kIdealProcessor = 0x3'000E;
 }
 
 }  // namespace vitrine::abi

@@ -22,17 +22,21 @@ abi::ExceptionRecord make_record(Status code, Va address, std::initializer_list<
   return record;
 }
 
-void trace_exception(Executive& executive, const ps::Thread& thread, const abi::ExceptionRecord& record, Chance chance) {
+void trace_exception(Executive& executive, const ps::Thread& thread, const abi::ExceptionRecord& record,
+                     Chance chance) {
   const u32 processor = executive.kernel.executing_processor();
-  executive.trace.record({executive.machine.clock(processor).value, trace::EventType::exception, static_cast<u16>(processor),
-                          thread.id, {record.code, record.address, static_cast<u64>(chance), record.information[1]}});
+  executive.trace.record({executive.machine.clock(processor).value,
+                          trace::EventType::exception,
+                          static_cast<u16>(processor),
+                          thread.id,
+                          {record.code, record.address, static_cast<u64>(chance), record.information[1]}});
 }
 
 // NT: nobody handled it: ZwTerminateProcess(NtCurrentProcess(), ExceptionCode). [WI5 ch. 3 "Unhandled Exceptions"]
 void end_process(Executive& executive, ps::Thread& thread, const abi::ExceptionRecord& record) {
   const Status code{record.code};
-  executive.notice(fmt::format("{} (process {}) ended by {} at {:#x}, thread {}", thread.process->short_name(), thread.process->id,
-                               status_name(code), record.address, thread.id));
+  executive.notice(fmt::format("{} (process {}) ended by {} at {:#x}, thread {}", thread.process->short_name(),
+                               thread.process->id, status_name(code), record.address, thread.id));
   (void)executive.processes.terminate_process(*thread.process, code, nullptr);
 }
 
@@ -45,8 +49,8 @@ abi::ExceptionRecord protection_record(ps::Thread& thread) {
   return make_record(Status::access_violation, rip, {0, ~0ull});
 }
 
-// The most severe unmasked flag, in the order in which the hardware ranks them. `flags` as in FSW and MXCSR: bit 0 invalid,
-// 1 denormal, 2 zero divide, 3 overflow, 4 underflow, 5 precision.
+// The most severe unmasked flag, in the order in which the hardware ranks them. `flags` as in FSW and MXCSR: bit 0
+// invalid, 1 denormal, 2 zero divide, 3 overflow, 4 underflow, 5 precision.
 Status float_status(u32 flags) {
   if ((flags & 0x01) != 0) return Status::float_invalid_operation;
   if ((flags & 0x04) != 0) return Status::float_divide_by_zero;
@@ -96,7 +100,8 @@ void dispatch_software_interrupt(Executive& executive, ps::Thread& thread, u8 nu
     }
     case kDebugService:
       registers.rip = next;
-      return dispatch_exception(executive, thread, make_record(Status::breakpoint, next, {registers[cpu::Gpr::rax]}), Chance::first);
+      return dispatch_exception(executive, thread, make_record(Status::breakpoint, next, {registers[cpu::Gpr::rax]}),
+                                Chance::first);
     case kBreakpoint:
       registers.rip = next - 1;  // NT takes off one byte whichever form it was
       return dispatch_exception(executive, thread, make_record(Status::breakpoint, next - 1, {0}), Chance::first);
@@ -106,7 +111,8 @@ void dispatch_software_interrupt(Executive& executive, ps::Thread& thread, u8 nu
     default:
       // A gate that user mode may not use: a protection fault at the instruction. [SDM vol. 3A 6.12.1.2]
       registers.rip = address;
-      return dispatch_exception(executive, thread, make_record(Status::access_violation, address, {0, ~0ull}), Chance::first);
+      return dispatch_exception(executive, thread, make_record(Status::access_violation, address, {0, ~0ull}),
+                                Chance::first);
   }
 }
 
@@ -146,19 +152,34 @@ void dispatch_cpu_exception(Executive& executive, ps::Thread& thread, const cpu:
       registers.rip -= 1;
       record = make_record(Status::breakpoint, registers.rip, {0});
       break;
-    case cpu::Vector::overflow: record = make_record(Status::integer_overflow, registers.rip); break;
-    case cpu::Vector::bound: record = make_record(Status::array_bounds_exceeded, registers.rip); break;
-    case cpu::Vector::invalid_opcode: record = make_record(Status::illegal_instruction, registers.rip); break;
-    case cpu::Vector::alignment_check: record = make_record(Status::datatype_misalignment, registers.rip); break;
-    case cpu::Vector::x87_error: record = x87_record(registers); break;
-    case cpu::Vector::simd_error: record = simd_record(registers); break;
+    case cpu::Vector::overflow:
+      record = make_record(Status::integer_overflow, registers.rip);
+      break;
+    case cpu::Vector::bound:
+      record = make_record(Status::array_bounds_exceeded, registers.rip);
+      break;
+    case cpu::Vector::invalid_opcode:
+      record = make_record(Status::illegal_instruction, registers.rip);
+      break;
+    case cpu::Vector::alignment_check:
+      record = make_record(Status::datatype_misalignment, registers.rip);
+      break;
+    case cpu::Vector::x87_error:
+      record = x87_record(registers);
+      break;
+    case cpu::Vector::simd_error:
+      record = simd_record(registers);
+      break;
     case cpu::Vector::software_interrupt:
       return dispatch_software_interrupt(executive, thread, static_cast<u8>(exit.error_code));
-    case cpu::Vector::page_fault: return dispatch_page_fault(executive, thread, exit, Status::access_violation);
+    case cpu::Vector::page_fault:
+      return dispatch_page_fault(executive, thread, exit, Status::access_violation);
     case cpu::Vector::device_not_available:
     case cpu::Vector::double_fault:
     case cpu::Vector::stack_fault:
-    case cpu::Vector::general_protection: record = protection_record(thread); break;
+    case cpu::Vector::general_protection:
+      record = protection_record(thread);
+      break;
   }
   dispatch_exception(executive, thread, record, Chance::first);
 }
@@ -173,12 +194,14 @@ void dispatch_page_fault(Executive& executive, ps::Thread& thread, const cpu::Ex
     case Status::access_violation:
     case Status::guard_page_violation:
     case Status::stack_overflow:
-      return dispatch_exception(executive, thread, make_record(status, rip, {access, exit.fault_address}), Chance::first);
+      return dispatch_exception(executive, thread, make_record(status, rip, {access, exit.fault_address}),
+                                Chance::first);
     default:
       // NT: whatever else went wrong on the way to the page is an in-page error that names it.
-      return dispatch_exception(executive, thread,
-                                make_record(Status::in_page_error, rip, {access, exit.fault_address, static_cast<u32>(status)}),
-                                Chance::first);
+      return dispatch_exception(
+          executive, thread,
+          make_record(Status::in_page_error, rip, {access, exit.fault_address, static_cast<u32>(status)}),
+          Chance::first);
   }
 }
 

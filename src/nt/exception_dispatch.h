@@ -1,6 +1,7 @@
-// Exceptions on their way to user mode (KiDispatchException). A processor fault becomes an exception record; the first chance goes
-// to ntdll's dispatcher on the thread's own stack, and one that nobody handled (or that cannot be delivered) ends the process with the
-// exception's code. No debugger and no error port exist here, which are NT's other takers.
+// Exceptions on their way to user mode (KiDispatchException). A processor fault becomes an exception record; the first
+// chance goes to ntdll's dispatcher on the thread's own stack, and one that nobody handled (or that cannot be
+// delivered) ends the process with the exception's code. No debugger and no error port exist here, which are NT's other
+// takers.
 //
 // Every exception is recorded as trace::EventType::exception.
 #pragma once
@@ -13,8 +14,8 @@ namespace vitrine::nt {
 
 enum class Chance : u8 { first = 1, second = 2 };
 
-// Delivers `record` to the thread, whose registers say where it was raised. Afterwards it goes on in its dispatcher, or its process
-// is being terminated.
+// Delivers `record` to the thread, whose registers say where it was raised. Afterwards it goes on in its dispatcher, or
+// its process is being terminated.
 void dispatch_exception(Executive& executive, ps::Thread& thread, const abi::ExceptionRecord& record, Chance chance);
 
 // The thread stopped with a processor exception other than a page fault.

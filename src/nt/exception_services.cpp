@@ -1,5 +1,5 @@
-// Exceptions that programs raise and contexts that they continue with; hard errors; and the debugger's services, which are refused:
-// no debug objects exist.
+// Exceptions that programs raise and contexts that they continue with; hard errors; and the debugger's services, which
+// are refused: no debug objects exist.
 #include <fmt/format.h>
 
 #include <array>
@@ -66,13 +66,17 @@ Status nt_raise_hard_error(Call call, u32 error, u32 count, u32 unicode_mask, Us
     return Status::privilege_not_held;
   }
   const std::string details = describe_parameters(call, count, unicode_mask, parameters);
-  call->notice(fmt::format("{} reports a hard error: {}{}", call.process().short_name(), status_name(Status{error}), details));
+  call->notice(
+      fmt::format("{} reports a hard error: {}{}", call.process().short_name(), status_name(Status{error}), details));
   return response.write(call.space(), kResponseReturnToCaller);
 }
 
-// ---- debugger: refused ---------------------------------------------------------------------------------------------------
+// ---- debugger: refused
+// ---------------------------------------------------------------------------------------------------
 
-Status nt_create_debug_object(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, u32) { return Status::access_denied; }
+Status nt_create_debug_object(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, u32) {
+  return Status::access_denied;
+}
 
 // What every service that takes a debug object's handle answers: it cannot be one.
 Status refuse_debug_handle(Call call, Handle handle) {
@@ -84,8 +88,12 @@ Status nt_remove_process_debug(Call call, Handle process, Handle) {
   const auto object = reference_process(call, process, ps::process_access::kSuspendResume);
   return object ? Status::port_not_set : object.error();
 }
-Status nt_wait_for_debug_event(Call call, Handle debug, bool, UserPtr<i64>, Buffer) { return refuse_debug_handle(call, debug); }
-Status nt_debug_continue(Call call, Handle debug, UserPtr<abi::ClientId>, u32) { return refuse_debug_handle(call, debug); }
+Status nt_wait_for_debug_event(Call call, Handle debug, bool, UserPtr<i64>, Buffer) {
+  return refuse_debug_handle(call, debug);
+}
+Status nt_debug_continue(Call call, Handle debug, UserPtr<abi::ClientId>, u32) {
+  return refuse_debug_handle(call, debug);
+}
 Status nt_set_information_debug_object(Call call, Handle debug, u32, Buffer, u32, UserPtr<u32>) {
   return refuse_debug_handle(call, debug);
 }
@@ -97,12 +105,14 @@ std::span<const Service> exception_services() {
   static constexpr std::array table{
       service<&nt_continue>("NtContinue", complete, "context, test alert"),
       service<&nt_raise_exception>("NtRaiseException", complete, "record, context, first chance"),
-      service<&nt_raise_hard_error>("NtRaiseHardError", partial, "error, count, unicode mask, parameters, option, response",
+      service<&nt_raise_hard_error>("NtRaiseHardError", partial,
+                                    "error, count, unicode mask, parameters, option, response",
                                     "the error is told to the user; every question is answered \"return to caller\""),
       service<&nt_create_debug_object>("NtCreateDebugObject", refused, "handle, access, attributes, flags"),
       service<&nt_debug_active_process>("NtDebugActiveProcess", refused, "process, debug object"),
       service<&nt_remove_process_debug>("NtRemoveProcessDebug", refused, "process, debug object"),
-      service<&nt_wait_for_debug_event>("NtWaitForDebugEvent", refused, "debug object, alertable, timeout, state change"),
+      service<&nt_wait_for_debug_event>("NtWaitForDebugEvent", refused,
+                                        "debug object, alertable, timeout, state change"),
       service<&nt_debug_continue>("NtDebugContinue", refused, "debug object, client id, status"),
       service<&nt_set_information_debug_object>("NtSetInformationDebugObject", refused,
                                                 "debug object, class, buffer, length, return length"),

@@ -12,10 +12,10 @@ constexpr u32 kMaximumPrefixes = 14;
 // The bytes of one instruction, with its prefixes taken off.
 struct Instruction {
   std::array<u8, kLongestInstruction + 1> bytes{};
-  u32 length = 0;      // bytes that could be read
-  u32 position = 0;    // of the opcode, later of what comes next
+  u32 length = 0;    // bytes that could be read
+  u32 position = 0;  // of the opcode, later of what comes next
   u8 rex = 0;
-  u8 segment = 0;      // 0x64, 0x65 or 0
+  u8 segment = 0;  // 0x64, 0x65 or 0
   bool operand16 = false;
   bool address32 = false;
 
@@ -36,10 +36,15 @@ std::optional<Instruction> fetch(mm::AddressSpace& space, Va rip) {
   if (i.length == 0) return std::nullopt;
   for (u32 count = 0; count < kMaximumPrefixes; ++count) {
     const u8 byte = i.peek();
-    if (byte == 0x66) i.operand16 = true;
-    else if (byte == 0x67) i.address32 = true;
-    else if (byte == 0x64 || byte == 0x65) i.segment = byte;
-    else if (byte != 0x2E && byte != 0x36 && byte != 0x3E && byte != 0x26 && byte != 0xF0 && byte != 0xF2 && byte != 0xF3) break;
+    if (byte == 0x66)
+      i.operand16 = true;
+    else if (byte == 0x67)
+      i.address32 = true;
+    else if (byte == 0x64 || byte == 0x65)
+      i.segment = byte;
+    else if (byte != 0x2E && byte != 0x36 && byte != 0x3E && byte != 0x26 && byte != 0xF0 && byte != 0xF2 &&
+             byte != 0xF3)
+      break;
     ++i.position;
   }
   if ((i.peek() & 0xF0) == 0x40) i.rex = i.next();
@@ -57,8 +62,10 @@ Va effective_address(Instruction& i, const cpu::GuestContext& registers, u8 modr
     const u8 index = static_cast<u8>((sib >> 3 & 7) | (i.rex & 2) << 2);
     if (index != 4) address += registers.gpr[index] << (sib >> 6);
     rm = sib & 7;
-    if (rm == 5 && mod == 0) address += static_cast<u64>(static_cast<i64>(i.next_i32()));
-    else address += registers.gpr[rm | (i.rex & 1) << 3];
+    if (rm == 5 && mod == 0)
+      address += static_cast<u64>(static_cast<i64>(i.next_i32()));
+    else
+      address += registers.gpr[rm | (i.rex & 1) << 3];
   } else if (rm == 5 && mod == 0) {
     rip_relative = true;
   } else {
@@ -100,20 +107,32 @@ bool is_privileged_instruction(mm::AddressSpace& space, const cpu::GuestContext&
   auto i = fetch(space, registers.rip);
   if (!i) return false;
   const u8 opcode = i->next();
-  if (opcode == 0xF4 || opcode == 0xFA || opcode == 0xFB) return true;             // HLT CLI STI
-  if (opcode >= 0x6C && opcode <= 0x6F) return true;                               // INS OUTS
+  if (opcode == 0xF4 || opcode == 0xFA || opcode == 0xFB) return true;                        // HLT CLI STI
+  if (opcode >= 0x6C && opcode <= 0x6F) return true;                                          // INS OUTS
   if ((opcode >= 0xE4 && opcode <= 0xE7) || (opcode >= 0xEC && opcode <= 0xEF)) return true;  // IN OUT
   if (opcode != 0x0F) return false;
   const u8 second = i->next();
   const u8 extension = i->peek() >> 3 & 7;
   const bool memory_operand = i->peek() < 0xC0;
   switch (second) {
-    case 0x00: return extension == 2 || extension == 3;                             // LLDT LTR
-    case 0x01: return (memory_operand && (extension == 2 || extension == 3)) || extension >= 6;  // LGDT LIDT LMSW INVLPG SWAPGS
-    case 0x06: case 0x08: case 0x09:                                                // CLTS INVD WBINVD
-    case 0x20: case 0x21: case 0x22: case 0x23:                                     // MOV to and from CR and DR
-    case 0x30: case 0x32: case 0x33: case 0x35: return true;                        // WRMSR RDMSR RDPMC SYSEXIT
-    default: return false;
+    case 0x00:
+      return extension == 2 || extension == 3;  // LLDT LTR
+    case 0x01:
+      return (memory_operand && (extension == 2 || extension == 3)) || extension >= 6;  // LGDT LIDT LMSW INVLPG SWAPGS
+    case 0x06:
+    case 0x08:
+    case 0x09:  // CLTS INVD WBINVD
+    case 0x20:
+    case 0x21:
+    case 0x22:
+    case 0x23:  // MOV to and from CR and DR
+    case 0x30:
+    case 0x32:
+    case 0x33:
+    case 0x35:
+      return true;  // WRMSR RDMSR RDPMC SYSEXIT
+    default:
+      return false;
   }
 }
 

@@ -1,5 +1,6 @@
-// Two questions that NT's trap handlers ask of a faulting instruction's bytes: whether a division failed by zero or by overflow,
-// and whether a protection fault came from a privileged instruction. Pure functions; what cannot be decoded is "no".
+// Two questions that NT's trap handlers ask of a faulting instruction's bytes: whether a division failed by zero or by
+// overflow, and whether a protection fault came from a privileged instruction. Pure functions; what cannot be decoded
+// is "no".
 #pragma once
 
 #include "cpu/context.h"

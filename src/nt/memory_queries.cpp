@@ -18,7 +18,8 @@ Status deliver(Call call, Buffer buffer, u64 length, std::span<const std::byte> 
   return return_length ? return_length.write(call.space(), value.size()) : Status::success;
 }
 
-Status query_basic(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length, UserPtr<u64> return_length) {
+Status query_basic(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length,
+                   UserPtr<u64> return_length) {
   if (length < sizeof(mm::MemoryBasicInformation)) return Status::info_length_mismatch;
   const auto information = space.query_basic(address);
   if (!information) return information.error();
@@ -27,7 +28,8 @@ Status query_basic(Call call, mm::AddressSpace& space, Va address, Buffer buffer
 
 // NT: the name is a UNICODE_STRING with its text behind it. Too short: info_length_mismatch (no room for the header) or
 // buffer_overflow, with the length that is needed.
-Status query_file_name(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length, UserPtr<u64> return_length) {
+Status query_file_name(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length,
+                       UserPtr<u64> return_length) {
   const auto backing = space.query_mapped_file(address);
   if (!backing) return backing.error();
   const std::u16string name = (*backing)->name();
@@ -52,7 +54,8 @@ u32 region_type(const mm::Vad& vad) {
   return has_file ? abi::memory_region::kMappedDataFile : abi::memory_region::kMappedPageFile;
 }
 
-Status query_region(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length, UserPtr<u64> return_length) {
+Status query_region(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length,
+                    UserPtr<u64> return_length) {
   if (length < abi::kMemoryRegionFirstForm) return Status::info_length_mismatch;
   const mm::Vad* vad = space.vads().find(address);
   if (vad == nullptr) return Status::invalid_address;
@@ -90,8 +93,9 @@ Status query_working_set_ex(Call call, mm::AddressSpace& space, Buffer buffer, u
   return return_length ? return_length.write(call.space(), length) : Status::success;
 }
 
-// Wine's DLLs ask which functions their Unix half has, and hand the answer back with every call; ours is the module's base, so that
-// the call finds its module. A module without a half here is told that the library is missing. [facts: user-mode.md]
+// Wine's DLLs ask which functions their Unix half has, and hand the answer back with every call; ours is the module's
+// base, so that the call finds its module. A module without a half here is told that the library is missing. [facts:
+// user-mode.md]
 constexpr std::array<std::string_view, 3> kModulesWithUnixHalf{"bcrypt.dll", "ntdll.dll", "ws2_32.dll"};
 
 Status query_unix_functions(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length) {
@@ -103,25 +107,32 @@ Status query_unix_functions(Call call, mm::AddressSpace& space, Va address, Buff
 
 }  // namespace
 
-Status nt_query_virtual_memory(Call call, Handle process_handle, Va address, u32 information_class, Buffer buffer, u64 length,
-                               UserPtr<u64> return_length) {
+Status nt_query_virtual_memory(Call call, Handle process_handle, Va address, u32 information_class, Buffer buffer,
+                               u64 length, UserPtr<u64> return_length) {
   switch (static_cast<Class>(information_class)) {
     case Class::basic:
     case Class::mapped_file_name:
     case Class::region:
     case Class::working_set_ex:
-    case Class::wine_unix_functions: break;
-    default: return Status::invalid_info_class;
+    case Class::wine_unix_functions:
+      break;
+    default:
+      return Status::invalid_info_class;
   }
   const auto process = reference_space(call, process_handle, ps::process_access::kQueryInformation);
   if (!process) return process.error();
   mm::AddressSpace& space = *(*process)->space;
   switch (static_cast<Class>(information_class)) {
-    case Class::basic: return query_basic(call, space, address, buffer, length, return_length);
-    case Class::mapped_file_name: return query_file_name(call, space, address, buffer, length, return_length);
-    case Class::region: return query_region(call, space, address, buffer, length, return_length);
-    case Class::working_set_ex: return query_working_set_ex(call, space, buffer, length, return_length);
-    default: break;
+    case Class::basic:
+      return query_basic(call, space, address, buffer, length, return_length);
+    case Class::mapped_file_name:
+      return query_file_name(call, space, address, buffer, length, return_length);
+    case Class::region:
+      return query_region(call, space, address, buffer, length, return_length);
+    case Class::working_set_ex:
+      return query_working_set_ex(call, space, buffer, length, return_length);
+    default:
+      break;
   }
   if (process->get() != &call.process()) return Status::invalid_handle;
   return query_unix_functions(call, space, address, buffer, length);

@@ -1,5 +1,5 @@
-// Virtual memory: allocate, free, protect, lock, flush, copy between processes. What the calls do is mm's; here are the handle, the
-// rights, the captured arguments and the order of checks. [facts 10.5] Queries are in memory_queries.cpp.
+// Virtual memory: allocate, free, protect, lock, flush, copy between processes. What the calls do is mm's; here are the
+// handle, the rights, the captured arguments and the order of checks. [facts 10.5] Queries are in memory_queries.cpp.
 #include <algorithm>
 #include <array>
 #include <bit>
@@ -34,7 +34,8 @@ Status return_range(Call call, UserPtr<Va> base, UserPtr<u64> size, const mm::Ra
   return size.write(call.space(), range.size);
 }
 
-// ---- allocation ----------------------------------------------------------------------------------------------------------
+// ---- allocation
+// ----------------------------------------------------------------------------------------------------------
 
 // Where an allocation without an address may lie, beyond what zero bits can say.
 struct Placement {
@@ -43,8 +44,8 @@ struct Placement {
   u64 alignment = mm::kAllocationGranularity;
 };
 
-// Written pages are not collected, so a region that promises it is refused as on a system that does not know the flag: programs fall
-// back to collecting in software.
+// Written pages are not collected, so a region that promises it is refused as on a system that does not know the flag:
+// programs fall back to collecting in software.
 constexpr u32 kRefusedTypes = mm::mem::kWriteWatch;
 
 constexpr u32 kMaximumZeroBits = 21;  // below this a count, from 32 up a mask
@@ -54,16 +55,16 @@ constexpr u32 kFirstZeroBitsMask = 32;
 Va bound_of_mask(u64 mask) { return mask >= (1ull << 47) ? 0 : std::bit_ceil(mask + 1); }
 
 Result<mm::Range> allocate_placed(mm::AddressSpace& space, mm::AllocateRequest request, const Placement& placement) {
-  const bool wants_place = placement.floor != 0 || placement.ceiling != 0 || placement.alignment != mm::kAllocationGranularity;
+  const bool wants_place =
+      placement.floor != 0 || placement.ceiling != 0 || placement.alignment != mm::kAllocationGranularity;
   if (!wants_place || request.base != 0) return space.allocate(request);
   if (request.size == 0 || request.size > space.vads().highest_plus_one()) return Failure(Status::invalid_parameter_4);
   const mm::SearchFrom from = (request.type & mm::mem::kTopDown) != 0 ? mm::SearchFrom::top : mm::SearchFrom::bottom;
   const Va floor = std::max(placement.floor, space.vads().lowest());
   const Va end = space.vads().highest_plus_one();
   const Va ceiling = placement.ceiling == 0 ? end : std::min(placement.ceiling, end);
-  const Va base = floor < ceiling
-                      ? space.vads().find_gap(page_ceil(request.size), placement.alignment, from, floor, ceiling)
-                      : 0;
+  const Va base =
+      floor < ceiling ? space.vads().find_gap(page_ceil(request.size), placement.alignment, from, floor, ceiling) : 0;
   if (base == 0) return Failure(Status::no_memory);
   request.base = base;
   request.type = (request.type & ~mm::mem::kTopDown) | mm::mem::kReserve;
@@ -90,8 +91,8 @@ Status nt_allocate_virtual_memory(Call call, Handle process_handle, UserPtr<Va> 
   return return_range(call, base, size, *range);
 }
 
-// MEM_EXTENDED_PARAMETERs. Errors: invalid_parameter (unknown or repeated kinds, alignments and limits that NT refuses),
-// not_supported (partitions and physical memory other than the system's).
+// MEM_EXTENDED_PARAMETERs. Errors: invalid_parameter (unknown or repeated kinds, alignments and limits that NT
+// refuses), not_supported (partitions and physical memory other than the system's).
 Result<Placement> capture_extended(Call call, UserPtr<abi::MemExtendedParameter> parameters, u32 count, bool has_base) {
   Placement placement;
   constexpr u32 kKinds = static_cast<u32>(abi::MemExtendedParameterType::maximum) - 1;
@@ -103,7 +104,8 @@ Result<Placement> capture_extended(Call call, UserPtr<abi::MemExtendedParameter>
     const u64 kind = parameter->type_and_reserved;
     if (kind == 0 || kind > kKinds || std::exchange(seen[kind], true)) return Failure(Status::invalid_parameter);
     switch (static_cast<abi::MemExtendedParameterType>(kind)) {
-      case abi::MemExtendedParameterType::address_requirements: break;
+      case abi::MemExtendedParameterType::address_requirements:
+        break;
       case abi::MemExtendedParameterType::numa_node:  // a preference among nodes, of which there is one
         if (static_cast<u32>(parameter->value) != 0 && static_cast<u32>(parameter->value) != ~0u) {
           return Failure(Status::invalid_parameter);
@@ -112,19 +114,22 @@ Result<Placement> capture_extended(Call call, UserPtr<abi::MemExtendedParameter>
       case abi::MemExtendedParameterType::attribute_flags:
         if (parameter->value != 0) return Failure(Status::invalid_parameter);
         continue;
-      default: return Failure(Status::not_supported);
+      default:
+        return Failure(Status::not_supported);
     }
     const auto requirements = UserPtr<abi::MemAddressRequirements>{parameter->value}.read(call.space());
     if (!requirements) return Failure(requirements.error());
     const auto& [lowest, highest, alignment] = *requirements;
-    // NT: none of the three goes together with an address of the caller's. [learn.microsoft.com: MEM_ADDRESS_REQUIREMENTS]
+    // NT: none of the three goes together with an address of the caller's. [learn.microsoft.com:
+    // MEM_ADDRESS_REQUIREMENTS]
     if (has_base && (lowest != 0 || highest != 0 || alignment != 0)) return Failure(Status::invalid_parameter);
     const u64 granularity_mask = mm::kAllocationGranularity - 1;
     if (alignment != 0 && (!std::has_single_bit(alignment) || alignment < mm::kAllocationGranularity)) {
       return Failure(Status::invalid_parameter);
     }
     if ((lowest & granularity_mask) != 0) return Failure(Status::invalid_parameter);
-    if (highest != 0 && (((highest + 1) & kPageMask) != 0 || highest < lowest)) return Failure(Status::invalid_parameter);
+    if (highest != 0 && (((highest + 1) & kPageMask) != 0 || highest < lowest))
+      return Failure(Status::invalid_parameter);
     placement = {lowest, highest == 0 ? 0 : highest + 1, alignment == 0 ? mm::kAllocationGranularity : alignment};
   }
   return placement;
@@ -138,10 +143,12 @@ Status nt_allocate_virtual_memory_ex(Call call, Handle process_handle, UserPtr<V
   const auto placement = capture_extended(call, parameters, count, arguments->base != 0);
   if (!placement) return placement.error();
   if (arguments->size == 0) return Status::invalid_parameter;
-  if ((type & (abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder | kRefusedTypes)) != 0) return Status::invalid_parameter;
+  if ((type & (abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder | kRefusedTypes)) != 0)
+    return Status::invalid_parameter;
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
   if (!process) return process.error();
-  const auto range = allocate_placed(*(*process)->space, {arguments->base, arguments->size, 0, type, protect}, *placement);
+  const auto range =
+      allocate_placed(*(*process)->space, {arguments->base, arguments->size, 0, type, protect}, *placement);
   if (!range) return range.error();
   return return_range(call, base, size, *range);
 }
@@ -171,7 +178,8 @@ Status nt_protect_virtual_memory(Call call, Handle process_handle, UserPtr<Va> b
   return old_protect.write(call.space(), outcome->old_protect);
 }
 
-// ---- lock, flush -----------------------------------------------------------------------------------------------------------
+// ---- lock, flush
+// -----------------------------------------------------------------------------------------------------------
 
 enum class LockDirection : u8 { lock, unlock };
 
@@ -235,7 +243,8 @@ Status nt_flush_instruction_cache(Call call, Handle process_handle, Va base, u64
 // Stores of one processor are seen by the others at their next window edge, which has come when this returns.
 Status nt_flush_process_write_buffers(Call) { return Status::success; }
 
-// ---- copies between processes --------------------------------------------------------------------------------------------
+// ---- copies between processes
+// --------------------------------------------------------------------------------------------
 
 constexpr u64 kCopyChunk = 16 * kPageSize;
 
@@ -245,7 +254,8 @@ bool in_user_range(const mm::AddressSpace& space, Va start, u64 size) {
 }
 
 Status nt_read_virtual_memory(Call call, Handle process_handle, Va base, Va buffer, u64 size, UserPtr<u64> done) {
-  if (!in_user_range(call.space(), base, size) || !in_user_range(call.space(), buffer, size)) return Status::access_violation;
+  if (!in_user_range(call.space(), base, size) || !in_user_range(call.space(), buffer, size))
+    return Status::access_violation;
   u64 copied = 0;
   Status status = Status::success;
   if (size != 0) {
@@ -256,7 +266,8 @@ Status nt_read_virtual_memory(Call call, Handle process_handle, Va base, Va buff
       const auto part = std::span(chunk).first(std::min(size - copied, kCopyChunk));
       u64 read = 0;
       if (!is_success((*process)->space->read(base + copied, part, &read))) status = Status::partial_copy;
-      if (const Status stored = call.space().write(buffer + copied, part.first(read)); !is_success(stored)) return stored;
+      if (const Status stored = call.space().write(buffer + copied, part.first(read)); !is_success(stored))
+        return stored;
       copied += read;
     }
   }
@@ -264,8 +275,9 @@ Status nt_read_virtual_memory(Call call, Handle process_handle, Va base, Va buff
   return status;
 }
 
-// Writes inside one page, through its protection when that allows reading: Wine's WriteProcessMemory relies on this service to
-// change code and read-only data, which Windows's own kernelbase does by changing the protection around the call.
+// Writes inside one page, through its protection when that allows reading: Wine's WriteProcessMemory relies on this
+// service to change code and read-only data, which Windows's own kernelbase does by changing the protection around the
+// call.
 Status write_like_a_debugger(mm::AddressSpace& space, Va va, std::span<const std::byte> from) {
   const Status status = space.write(va, from);
   if (status != Status::access_violation) return status;
@@ -284,7 +296,8 @@ Status write_like_a_debugger(mm::AddressSpace& space, Va va, std::span<const std
 }
 
 Status nt_write_virtual_memory(Call call, Handle process_handle, Va base, Va buffer, u64 size, UserPtr<u64> done) {
-  if (!in_user_range(call.space(), base, size) || !in_user_range(call.space(), buffer, size)) return Status::access_violation;
+  if (!in_user_range(call.space(), base, size) || !in_user_range(call.space(), buffer, size))
+    return Status::access_violation;
   u64 copied = 0;
   Status status = Status::success;
   if (size != 0) {
@@ -306,7 +319,8 @@ Status nt_write_virtual_memory(Call call, Handle process_handle, Va base, Va buf
   return status;
 }
 
-// ---- the rest ------------------------------------------------------------------------------------------------------------
+// ---- the rest
+// ------------------------------------------------------------------------------------------------------------
 
 // No region is ever watched (see kRefusedTypes). NT: invalid_parameter_1 for any other.
 Status nt_get_write_watch(Call call, Handle process_handle, u32 flags, Va, u64, Buffer, Buffer, Buffer) {
@@ -347,14 +361,17 @@ Status nt_set_information_virtual_memory(Call call, Handle process_handle, u32 i
 std::span<const Service> memory_services() {
   using enum SupportLevel;
   static constexpr std::array table{
-      service<&nt_allocate_virtual_memory>("NtAllocateVirtualMemory", partial, "process, base, zero bits, size, type, protect",
+      service<&nt_allocate_virtual_memory>("NtAllocateVirtualMemory", partial,
+                                           "process, base, zero bits, size, type, protect",
                                            "no large pages, physical memory or write watch"),
       service<&nt_allocate_virtual_memory_ex>("NtAllocateVirtualMemoryEx", partial,
                                               "process, base, size, type, protect, parameters, count",
                                               "address requirements only; no placeholders"),
       service<&nt_free_virtual_memory>("NtFreeVirtualMemory", partial, "process, base, size, type", "no placeholders"),
-      service<&nt_protect_virtual_memory>("NtProtectVirtualMemory", complete, "process, base, size, protect, old protect"),
-      service<&nt_query_virtual_memory>("NtQueryVirtualMemory", partial, "process, address, class, buffer, length, return length",
+      service<&nt_protect_virtual_memory>("NtProtectVirtualMemory", complete,
+                                          "process, base, size, protect, old protect"),
+      service<&nt_query_virtual_memory>("NtQueryVirtualMemory", partial,
+                                        "process, address, class, buffer, length, return length",
                                         "classes 0, 2, 3, 4 and Wine's 1000"),
       service<&nt_lock_virtual_memory>("NtLockVirtualMemory", complete, "process, base, size, type"),
       service<&nt_unlock_virtual_memory>("NtUnlockVirtualMemory", complete, "process, base, size, type"),
@@ -363,10 +380,12 @@ std::span<const Service> memory_services() {
       service<&nt_write_virtual_memory>("NtWriteVirtualMemory", complete, "process, base, buffer, size, done"),
       service<&nt_flush_instruction_cache>("NtFlushInstructionCache", complete, "process, base, size"),
       service<&nt_flush_process_write_buffers>("NtFlushProcessWriteBuffers", complete, ""),
-      service<&nt_get_write_watch>("NtGetWriteWatch", refused, "process, flags, base, size, addresses, count, granularity"),
+      service<&nt_get_write_watch>("NtGetWriteWatch", refused,
+                                   "process, flags, base, size, addresses, count, granularity"),
       service<&nt_reset_write_watch>("NtResetWriteWatch", refused, "process, base, size"),
       service<&nt_set_information_virtual_memory>("NtSetInformationVirtualMemory", partial,
-                                                  "process, class, count, entries, information, length", "prefetch only"),
+                                                  "process, class, count, entries, information, length",
+                                                  "prefetch only"),
       service<&nt_are_mapped_files_the_same>("NtAreMappedFilesTheSame", complete, "first, second"),
   };
   return table;

@@ -1,10 +1,11 @@
-// NtQueryInformationProcess and NtSetInformationProcess. A class that is not here gets invalid_info_class, as NT gives for one that
-// it does not know. [facts 10.4]
+// NtQueryInformationProcess and NtSetInformationProcess. A class that is not here gets invalid_info_class, as NT gives
+// for one that it does not know. [facts 10.4]
+#include "abi/process_information.h"
+
 #include <algorithm>
 #include <array>
 
 #include "abi/peb.h"
-#include "abi/process_information.h"
 #include "abi/thread_information.h"
 #include "nt/families.h"
 #include "nt/guest_record.h"
@@ -24,7 +25,8 @@ struct Query {
   UserPtr<u32> return_length;
 };
 
-// ---- what the classes say --------------------------------------------------------------------------------------------------
+// ---- what the classes say
+// --------------------------------------------------------------------------------------------------
 
 abi::ProcessBasicInformation basic_information(const ps::Process& process) {
   abi::ProcessBasicInformation information{};
@@ -63,10 +65,18 @@ abi::VmCounters vm_counters(const ps::Process& process) {
 abi::PooledUsageAndLimits pooled_usage(const ps::Process& process) {
   const abi::VmCounters counters = vm_counters(process);
   constexpr u64 kNoLimit = ~0ull;
-  const auto limit = [&](ex::PoolType type) { return process.quota == nullptr ? kNoLimit : process.quota->use(type).limit; };
-  return {counters.quota_peak_paged_pool_usage, counters.quota_paged_pool_usage, limit(ex::PoolType::paged),
-          counters.quota_peak_non_paged_pool_usage, counters.quota_non_paged_pool_usage, limit(ex::PoolType::nonpaged),
-          counters.peak_pagefile_usage, counters.pagefile_usage, kNoLimit};
+  const auto limit = [&](ex::PoolType type) {
+    return process.quota == nullptr ? kNoLimit : process.quota->use(type).limit;
+  };
+  return {counters.quota_peak_paged_pool_usage,
+          counters.quota_paged_pool_usage,
+          limit(ex::PoolType::paged),
+          counters.quota_peak_non_paged_pool_usage,
+          counters.quota_non_paged_pool_usage,
+          limit(ex::PoolType::nonpaged),
+          counters.peak_pagefile_usage,
+          counters.pagefile_usage,
+          kNoLimit};
 }
 
 abi::KernelUserTimes times(Call call, const ps::Process& process) {
@@ -100,7 +110,8 @@ std::u16string device_path(Call call, const ps::Process& process) {
   if (drive_end == std::u16string_view::npos) return std::u16string(path);
   const auto link = call->objects.lookup({.name = path.substr(0, drive_end),
                                           .attributes = abi::obj::kCaseInsensitive | abi::obj::kOpenLink,
-                                          .type = &call->objects.symbolic_link_type(), .access = {}});
+                                          .type = &call->objects.symbolic_link_type(),
+                                          .access = {}});
   if (!link) return std::u16string(path);
   const auto& target = static_cast<const ob::SymbolicLinkObject&>(**link).target;
   return target + std::u16string(path.substr(drive_end));
@@ -133,7 +144,8 @@ Status query_image(Call call, const ps::Process& process, const Query& query) {
 Status query_handles(Call call, const ps::Process& process, const Query& query) {
   if (process.handles == nullptr) return Status::process_is_terminating;
   // A table may hold millions of handles: nothing is built for a buffer that cannot take it.
-  const u64 needed = sizeof(abi::ProcessHandleSnapshotHeader) + u64{process.handles->count()} * sizeof(abi::ProcessHandleEntry);
+  const u64 needed =
+      sizeof(abi::ProcessHandleSnapshotHeader) + u64{process.handles->count()} * sizeof(abi::ProcessHandleEntry);
   if (query.length < needed) {
     if (query.return_length) VITRINE_TRY(query.return_length.write(call.space(), static_cast<u32>(needed)));
     return Status::info_length_mismatch;
@@ -145,14 +157,15 @@ Status query_handles(Call call, const ps::Process& process, const Query& query) 
     const ex::HandleEntry* entry = process.handles->table().find(handle);
     if (object == nullptr || entry == nullptr) continue;
     record.add(abi::ProcessHandleEntry{handle.value, static_cast<u64>(object->handle_count()),
-                                       static_cast<u64>(object->pointer_count()), entry->granted_access(), object->type().index,
-                                       entry->attributes(), 0});
+                                       static_cast<u64>(object->pointer_count()), entry->granted_access(),
+                                       object->type().index, entry->attributes(), 0});
   }
   return record.deliver(call, query.buffer, query.length, query.return_length);
 }
 
 Status query_vm_counters(Call call, const ps::Process& process, const Query& query) {
-  if (query.length != abi::kVmCountersFirstForm && query.length != sizeof(abi::VmCounters)) return Status::info_length_mismatch;
+  if (query.length != abi::kVmCountersFirstForm && query.length != sizeof(abi::VmCounters))
+    return Status::info_length_mismatch;
   const abi::VmCounters counters = vm_counters(process);
   return return_bytes(call, query.buffer, query.length, std::as_bytes(std::span(&counters, 1)).first(query.length),
                       query.return_length, LengthRule::exact);
@@ -166,7 +179,8 @@ Status query_handle_count(Call call, const ps::Process& process, const Query& qu
   return return_value(call, query.buffer, query.length, count.count, query.return_length);
 }
 
-// ---- query -----------------------------------------------------------------------------------------------------------------
+// ---- query
+// -----------------------------------------------------------------------------------------------------------------
 
 constexpr u32 kLimited = process_access::kQueryInformation | process_access::kQueryLimitedInformation;
 
@@ -186,7 +200,8 @@ u32 query_rights(Class information_class) {
     case Class::cycle_time:
     case Class::command_line:
     case Class::protection:
-    case Class::subsystem: return kLimited;
+    case Class::subsystem:
+      return kLimited;
     case Class::debug_port:
     case Class::default_hard_error_mode:
     case Class::pooled_usage_and_limits:
@@ -196,8 +211,10 @@ u32 query_rights(Class information_class) {
     case Class::debug_flags:
     case Class::execute_flags:
     case Class::cookie:
-    case Class::handle_information: return process_access::kQueryInformation;
-    default: return 0;
+    case Class::handle_information:
+      return process_access::kQueryInformation;
+    default:
+      return 0;
   }
 }
 
@@ -208,19 +225,31 @@ Status query_value(Call call, ps::Process& process, Class information_class, con
   constexpr u32 kExecuteDisable = 1, kDisableThunkEmulation = 4, kPermanent = 8;  // MEM_EXECUTE_OPTION_*
   constexpr u32 kDebugInherit = 1;
   switch (information_class) {
-    case Class::basic: return give(basic_information(process));
-    case Class::vm_counters: return query_vm_counters(call, process, query);
-    case Class::times: return give(times(call, process));
-    case Class::debug_port: return give(u64{0});  // no debugger
-    case Class::default_hard_error_mode: return give(process.default_hard_error_mode);
-    case Class::pooled_usage_and_limits: return give(pooled_usage(process));
+    case Class::basic:
+      return give(basic_information(process));
+    case Class::vm_counters:
+      return query_vm_counters(call, process, query);
+    case Class::times:
+      return give(times(call, process));
+    case Class::debug_port:
+      return give(u64{0});  // no debugger
+    case Class::default_hard_error_mode:
+      return give(process.default_hard_error_mode);
+    case Class::pooled_usage_and_limits:
+      return give(pooled_usage(process));
     case Class::priority_class:
-      return give(abi::ProcessPriorityClass{process.pcb.foreground ? u8{1} : u8{0}, static_cast<u8>(process.priority_class)});
-    case Class::handle_count: return query_handle_count(call, process, query);
-    case Class::affinity_mask: return give(process.pcb.affinity);
-    case Class::priority_boost: return give(u32{process.pcb.disable_boost});
-    case Class::session: return give(process.session_id);
-    case Class::wow64: return give(u64{0});  // 64-bit processes only
+      return give(
+          abi::ProcessPriorityClass{process.pcb.foreground ? u8{1} : u8{0}, static_cast<u8>(process.priority_class)});
+    case Class::handle_count:
+      return query_handle_count(call, process, query);
+    case Class::affinity_mask:
+      return give(process.pcb.affinity);
+    case Class::priority_boost:
+      return give(u32{process.pcb.disable_boost});
+    case Class::session:
+      return give(process.session_id);
+    case Class::wow64:
+      return give(u64{0});  // 64-bit processes only
     case Class::image_file_name:
       return return_string(call, query.buffer, query.length, device_path(call, process), query.return_length);
     case Class::image_file_name_win32:
@@ -229,25 +258,34 @@ Status query_value(Call call, ps::Process& process, Class information_class, con
       if (query.length != sizeof(u64)) return Status::info_length_mismatch;
       VITRINE_TRY(query.buffer.as<u64>().write(call.space(), 0));
       return Status::port_not_set;  // NT's answer without a debugger
-    case Class::debug_flags: return give(kDebugInherit);
-    case Class::execute_flags: return give(kExecuteDisable | kDisableThunkEmulation | kPermanent);  // x64: always
+    case Class::debug_flags:
+      return give(kDebugInherit);
+    case Class::execute_flags:
+      return give(kExecuteDisable | kDisableThunkEmulation | kPermanent);  // x64: always
     case Class::cookie:
       // NT: one may only ask for one's own.
       return &process == &call.process() ? give(process.cookie) : Status::invalid_parameter;
-    case Class::image_information: return query_image(call, process, query);
-    case Class::cycle_time: return give(cycle_time(process));
-    case Class::handle_information: return query_handles(call, process, query);
-    case Class::command_line: return query_command_line(call, process, query);
-    case Class::protection: return give(u8{0});  // not a protected process
-    case Class::subsystem: return give(u32{0});  // Win32
-    default: return Status::invalid_info_class;
+    case Class::image_information:
+      return query_image(call, process, query);
+    case Class::cycle_time:
+      return give(cycle_time(process));
+    case Class::handle_information:
+      return query_handles(call, process, query);
+    case Class::command_line:
+      return query_command_line(call, process, query);
+    case Class::protection:
+      return give(u8{0});  // not a protected process
+    case Class::subsystem:
+      return give(u32{0});  // Win32
+    default:
+      return Status::invalid_info_class;
   }
 }
 
 Result<ob::Ref<ps::Process>> reference_with_any(Call call, Handle handle, u32 rights) {
   ob::HandleInformation information{};
-  auto process = ob::reference_by_handle<ps::Process>(*call.process().handles, handle, call->processes.process_type(), 0,
-                                                      se::Mode::user, &information);
+  auto process = ob::reference_by_handle<ps::Process>(*call.process().handles, handle, call->processes.process_type(),
+                                                      0, se::Mode::user, &information);
   if (process && (information.granted_access & rights) == 0) return Failure(Status::access_denied);
   return process;
 }
@@ -262,20 +300,23 @@ Status nt_query_information_process(Call call, Handle handle, u32 information_cl
   return query_value(call, **process, wanted, {buffer, length, return_length});
 }
 
-// ---- set -------------------------------------------------------------------------------------------------------------------
+// ---- set
+// -------------------------------------------------------------------------------------------------------------------
 
 bool may_raise_priority(Call call) {
   return call.process().token->data.has_privilege(se::Privilege::increase_base_priority);
 }
 
 Status set_priority_class(Call call, ps::Process& process, const abi::ProcessPriorityClass& value) {
-  if (value.priority_class == 0 || value.priority_class >= ps::kClassBasePriority.size()) return Status::invalid_parameter;
+  if (value.priority_class == 0 || value.priority_class >= ps::kClassBasePriority.size())
+    return Status::invalid_parameter;
   const Priority wanted{value.priority_class};
   if (wanted == Priority::realtime && process.priority_class != wanted && !may_raise_priority(call)) {
     return Status::privilege_not_held;
   }
   process.priority_class = wanted;
-  call->kernel.set_process_priority(process.pcb, ps::kClassBasePriority[value.priority_class], wanted == Priority::idle);
+  call->kernel.set_process_priority(process.pcb, ps::kClassBasePriority[value.priority_class],
+                                    wanted == Priority::idle);
   return Status::success;
 }
 
@@ -292,18 +333,19 @@ Status set_priority_boost(Call call, ps::Process& process, u32 disable) {
   return Status::success;
 }
 
-// Reserves a stack for the caller to commit; Wine's RtlCreateUserStack (fibers) begins with it. The plain form or, 16 bytes into the
-// record, the extended one.
+// Reserves a stack for the caller to commit; Wine's RtlCreateUserStack (fibers) begins with it. The plain form or, 16
+// bytes into the record, the extended one.
 Status set_stack_allocation(Call call, ps::Process& process, Buffer buffer, u32 length) {
-  const u64 offset = length == sizeof(abi::ProcessStackAllocationEx) ? offsetof(abi::ProcessStackAllocationEx, allocation) : 0;
+  const u64 offset =
+      length == sizeof(abi::ProcessStackAllocationEx) ? offsetof(abi::ProcessStackAllocationEx, allocation) : 0;
   if (offset == 0 && length != sizeof(abi::ProcessStackAllocation)) return Status::info_length_mismatch;
   if (&process != &call.process()) return Status::invalid_parameter;
   const UserPtr<abi::ProcessStackAllocation> record{buffer.address + offset};
   auto allocation = record.read(call.space());
   if (!allocation) return allocation.error();
   if (allocation->zero_bits > 21) return Status::invalid_parameter;
-  const auto range = call.space().allocate({0, allocation->reserve_size, static_cast<u32>(allocation->zero_bits),
-                                            mm::mem::kReserve, mm::page::kReadWrite});
+  const auto range = call.space().allocate(
+      {0, allocation->reserve_size, static_cast<u32>(allocation->zero_bits), mm::mem::kReserve, mm::page::kReadWrite});
   if (!range) return range.error();
   allocation->stack_base = range->base;
   const Status status = record.write(call.space(), *allocation);
@@ -313,15 +355,15 @@ Status set_stack_allocation(Call call, ps::Process& process, Buffer buffer, u32 
 
 Status check_power_throttling(const abi::PowerThrottlingState& state) {
   constexpr u32 kVersion = 1, kKnown = 5;  // execution speed, ignore timer resolution
-  const bool valid = state.version == kVersion && (state.control_mask & ~kKnown) == 0 &&
-                     (state.state_mask & ~state.control_mask) == 0;
+  const bool valid =
+      state.version == kVersion && (state.control_mask & ~kKnown) == 0 && (state.state_mask & ~state.control_mask) == 0;
   return valid ? Status::success : Status::invalid_parameter;
 }
 
 bool can_be_set(Class information_class) {
-  constexpr std::array kSettable{Class::base_priority, Class::default_hard_error_mode, Class::priority_class,
-                                 Class::affinity_mask, Class::priority_boost, Class::thread_stack_allocation,
-                                 Class::power_throttling_state};
+  constexpr std::array kSettable{
+      Class::base_priority,  Class::default_hard_error_mode, Class::priority_class,        Class::affinity_mask,
+      Class::priority_boost, Class::thread_stack_allocation, Class::power_throttling_state};
   return std::ranges::find(kSettable, information_class) != kSettable.end();
 }
 
@@ -347,17 +389,20 @@ Status nt_set_information_process(Call call, Handle handle, u32 information_clas
         return Status::success;
       });
     case Class::priority_class:
-      return with_value<abi::ProcessPriorityClass>(
-          call, buffer, length, [&](const abi::ProcessPriorityClass& value) { return set_priority_class(call, process, value); });
+      return with_value<abi::ProcessPriorityClass>(call, buffer, length, [&](const abi::ProcessPriorityClass& value) {
+        return set_priority_class(call, process, value);
+      });
     case Class::affinity_mask:
       return with_value<u64>(call, buffer, length,
                              [&](u64 mask) { return call->kernel.set_process_affinity(process.pcb, mask); });
     case Class::priority_boost:
       return with_value<u32>(call, buffer, length, [&](u32 value) { return set_priority_boost(call, process, value); });
-    case Class::thread_stack_allocation: return set_stack_allocation(call, process, buffer, length);
+    case Class::thread_stack_allocation:
+      return set_stack_allocation(call, process, buffer, length);
     case Class::power_throttling_state:
       return with_value<abi::PowerThrottlingState>(call, buffer, length, check_power_throttling);
-    default: return Status::invalid_info_class;
+    default:
+      return Status::invalid_info_class;
   }
 }
 
@@ -369,8 +414,9 @@ std::span<const Service> process_information_services() {
       service<&nt_query_information_process>("NtQueryInformationProcess", partial,
                                              "process, class, buffer, length, return length",
                                              "classes 0 3 4 7 12 14 18 20-22 24 26 27 30 31 34 36-38 43 51 60 61 75"),
-      service<&nt_set_information_process>("NtSetInformationProcess", partial, "process, class, buffer, length",
-                                           "classes 5 12 18 21 22 41 77; the foreground flag and power throttling change nothing"),
+      service<&nt_set_information_process>(
+          "NtSetInformationProcess", partial, "process, class, buffer, length",
+          "classes 5 12 18 21 22 41 77; the foreground flag and power throttling change nothing"),
   };
   return table;
 }

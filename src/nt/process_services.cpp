@@ -10,7 +10,8 @@ namespace {
 
 namespace process_access = ps::process_access;
 
-// NT: a null handle ends the caller's other threads; the caller goes on to end itself. [Wine's and NT's RtlExitUserProcess]
+// NT: a null handle ends the caller's other threads; the caller goes on to end itself. [Wine's and NT's
+// RtlExitUserProcess]
 Status nt_terminate_process(Call call, Handle handle, u32 exit_status) {
   const Status status{exit_status};
   if (!handle) {
@@ -28,7 +29,8 @@ Status nt_open_process(Call call, UserPtr<Handle> handle, u32 access, UserPtr<Ob
                        UserPtr<abi::ClientId> client_id) {
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
-  if (!client_id || !captured->name.empty()) return Status::invalid_parameter_mix;  // NT: an id or a name, and there are no names
+  if (!client_id || !captured->name.empty())
+    return Status::invalid_parameter_mix;  // NT: an id or a name, and there are no names
   const auto id = client_id.read(call.space());
   if (!id) return id.error();
   ob::Ref<ps::Process> process;

@@ -1,5 +1,5 @@
-// Sections: memory that can be mapped more than once, of a file, an image or the page file. Handles, rights and captured arguments
-// are here; the rest is mm's. [facts 8.8, 10.5]
+// Sections: memory that can be mapped more than once, of a file, an image or the page file. Handles, rights and
+// captured arguments are here; the rest is mm's. [facts 8.8, 10.5]
 #include <array>
 
 #include "abi/file_constants.h"
@@ -14,15 +14,18 @@ namespace {
 // Registered once by whoever made the machine; every section of it has this type.
 ob::ObjectType& section_type(Call call) { return *call->objects.find_type(u"Section"); }
 
-// NT: what a section's protection asks of the file's handle. [WI6p2 ch. 10: MmMakeFileAccess] Wine's loader opens DLLs for reading
-// only and maps them executable, so the right to read stands for the right to execute here.
+// NT: what a section's protection asks of the file's handle. [WI6p2 ch. 10: MmMakeFileAccess] Wine's loader opens DLLs
+// for reading only and maps them executable, so the right to read stands for the right to execute here.
 bool allows_section(u32 granted, u32 protect) {
   const bool reads = (granted & abi::kFileReadData) != 0;
   switch (protect & 0xFF) {
     case mm::page::kReadWrite:
-    case mm::page::kExecuteReadWrite: return reads && (granted & abi::kFileWriteData) != 0;
-    case mm::page::kExecute: return reads || (granted & abi::kFileExecute) != 0;
-    default: return reads;
+    case mm::page::kExecuteReadWrite:
+      return reads && (granted & abi::kFileWriteData) != 0;
+    case mm::page::kExecute:
+      return reads || (granted & abi::kFileExecute) != 0;
+    default:
+      return reads;
   }
 }
 
@@ -35,8 +38,8 @@ struct OpenedBacking {
 Result<OpenedBacking> reference_backing(Call call, Handle handle, u32 protect) {
   if (handle.value == 0) return OpenedBacking{};
   ob::HandleInformation information{};
-  auto file = ob::reference_by_handle<io::FileObject>(*call.process().handles, handle, call->io.file_type(), 0, se::Mode::user,
-                                                      &information);
+  auto file = ob::reference_by_handle<io::FileObject>(*call.process().handles, handle, call->io.file_type(), 0,
+                                                      se::Mode::user, &information);
   if (!file) return Failure(file.error());
   if (!allows_section(information.granted_access, protect)) return Failure(Status::access_denied);
   const auto backing = call->io.section_backing(**file);
@@ -111,12 +114,17 @@ Status nt_extend_section(Call call, Handle handle, UserPtr<i64> size) {
 Result<u32> section_access_for(u32 protect) {
   if (!mm::protection_from_win32(protect)) return Failure(Status::invalid_page_protection);
   switch (protect & 0xFF) {
-    case mm::page::kReadWrite: return mm::kSectionMapWrite;
-    case mm::page::kExecute: return mm::kSectionMapExecute;
+    case mm::page::kReadWrite:
+      return mm::kSectionMapWrite;
+    case mm::page::kExecute:
+      return mm::kSectionMapExecute;
     case mm::page::kExecuteRead:
-    case mm::page::kExecuteWriteCopy: return mm::kSectionMapExecute | mm::kSectionMapRead;
-    case mm::page::kExecuteReadWrite: return mm::kSectionMapExecute | mm::kSectionMapWrite;
-    default: return mm::kSectionMapRead;
+    case mm::page::kExecuteWriteCopy:
+      return mm::kSectionMapExecute | mm::kSectionMapRead;
+    case mm::page::kExecuteReadWrite:
+      return mm::kSectionMapExecute | mm::kSectionMapWrite;
+    default:
+      return mm::kSectionMapRead;
   }
 }
 
@@ -157,8 +165,9 @@ Status map_view(Call call, const ViewArguments& arguments, mm::MapRequest reques
   return mapped->status;
 }
 
-Status nt_map_view_of_section(Call call, Handle section, Handle process, UserPtr<Va> base, u64 zero_bits, u64 commit_size,
-                              UserPtr<i64> offset, UserPtr<u64> size, u32 inherit, u32 type, u32 protect) {
+Status nt_map_view_of_section(Call call, Handle section, Handle process, UserPtr<Va> base, u64 zero_bits,
+                              u64 commit_size, UserPtr<i64> offset, UserPtr<u64> size, u32 inherit, u32 type,
+                              u32 protect) {
   if (inherit != 1 && inherit != 2) return Status::invalid_parameter_8;
   if (zero_bits > 21 && zero_bits < 32) return Status::invalid_parameter_4;
   mm::MapRequest request;
@@ -204,13 +213,15 @@ std::span<const Service> section_services() {
       service<&nt_open_section>("NtOpenSection", complete, "handle, access, attributes"),
       service<&nt_query_section>("NtQuerySection", complete, "handle, class, buffer, length, return length"),
       service<&nt_extend_section>("NtExtendSection", complete, "handle, size"),
-      service<&nt_map_view_of_section>("NtMapViewOfSection", complete,
-                                       "section, process, base, zero bits, commit, offset, size, inherit, type, protect"),
+      service<&nt_map_view_of_section>(
+          "NtMapViewOfSection", complete,
+          "section, process, base, zero bits, commit, offset, size, inherit, type, protect"),
       service<&nt_map_view_of_section_ex>("NtMapViewOfSectionEx", partial,
                                           "section, process, base, offset, size, type, protect, parameters, count",
                                           "no extended parameters, no placeholders"),
       service<&nt_unmap_view_of_section>("NtUnmapViewOfSection", complete, "process, base"),
-      service<&nt_unmap_view_of_section_ex>("NtUnmapViewOfSectionEx", partial, "process, base, flags", "no placeholders"),
+      service<&nt_unmap_view_of_section_ex>("NtUnmapViewOfSectionEx", partial, "process, base, flags",
+                                            "no placeholders"),
   };
   return table;
 }

@@ -56,7 +56,8 @@ Status return_previous(Call call, UserPtr<i32> address, i32 value) {
   return address ? address.write(call.space(), value) : Status::success;
 }
 
-// ---- events --------------------------------------------------------------------------------------------------------------
+// ---- events
+// --------------------------------------------------------------------------------------------------------------
 
 Status nt_create_event(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes, u32 type,
                        bool signalled) {
@@ -102,7 +103,8 @@ Status nt_pulse_event(Call call, Handle handle, UserPtr<i32> previous) {
   return return_previous(call, previous, call->kernel.pulse_event((*event)->event));
 }
 
-Status nt_query_event(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_event(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length,
+                      UserPtr<u32> return_length) {
   if (information_class != kBasicClass) return Status::invalid_info_class;
   if (length != sizeof(EventBasicInformation)) return Status::info_length_mismatch;
   const auto event = reference<ob::EventObject>(call, handle, call->sync.event(), abi::event_access::kQueryState);
@@ -112,10 +114,11 @@ Status nt_query_event(Call call, Handle handle, u32 information_class, Buffer bu
   return return_value(call, buffer, length, EventBasicInformation{type, ke::Kernel::read_state(header)}, return_length);
 }
 
-// ---- semaphores ------------------------------------------------------------------------------------------------------------
+// ---- semaphores
+// ------------------------------------------------------------------------------------------------------------
 
-Status nt_create_semaphore(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes, i32 count,
-                           i32 limit) {
+Status nt_create_semaphore(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
+                           i32 count, i32 limit) {
   if (limit <= 0 || count < 0 || count > limit) return Status::invalid_parameter;
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
@@ -146,18 +149,21 @@ Status nt_query_semaphore(Call call, Handle handle, u32 information_class, Buffe
       reference<ob::SemaphoreObject>(call, handle, call->sync.semaphore(), abi::semaphore_access::kQueryState);
   if (!semaphore) return semaphore.error();
   const ke::Semaphore& state = (*semaphore)->semaphore;
-  return return_value(call, buffer, length, SemaphoreBasicInformation{ke::Kernel::read_state(state.header), state.limit},
-                      return_length);
+  return return_value(call, buffer, length,
+                      SemaphoreBasicInformation{ke::Kernel::read_state(state.header), state.limit}, return_length);
 }
 
-// ---- mutants ---------------------------------------------------------------------------------------------------------------
+// ---- mutants
+// ---------------------------------------------------------------------------------------------------------------
 
-Status nt_create_mutant(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes, bool owned) {
+Status nt_create_mutant(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
+                        bool owned) {
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
   auto mutant = call->sync.create_mutant(request_for(call, *captured), nullptr);
   if (!mutant) return mutant.error();
-  // Acquired only once it is known that no mutant of this name existed, so that the new one never goes away while owned.
+  // Acquired only once it is known that no mutant of this name existed, so that the new one never goes away while
+  // owned.
   ke::Mutant& state = (*mutant)->mutant;
   const ob::Ref<ob::MutantObject> made = *mutant;
   auto created = call.process().handles->insert_new(std::move(*mutant), *captured, access, user_access(call));
@@ -179,7 +185,8 @@ Status nt_release_mutant(Call call, Handle handle, UserPtr<i32> previous) {
   return return_previous(call, previous, *before);
 }
 
-Status nt_query_mutant(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_mutant(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length,
+                       UserPtr<u32> return_length) {
   if (information_class != kBasicClass && information_class != kMutantOwnerClass) return Status::invalid_info_class;
   const u32 size = information_class == kBasicClass ? sizeof(MutantBasicInformation) : sizeof(abi::ClientId);
   if (length != size) return Status::info_length_mismatch;
@@ -198,9 +205,11 @@ Status nt_query_mutant(Call call, Handle handle, u32 information_class, Buffer b
   return return_value(call, buffer, length, information, return_length);
 }
 
-// ---- keyed events ------------------------------------------------------------------------------------------------------------
+// ---- keyed events
+// ------------------------------------------------------------------------------------------------------------
 
-Status nt_create_keyed_event(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes, u32 flags) {
+Status nt_create_keyed_event(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
+                             u32 flags) {
   if (flags != 0) return Status::invalid_parameter_4;
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();

@@ -1,9 +1,10 @@
-// NtQueryInformationThread and NtSetInformationThread. A class that is not here gets invalid_info_class, as NT gives for one that it
-// does not know. [facts 10.4]
+// NtQueryInformationThread and NtSetInformationThread. A class that is not here gets invalid_info_class, as NT gives
+// for one that it does not know. [facts 10.4]
+#include "abi/thread_information.h"
+
 #include <array>
 
 #include "abi/teb.h"
-#include "abi/thread_information.h"
 #include "nt/capture.h"
 #include "nt/families.h"
 #include "ps/access.h"
@@ -30,7 +31,8 @@ const ps::ThreadExtra* extra_of(const ps::Thread& thread) {
 }
 ps::ThreadExtra& make_extra(ps::Thread& thread) { return thread.process->thread_extras[thread.id]; }
 
-// ---- query -----------------------------------------------------------------------------------------------------------------
+// ---- query
+// -----------------------------------------------------------------------------------------------------------------
 
 struct Query {
   Buffer buffer;
@@ -52,7 +54,8 @@ abi::ThreadBasicInformation basic_information(Call call, const ps::Thread& threa
 
 abi::KernelUserTimes times(Call call, const ps::Thread& thread) {
   const i64 interval = call->machine.clock_interval_100ns();
-  return {thread.create_time.value, thread.exit_time.value, thread.tcb.kernel_time * interval, thread.tcb.user_time * interval};
+  return {thread.create_time.value, thread.exit_time.value, thread.tcb.kernel_time * interval,
+          thread.tcb.user_time * interval};
 }
 
 Status query_name(Call call, const ps::Thread& thread, const Query& query) {
@@ -74,12 +77,15 @@ u32 query_rights(Class information_class) {
     case Class::ideal_processor_ex:
     case Class::suspend_count:
     case Class::is_terminated:
-    case Class::name: return thread_access::kQueryInformation | thread_access::kQueryLimitedInformation;
+    case Class::name:
+      return thread_access::kQueryInformation | thread_access::kQueryLimitedInformation;
     case Class::win32_start_address:
     case Class::am_i_last_thread:
     case Class::hide_from_debugger:
-    case Class::break_on_termination: return thread_access::kQueryInformation;
-    default: return 0;
+    case Class::break_on_termination:
+      return thread_access::kQueryInformation;
+    default:
+      return 0;
   }
 }
 
@@ -89,25 +95,40 @@ Status query_value(Call call, const ps::Thread& thread, Class information_class,
   };
   const ps::ThreadExtra* extra = extra_of(thread);
   switch (information_class) {
-    case Class::basic: return give(basic_information(call, thread));
-    case Class::times: return give(times(call, thread));
+    case Class::basic:
+      return give(basic_information(call, thread));
+    case Class::times:
+      return give(times(call, thread));
     case Class::win32_start_address:
-      return give(extra != nullptr && extra->win32_start_address != 0 ? extra->win32_start_address : thread.start_address);
-    case Class::am_i_last_thread: return give(u32{thread.process->active_threads == 1});
-    case Class::priority_boost: return give(u32{thread.tcb.disable_boost});
-    case Class::hide_from_debugger: return give(static_cast<u8>(thread.has_flag(flags::kHideFromDebugger) ? 1 : 0));
-    case Class::break_on_termination: return give(u32{thread.has_flag(flags::kBreakOnTermination)});
-    case Class::is_terminated: return give(u32{thread.tcb.state == ke::ThreadState::terminated});
+      return give(extra != nullptr && extra->win32_start_address != 0 ? extra->win32_start_address
+                                                                      : thread.start_address);
+    case Class::am_i_last_thread:
+      return give(u32{thread.process->active_threads == 1});
+    case Class::priority_boost:
+      return give(u32{thread.tcb.disable_boost});
+    case Class::hide_from_debugger:
+      return give(static_cast<u8>(thread.has_flag(flags::kHideFromDebugger) ? 1 : 0));
+    case Class::break_on_termination:
+      return give(u32{thread.has_flag(flags::kBreakOnTermination)});
+    case Class::is_terminated:
+      return give(u32{thread.tcb.state == ke::ThreadState::terminated});
     case Class::cycle_time:
       return give(abi::ThreadCycleTimeInformation{thread.tcb.cycle_time,
                                                   call->machine.time_stamp(call->kernel.executing_processor())});
-    case Class::page_priority: return give(extra == nullptr ? ps::kDefaultPagePriority : extra->page_priority);
-    case Class::actual_base_priority: return give(i32{thread.tcb.base_priority});
-    case Class::group_information: return give(abi::GroupAffinity{thread.tcb.affinity, 0, {}});
-    case Class::ideal_processor_ex: return give(abi::ProcessorNumber{0, thread.tcb.ideal_processor, 0});
-    case Class::suspend_count: return give(u32{thread.tcb.suspend_count});
-    case Class::name: return query_name(call, thread, query);
-    default: return Status::invalid_info_class;
+    case Class::page_priority:
+      return give(extra == nullptr ? ps::kDefaultPagePriority : extra->page_priority);
+    case Class::actual_base_priority:
+      return give(i32{thread.tcb.base_priority});
+    case Class::group_information:
+      return give(abi::GroupAffinity{thread.tcb.affinity, 0, {}});
+    case Class::ideal_processor_ex:
+      return give(abi::ProcessorNumber{0, thread.tcb.ideal_processor, 0});
+    case Class::suspend_count:
+      return give(u32{thread.tcb.suspend_count});
+    case Class::name:
+      return query_name(call, thread, query);
+    default:
+      return Status::invalid_info_class;
   }
 }
 
@@ -121,7 +142,8 @@ Status nt_query_information_thread(Call call, Handle handle, u32 information_cla
   return query_value(call, **thread, wanted, {buffer, length, return_length});
 }
 
-// ---- set -------------------------------------------------------------------------------------------------------------------
+// ---- set
+// -------------------------------------------------------------------------------------------------------------------
 
 Status set_priority(Call call, ps::Thread& thread, i32 priority) {
   if (priority < 1 || priority > ke::kHighPriority) return Status::invalid_parameter;
@@ -160,7 +182,8 @@ Status set_impersonation(Call call, ps::Thread& thread, Handle token_handle) {
     thread.flags &= static_cast<u16>(~flags::kActiveImpersonation);
     return Status::success;
   }
-  auto token = reference<ps::TokenObject>(call, token_handle, call->processes.token_type(), ps::token_access::kImpersonate);
+  auto token =
+      reference<ps::TokenObject>(call, token_handle, call->processes.token_type(), ps::token_access::kImpersonate);
   if (!token) return token.error();
   if ((*token)->data.type != se::TokenType::impersonation) return Status::bad_token_type;
   make_extra(thread).impersonation = std::move(*token);
@@ -233,15 +256,19 @@ u32 set_rights(Class information_class) {
     case Class::page_priority:
     case Class::power_throttling_state:
     case Class::name:
-    case Class::wine_native_name: return thread_access::kSetInformation | thread_access::kSetLimitedInformation;
+    case Class::wine_native_name:
+      return thread_access::kSetInformation | thread_access::kSetLimitedInformation;
     case Class::affinity_mask:
     case Class::group_information:
     case Class::win32_start_address:
     case Class::zero_tls_cell:
     case Class::hide_from_debugger:
-    case Class::break_on_termination: return thread_access::kSetInformation;
-    case Class::impersonation_token: return thread_access::kSetThreadToken;
-    default: return 0;
+    case Class::break_on_termination:
+      return thread_access::kSetInformation;
+    case Class::impersonation_token:
+      return thread_access::kSetThreadToken;
+    default:
+      return 0;
   }
 }
 
@@ -269,14 +296,19 @@ Status set_value(Call call, ps::Thread& thread, Class information_class, Buffer 
     case Class::affinity_mask:
       return with_value<u64>(call, buffer, length, [&](u64 mask) { return set_affinity(call, thread, mask); });
     case Class::impersonation_token:
-      return with_value<Handle>(call, buffer, length, [&](Handle token) { return set_impersonation(call, thread, token); });
+      return with_value<Handle>(call, buffer, length,
+                                [&](Handle token) { return set_impersonation(call, thread, token); });
     case Class::win32_start_address:
-      return with_value<Va>(call, buffer, length, [&](Va va) { make_extra(thread).win32_start_address = va; return Status::success; });
+      return with_value<Va>(call, buffer, length, [&](Va va) {
+        make_extra(thread).win32_start_address = va;
+        return Status::success;
+      });
     case Class::zero_tls_cell:
       if (&thread != call.thread) return Status::invalid_parameter;  // NT: of the caller's own process, through itself
       return with_value<u32>(call, buffer, length, [&](u32 index) { return zero_tls_cell(call, index); });
     case Class::ideal_processor:
-      return with_value<u32>(call, buffer, length, [&](u32 number) { return set_ideal_processor(call, thread, number); });
+      return with_value<u32>(call, buffer, length,
+                             [&](u32 number) { return set_ideal_processor(call, thread, number); });
     case Class::ideal_processor_ex:
       return with_value<abi::ProcessorNumber>(call, buffer, length, [&](const abi::ProcessorNumber& number) {
         if (number.group != 0 || number.reserved != 0) return Status::invalid_parameter;
@@ -293,17 +325,20 @@ Status set_value(Call call, ps::Thread& thread, Class information_class, Buffer 
       thread.flags |= flags::kHideFromDebugger;
       return Status::success;
     case Class::break_on_termination:
-      return with_value<u32>(call, buffer, length, [&](u32 value) { return set_break_on_termination(call, thread, value); });
+      return with_value<u32>(call, buffer, length,
+                             [&](u32 value) { return set_break_on_termination(call, thread, value); });
     case Class::page_priority:
       return with_value<u32>(call, buffer, length, [&](u32 value) { return set_page_priority(thread, value); });
     case Class::group_information:
-      return with_value<abi::GroupAffinity>(call, buffer, length,
-                                            [&](const abi::GroupAffinity& value) { return set_group(call, thread, value); });
+      return with_value<abi::GroupAffinity>(
+          call, buffer, length, [&](const abi::GroupAffinity& value) { return set_group(call, thread, value); });
     case Class::power_throttling_state:
       return with_value<abi::PowerThrottlingState>(call, buffer, length, set_power_throttling);
     case Class::name:
-    case Class::wine_native_name: return set_name(call, thread, buffer, length);
-    default: return Status::invalid_info_class;
+    case Class::wine_native_name:
+      return set_name(call, thread, buffer, length);
+    default:
+      return Status::invalid_info_class;
   }
 }
 
@@ -322,11 +357,13 @@ Status nt_set_information_thread(Call call, Handle handle, u32 information_class
 std::span<const Service> thread_information_services() {
   using enum SupportLevel;
   static constexpr std::array table{
-      service<&nt_query_information_thread>("NtQueryInformationThread", partial, "thread, class, buffer, length, return length",
+      service<&nt_query_information_thread>("NtQueryInformationThread", partial,
+                                            "thread, class, buffer, length, return length",
                                             "classes 0 1 9 12 14 17 18 20 23-25 30 33 35 38"),
-      service<&nt_set_information_thread>("NtSetInformationThread", partial, "thread, class, buffer, length",
-                                          "classes 2-5 9 10 13 14 17 18 24 30 33 38 49; page priority and power throttling are "
-                                          "kept or checked but change nothing"),
+      service<&nt_set_information_thread>(
+          "NtSetInformationThread", partial, "thread, class, buffer, length",
+          "classes 2-5 9 10 13 14 17 18 24 30 33 38 49; page priority and power throttling are "
+          "kept or checked but change nothing"),
   };
   return table;
 }

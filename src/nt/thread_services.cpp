@@ -1,4 +1,5 @@
-// Threads: birth, death, suspension, APCs, contexts. Information classes are in thread_information.cpp. [facts 5.11, 5.14, 7.7, 7.8, 10.4]
+// Threads: birth, death, suspension, APCs, contexts. Information classes are in thread_information.cpp.
+// [facts 5.11, 5.14, 7.7, 7.8, 10.4]
 #include <array>
 
 #include "abi/thread_information.h"
@@ -14,7 +15,8 @@ namespace {
 namespace thread_access = ps::thread_access;
 namespace flags = ps::cross_thread_flags;
 
-// ---- birth -----------------------------------------------------------------------------------------------------------------
+// ---- birth
+// -----------------------------------------------------------------------------------------------------------------
 
 struct ThreadAttributes {
   abi::PsAttribute client_id{};
@@ -30,7 +32,8 @@ Result<ThreadAttributes> capture_thread_attributes(Call call, Va list) {
   const auto bytes = UserPtr<u64>{list}.read(call.space());
   if (!bytes) return Failure(bytes.error());
   constexpr u64 kMost = 32;
-  if (*bytes < sizeof(u64) || (*bytes - sizeof(u64)) % sizeof(abi::PsAttribute) != 0) return Failure(Status::invalid_parameter);
+  if (*bytes < sizeof(u64) || (*bytes - sizeof(u64)) % sizeof(abi::PsAttribute) != 0)
+    return Failure(Status::invalid_parameter);
   const u64 count = (*bytes - sizeof(u64)) / sizeof(abi::PsAttribute);
   if (count > kMost) return Failure(Status::invalid_parameter);
   for (u64 i = 0; i < count; ++i) {
@@ -55,11 +58,13 @@ Result<ThreadAttributes> capture_thread_attributes(Call call, Va list) {
       case abi::ps_attribute::kIdealProcessor: {
         const auto number = UserPtr<abi::ProcessorNumber>{attribute->value}.read(call.space());
         if (!number) return Failure(number.error());
-        if (number->group != 0 || number->number >= call->kernel.processor_count()) return Failure(Status::invalid_parameter);
+        if (number->group != 0 || number->number >= call->kernel.processor_count())
+          return Failure(Status::invalid_parameter);
         attributes.ideal_processor = number->number;
         break;
       }
-      default: return Failure(Status::invalid_parameter);
+      default:
+        return Failure(Status::invalid_parameter);
     }
   }
   return attributes;
@@ -74,8 +79,8 @@ Status return_attribute(Call call, const abi::PsAttribute& attribute, const T& v
 }
 
 // The thread exists and is ready: what is left can fail only through the caller's own addresses or handle table.
-Status publish_thread(Call call, const ob::Ref<ps::Thread>& thread, const ob::ObjectAttributes& object_attributes, u32 access,
-                      UserPtr<Handle> handle, const ThreadAttributes& attributes) {
+Status publish_thread(Call call, const ob::Ref<ps::Thread>& thread, const ob::ObjectAttributes& object_attributes,
+                      u32 access, UserPtr<Handle> handle, const ThreadAttributes& attributes) {
   if (attributes.affinity) {
     const auto set = call->kernel.set_affinity(thread->tcb, *attributes.affinity);
     if (!set) return set.error();
@@ -93,8 +98,8 @@ Status publish_thread(Call call, const ob::Ref<ps::Thread>& thread, const ob::Ob
 }
 
 Status nt_create_thread_ex(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
-                           Handle process_handle, Va start, Va argument, u32 create_flags, u64 zero_bits, u64 stack_commit,
-                           u64 stack_reserve, Va attribute_list) {
+                           Handle process_handle, Va start, Va argument, u32 create_flags, u64 zero_bits,
+                           u64 stack_commit, u64 stack_reserve, Va attribute_list) {
   if ((create_flags & ~abi::thread_create::kKnown) != 0) return Status::invalid_parameter_7;
   if (zero_bits > 21 && zero_bits < 32) return Status::invalid_parameter_3;
   auto object_attributes = capture_attributes(call, attributes);
@@ -141,7 +146,8 @@ Status nt_open_thread(Call call, UserPtr<Handle> handle, u32 access, UserPtr<Obj
   return return_handle(call, handle, *opened);
 }
 
-// ---- death, suspension, alerts ---------------------------------------------------------------------------------------------
+// ---- death, suspension, alerts
+// ---------------------------------------------------------------------------------------------
 
 Status nt_terminate_thread(Call call, Handle handle, u32 exit_status) {
   const Status status{exit_status};
@@ -197,7 +203,8 @@ Status nt_alert_resume_thread(Call call, Handle handle, UserPtr<u32> previous) {
   return return_count(call, previous, call->kernel.alert_resume_thread((*thread)->tcb));
 }
 
-// ---- APCs and contexts -----------------------------------------------------------------------------------------------------
+// ---- APCs and contexts
+// -----------------------------------------------------------------------------------------------------
 
 Status nt_queue_apc_thread(Call call, Handle handle, Va routine, u64 context, u64 argument1, u64 argument2) {
   const auto thread = reference_thread(call, handle, thread_access::kSetContext);
@@ -221,10 +228,11 @@ Status nt_set_context_thread(Call call, Handle handle, Va context) {
   return set_thread_context(call, **thread, context);
 }
 
-// ---- the rest --------------------------------------------------------------------------------------------------------------
+// ---- the rest
+// --------------------------------------------------------------------------------------------------------------
 
-Status nt_get_next_thread(Call call, Handle process_handle, Handle thread_handle, u32 access, u32 attributes, u32 search_flags,
-                          UserPtr<Handle> next) {
+Status nt_get_next_thread(Call call, Handle process_handle, Handle thread_handle, u32 access, u32 attributes,
+                          u32 search_flags, UserPtr<Handle> next) {
   if (search_flags != 0) return Status::invalid_parameter;
   VITRINE_TRY(call.space().probe(next.address, sizeof(Handle), 1, true));
   const auto process = reference_process(call, process_handle, ps::process_access::kQueryInformation);
@@ -274,9 +282,10 @@ Status nt_set_ldt_entries(Call, u32, u64, u32, u64) { return Status::not_impleme
 std::span<const Service> thread_services() {
   using enum SupportLevel;
   static constexpr std::array table{
-      service<&nt_create_thread_ex>("NtCreateThreadEx", partial,
-                                    "handle, access, attributes, process, start, argument, flags, zero bits, commit, reserve, list",
-                                    "zero bits are checked but do not place the stack; no loader-worker threads"),
+      service<&nt_create_thread_ex>(
+          "NtCreateThreadEx", partial,
+          "handle, access, attributes, process, start, argument, flags, zero bits, commit, reserve, list",
+          "zero bits are checked but do not place the stack; no loader-worker threads"),
       service<&nt_create_thread>("NtCreateThread", refused,
                                  "handle, access, attributes, process, client id, context, initial teb, suspended"),
       service<&nt_open_thread>("NtOpenThread", complete, "handle, access, attributes, client id"),

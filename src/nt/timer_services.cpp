@@ -1,5 +1,5 @@
-// Timers and clocks. A timer expires at the first clock interrupt at or after its due time [facts 7.4]; the interrupt's interval is the
-// profile's and programs cannot change it.
+// Timers and clocks. A timer expires at the first clock interrupt at or after its due time [facts 7.4]; the interrupt's
+// interval is the profile's and programs cannot change it.
 #include <array>
 
 #include "abi/object_constants.h"
@@ -45,8 +45,8 @@ Result<ob::Ref<ob::TimerObject>> modifiable_timer(Call call, Handle handle) {
   return reference<ob::TimerObject>(call, handle, call->sync.timer(), abi::timer_access::kModifyState);
 }
 
-Status nt_set_timer(Call call, Handle handle, UserPtr<i64> due_time, Va apc_routine, u64 apc_context, bool resume, i32 period,
-                    UserPtr<u8> previous) {
+Status nt_set_timer(Call call, Handle handle, UserPtr<i64> due_time, Va apc_routine, u64 apc_context, bool resume,
+                    i32 period, UserPtr<u8> previous) {
   if (period < 0) return Status::invalid_parameter_6;
   const auto due = due_time.read(call.space());
   if (!due) return due.error();
@@ -73,7 +73,8 @@ Status nt_cancel_timer(Call call, Handle handle, UserPtr<u8> previous) {
   return previous ? previous.write(call.space(), was_signalled ? 1 : 0) : Status::success;
 }
 
-Status nt_query_timer(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_timer(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length,
+                      UserPtr<u32> return_length) {
   if (information_class != 0) return Status::invalid_info_class;
   if (length != sizeof(TimerBasicInformation)) return Status::info_length_mismatch;
   const auto timer = reference<ob::TimerObject>(call, handle, call->sync.timer(), abi::timer_access::kQueryState);
@@ -113,7 +114,8 @@ Status nt_query_system_time(Call call, UserPtr<i64> time) {
 Status nt_set_system_time(Call call, UserPtr<i64> time, UserPtr<i64> previous) {
   const auto value = time.read(call.space());
   if (!value) return value.error();
-  // NT: the year must lie in 1601..30827; the largest FILETIME that TIME_FIELDS can express bounds it. [WDK: ZwSetSystemTime]
+  // NT: the year must lie in 1601..30827; the largest FILETIME that TIME_FIELDS can express bounds it. [WDK:
+  // ZwSetSystemTime]
   constexpr i64 kHighestTime = 0x7FFF'35F4'F06C'58F0;
   if (*value < 0 || *value > kHighestTime) return Status::invalid_parameter;
   if (!call.process().token->data.has_privilege(se::Privilege::system_time)) return Status::privilege_not_held;

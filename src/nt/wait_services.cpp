@@ -1,5 +1,5 @@
-// Waiting: for objects, for time, for an alert, and the keyed rendezvous. A wait that ends at once takes no coroutine frame; one
-// that blocks holds its objects by reference in the frame. [facts 7.3, 7.6]
+// Waiting: for objects, for time, for an alert, and the keyed rendezvous. A wait that ends at once takes no coroutine
+// frame; one that blocks holds its objects by reference in the frame. [facts 7.3, 7.6]
 #include <array>
 
 #include "abi/object_constants.h"
@@ -69,7 +69,8 @@ Outcome nt_wait_for_multiple_objects(Call call, u32 count, UserPtr<Handle> handl
   }
   const ke::WaitType type = wait_any ? ke::WaitType::any : ke::WaitType::all;
   const ke::WaitParameters parameters = user_wait(ke::WaitReason::user_request, alertable, *limit);
-  if (const auto status = call->kernel.try_wait_multiple(call.thread->tcb, list.headers, type, parameters)) return *status;
+  if (const auto status = call->kernel.try_wait_multiple(call.thread->tcb, list.headers, type, parameters))
+    return *status;
   return wait_for_many(call, std::move(list), type, parameters);
 }
 
@@ -143,8 +144,8 @@ Status nt_alert_thread_by_thread_id(Call call, u64 thread_id) {
   return Status::success;
 }
 
-// A null handle names the event that the system keeps for critical sections that found no memory for one of their own. NT makes it
-// at boot; here the first caller does. [WI6 ch. 3 "Keyed Events"]
+// A null handle names the event that the system keeps for critical sections that found no memory for one of their own.
+// NT makes it at boot; here the first caller does. [WI6 ch. 3 "Keyed Events"]
 constexpr std::u16string_view kSystemKeyedEvent = u"\\KernelObjects\\CritSecOutOfMemoryEvent";
 
 Result<ob::Ref<ob::KeyedEventObject>> system_keyed_event(Call call) {
@@ -171,7 +172,8 @@ Result<ob::Ref<ob::KeyedEventObject>> reference_keyed_event(Call call, Handle ha
 
 enum class KeyedSide : u8 { wait, release };
 
-Task<Status> meet(Call call, ob::Ref<ob::KeyedEventObject> event, u64 key, KeyedSide side, ke::WaitParameters parameters) {
+Task<Status> meet(Call call, ob::Ref<ob::KeyedEventObject> event, u64 key, KeyedSide side,
+                  ke::WaitParameters parameters) {
   ke::Thread* thread = &call.thread->tcb;
   if (side == KeyedSide::wait) co_return co_await call->kernel.wait_keyed_event(thread, &event->event, key, parameters);
   co_return co_await call->kernel.release_keyed_event(thread, &event->event, key, parameters);
@@ -200,7 +202,8 @@ std::span<const Service> wait_services() {
   using enum SupportLevel;
   static constexpr std::array table{
       service<&nt_wait_for_single_object>("NtWaitForSingleObject", complete, "handle, alertable, timeout"),
-      service<&nt_wait_for_multiple_objects>("NtWaitForMultipleObjects", complete, "count, handles, any, alertable, timeout"),
+      service<&nt_wait_for_multiple_objects>("NtWaitForMultipleObjects", complete,
+                                             "count, handles, any, alertable, timeout"),
       service<&nt_signal_and_wait_for_single_object>("NtSignalAndWaitForSingleObject", complete,
                                                      "signal, wait, alertable, timeout"),
       service<&nt_delay_execution>("NtDelayExecution", complete, "alertable, interval"),

@@ -9,7 +9,8 @@
 namespace vitrine::ps {
 namespace {
 
-// XSTATE as CONTEXT_EX points to it: the XSAVE header and the upper halves of YMM0-15. [winnt.h: XSAVE_AREA_HEADER, XSAVE_AREA]
+// XSTATE as CONTEXT_EX points to it: the XSAVE header and the upper halves of YMM0-15. [winnt.h: XSAVE_AREA_HEADER,
+// XSAVE_AREA]
 struct ExtendedState {
   u64 mask;
   u64 compaction_mask;
@@ -23,7 +24,8 @@ constexpr u32 kXstateOnly = abi::context_flags::kXstate & ~abi::context_flags::k
 constexpr u32 kTrapFlag = 0x100;
 
 bool uses_upper_halves(const cpu::GuestContext& registers) {
-  return std::ranges::any_of(std::span(registers.xsave).subspan(kYmmHighOffset), [](std::byte b) { return b != std::byte{}; });
+  return std::ranges::any_of(std::span(registers.xsave).subspan(kYmmHighOffset),
+                             [](std::byte b) { return b != std::byte{}; });
 }
 
 ExtendedState extended_state(const cpu::GuestContext& registers) {
@@ -99,7 +101,8 @@ Status enter_user_apc(Thread& thread, const ke::UserApcCall& call) {
   if (frame_va > registers[cpu::Gpr::rsp]) return Status::access_violation;
   abi::ApcFrame frame{};
   frame.function = call.normal_routine;
-  // A user APC comes at the end of a service, where the upper halves of YMM are the caller's to lose [x64 calling convention].
+  // A user APC comes at the end of a service, where the upper halves of YMM are the caller's to lose [x64 calling
+  // convention].
   store_context(registers, abi::context_flags::kAll, frame.context);
   VITRINE_TRY(thread.process->space->write_value(frame_va, frame));
   registers.rip = dispatcher;

@@ -1,6 +1,7 @@
-// Entering ntdll's dispatchers: the kernel lays a frame on the user stack and sends the thread there. And the way back: a CONTEXT in user
-// memory, with the extended (AVX) part behind it if it has one, becomes the thread's registers. NT: KiDispatchException,
-// KiInitializeUserApc, KeContextFromKframes and back. None suspends. [facts: user-mode.md "Dispatchers"]
+// Entering ntdll's dispatchers: the kernel lays a frame on the user stack and sends the thread there. And the way back:
+// a CONTEXT in user memory, with the extended (AVX) part behind it if it has one, becomes the thread's registers. NT:
+// KiDispatchException, KiInitializeUserApc, KeContextFromKframes and back. None suspends. [facts: user-mode.md
+// "Dispatchers"]
 //
 // Precondition everywhere: the thread has entered user mode (thread.user is there) and its address space lives.
 #pragma once
@@ -14,15 +15,16 @@
 namespace vitrine::ps {
 
 // The thread goes on in KiUserExceptionDispatcher with `record` and its present registers as the CONTEXT.
-// Errors: what writing below its RSP gives (stack_overflow, access_violation); unhandled_exception when the process has no
-// dispatcher. The registers are unchanged then.
+// Errors: what writing below its RSP gives (stack_overflow, access_violation); unhandled_exception when the process has
+// no dispatcher. The registers are unchanged then.
 [[nodiscard]] Status enter_user_exception(Thread& thread, const abi::ExceptionRecord& record);
 
 // The thread goes on in KiUserApcDispatcher, and after it where it is now. Errors: as above.
 [[nodiscard]] Status enter_user_apc(Thread& thread, const ke::UserApcCall& call);
 
-// Writes the parts of `registers` that `flags` (context_flags) asks for into the CONTEXT at `va`; other fields stay as they are.
-// With kXstate, CONTEXT_EX behind it says where the extended part goes; invalid_parameter when it makes no sense.
+// Writes the parts of `registers` that `flags` (context_flags) asks for into the CONTEXT at `va`; other fields stay as
+// they are. With kXstate, CONTEXT_EX behind it says where the extended part goes; invalid_parameter when it makes no
+// sense.
 [[nodiscard]] Status write_user_context(mm::AddressSpace& space, Va va, const cpu::GuestContext& registers, u32 flags);
 
 // Loads what the CONTEXT at `va` holds. Errors: access_violation; invalid_parameter (not a CONTEXT for this processor).

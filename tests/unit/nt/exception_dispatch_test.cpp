@@ -98,7 +98,8 @@ TEST_F(Exceptions, AProtectionFaultIsAPrivilegedInstructionOrAnAccessNowhere) {
 }
 
 TEST_F(Exceptions, APageFaultSaysHowAndWhere) {
-  const cpu::Exit exit{cpu::ExitReason::exception, cpu::Vector::page_fault, cpu::page_fault::kUser | cpu::page_fault::kWrite, 0x40, 0};
+  const cpu::Exit exit{cpu::ExitReason::exception, cpu::Vector::page_fault,
+                       cpu::page_fault::kUser | cpu::page_fault::kWrite, 0x40, 0};
   dispatch_page_fault(*m.executive, *m.thread, exit, Status::access_violation);
   EXPECT_EQ(record().information[0], 1u);
   EXPECT_EQ(record().information[1], 0x40u);

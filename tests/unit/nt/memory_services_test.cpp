@@ -38,7 +38,8 @@ TEST_F(MemoryServices, ExtendedRequirementsPlaceAndAlign) {
   m.write(parameter, abi::MemExtendedParameter{1, requirements});
   m.write(m.scratch, Va{0});
   m.write(m.scratch + 8, u64{0x10000});
-  const std::initializer_list<u64> call{ServiceMachine::kSelf, m.scratch, m.scratch + 8, mem::kReserve, page::kReadWrite, parameter, 1};
+  const std::initializer_list<u64> call{
+      ServiceMachine::kSelf, m.scratch, m.scratch + 8, mem::kReserve, page::kReadWrite, parameter, 1};
   ASSERT_EQ(m.call("NtAllocateVirtualMemoryEx", call), Status::success);
   EXPECT_EQ(base(), 0x1'0000'0000u);
   m.write(requirements, abi::MemAddressRequirements{0, 0, 3 << 16});  // not a power of two
@@ -47,16 +48,19 @@ TEST_F(MemoryServices, ExtendedRequirementsPlaceAndAlign) {
 }
 
 TEST_F(MemoryServices, ArgumentsThatCannotBeReadAreAnAccessViolation) {
-  EXPECT_EQ(m.call("NtAllocateVirtualMemory", {ServiceMachine::kSelf, 8, 0, m.scratch, mem::kReserve, page::kReadWrite}),
-            Status::access_violation);
-  EXPECT_EQ(m.call("NtFreeVirtualMemory", {ServiceMachine::kSelf, 8, 8, 1}), Status::invalid_parameter_4);  // type comes first
+  EXPECT_EQ(
+      m.call("NtAllocateVirtualMemory", {ServiceMachine::kSelf, 8, 0, m.scratch, mem::kReserve, page::kReadWrite}),
+      Status::access_violation);
+  EXPECT_EQ(m.call("NtFreeVirtualMemory", {ServiceMachine::kSelf, 8, 8, 1}),
+            Status::invalid_parameter_4);  // type comes first
 }
 
 TEST_F(MemoryServices, WritingToAProcessPassesReadOnlyPagesAndKeepsTheirProtection) {
   ASSERT_EQ(allocate(0, 0x1000, mem::kReserve | mem::kCommit, page::kExecuteRead), Status::success);
   const Va code = base();
   m.write(m.scratch + 0x40, u64{0xC3C3C3C3});
-  ASSERT_EQ(m.call("NtWriteVirtualMemory", {ServiceMachine::kSelf, code, m.scratch + 0x40, 8, m.scratch + 0x80}), Status::success);
+  ASSERT_EQ(m.call("NtWriteVirtualMemory", {ServiceMachine::kSelf, code, m.scratch + 0x40, 8, m.scratch + 0x80}),
+            Status::success);
   EXPECT_EQ(m.read<u64>(code), 0xC3C3C3C3u);
   EXPECT_EQ(m.read<u64>(m.scratch + 0x80), 8u);
   EXPECT_EQ(m.process->space->query_basic(code)->protect, page::kExecuteRead);
@@ -72,26 +76,29 @@ TEST_F(MemoryServices, ACopyThatRunsOutOfMemoryIsPartialWithItsCount) {
   EXPECT_EQ(m.call("NtReadVirtualMemory", {ServiceMachine::kSelf, source, m.scratch + 0x100, 0x40, m.scratch + 0x80}),
             Status::partial_copy);
   EXPECT_EQ(m.read<u64>(m.scratch + 0x80), 0x10u);
-  EXPECT_EQ(m.call("NtReadVirtualMemory", {0, source, m.scratch, 0, 0}), Status::success);  // size 0: the handle is not looked at
+  EXPECT_EQ(m.call("NtReadVirtualMemory", {0, source, m.scratch, 0, 0}),
+            Status::success);  // size 0: the handle is not looked at
 }
 
 TEST_F(MemoryServices, OnlyModulesWithAUnixHalfGetAHandle) {
-  EXPECT_EQ(m.call("NtQueryVirtualMemory", {ServiceMachine::kSelf, m.scratch, 1000, m.scratch + 0x80, 8, 0}), Status::dll_not_found);
+  EXPECT_EQ(m.call("NtQueryVirtualMemory", {ServiceMachine::kSelf, m.scratch, 1000, m.scratch + 0x80, 8, 0}),
+            Status::dll_not_found);
   EXPECT_EQ(m.call("NtQueryVirtualMemory", {ServiceMachine::kSelf, m.scratch, 77, m.scratch + 0x80, 8, 0}),
             Status::invalid_info_class);
 }
 
 TEST_F(MemoryServices, APageFileSectionIsSharedByItsViews) {
   m.write(m.scratch + 0x10, u64{0x3000});
-  ASSERT_EQ(m.call("NtCreateSection", {m.scratch, kSectionAllAccess, 0, m.scratch + 0x10, page::kReadWrite, sec::kCommit, 0}),
-            Status::success);
+  ASSERT_EQ(
+      m.call("NtCreateSection", {m.scratch, kSectionAllAccess, 0, m.scratch + 0x10, page::kReadWrite, sec::kCommit, 0}),
+      Status::success);
   const u64 section = m.handle();
   Va views[2];
   for (Va& view : views) {
     m.write(m.scratch + 0x20, Va{0});
     m.write(m.scratch + 0x28, u64{0});
-    ASSERT_EQ(m.call("NtMapViewOfSection", {section, ServiceMachine::kSelf, m.scratch + 0x20, 0, 0, 0, m.scratch + 0x28, 2, 0,
-                                            page::kReadWrite}),
+    ASSERT_EQ(m.call("NtMapViewOfSection", {section, ServiceMachine::kSelf, m.scratch + 0x20, 0, 0, 0, m.scratch + 0x28,
+                                            2, 0, page::kReadWrite}),
               Status::success);
     view = m.read<Va>(m.scratch + 0x20);
     EXPECT_EQ(m.read<u64>(m.scratch + 0x28), 0x3000u);
@@ -106,8 +113,9 @@ TEST_F(MemoryServices, APageFileSectionIsSharedByItsViews) {
 
 TEST_F(MemoryServices, AViewNeedsTheRightThatItsProtectionAsksFor) {
   m.write(m.scratch + 0x10, u64{0x1000});
-  ASSERT_EQ(m.call("NtCreateSection", {m.scratch, kSectionMapRead, 0, m.scratch + 0x10, page::kReadWrite, sec::kCommit, 0}),
-            Status::success);
+  ASSERT_EQ(
+      m.call("NtCreateSection", {m.scratch, kSectionMapRead, 0, m.scratch + 0x10, page::kReadWrite, sec::kCommit, 0}),
+      Status::success);
   m.write(m.scratch + 0x20, Va{0});
   m.write(m.scratch + 0x28, u64{0});
   const auto map = [&](u64 protect) {

@@ -1,5 +1,5 @@
-// A machine without ntdll and without a run loop: one process with one running thread, whose services are called by name. Guest
-// memory is real; user code does not run.
+// A machine without ntdll and without a run loop: one process with one running thread, whose services are called by
+// name. Guest memory is real; user code does not run.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -27,9 +27,9 @@ class ServiceMachine {
     VITRINE_CHECK(made.has_value());
     processes = std::move(*made);
     memory.set_page_initializer(processes.get());
-    executive = std::make_unique<Executive>(Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io,
-                                                      pipes, registry, *processes, nullptr,
-                                                      [this](std::string_view line) { notices += std::string(line) + "\n"; }});
+    executive = std::make_unique<Executive>(
+        Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io, pipes, registry,
+                  *processes, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
     processes->on_thread_rundown = [this](ps::Thread& ended) { sync.rundown_thread(ended.tcb); };
     process = *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"});
     process->token->data = se::make_user_token(1, false);
@@ -39,7 +39,8 @@ class ServiceMachine {
     VITRINE_CHECK(kernel.current(0) == &thread->tcb);
     VITRINE_CHECK(is_success(processes->begin_user_mode(*thread)));
     processes->set_current(thread.get());
-    scratch = process->space->allocate({0, 0x1'0000, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite})->base;
+    scratch =
+        process->space->allocate({0, 0x1'0000, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite})->base;
   }
   ~ServiceMachine() {
     // Everything that still waits is told to go, then all threads end.
@@ -52,7 +53,8 @@ class ServiceMachine {
   }
 
   ob::Ref<ps::Thread> new_thread(bool suspended = false) {
-    auto made = processes->create_thread(*process, {.start_address = 0x1000, .argument = 0x2000, .suspended = suspended});
+    auto made =
+        processes->create_thread(*process, {.start_address = 0x1000, .argument = 0x2000, .suspended = suspended});
     VITRINE_CHECK(made.has_value());
     return *made;
   }
@@ -96,14 +98,19 @@ class ServiceMachine {
   }
 
   template <typename T>
-  T read(Va va) { return *process->space->read_value<T>(va); }
+  T read(Va va) {
+    return *process->space->read_value<T>(va);
+  }
   template <typename T>
-  void write(Va va, const T& value) { ASSERT_EQ(process->space->write_value(va, value), Status::success); }
+  void write(Va va, const T& value) {
+    ASSERT_EQ(process->space->write_value(va, value), Status::success);
+  }
   // OBJECT_ATTRIBUTES at scratch + 0x8000 with a name behind it.
   Va named(std::u16string_view name) {
     const Va at = scratch + 0x8000;
     write(at, abi::ObjectAttributes{sizeof(abi::ObjectAttributes), 0, 0, at + 0x40, 0x40, 0, 0, 0});
-    write(at + 0x40, abi::UnicodeString{static_cast<u16>(name.size() * 2), static_cast<u16>(name.size() * 2), 0, at + 0x60});
+    write(at + 0x40,
+          abi::UnicodeString{static_cast<u16>(name.size() * 2), static_cast<u16>(name.size() * 2), 0, at + 0x60});
     (void)process->space->write(at + 0x60, std::as_bytes(std::span(name.data(), name.size())));
     return at;
   }
@@ -139,7 +146,8 @@ class ServiceMachine {
     processes->set_current(&running);
     if (running.tcb.continuation) {
       kernel.resume(running.tcb);
-    } else if (kernel.deliver_kernel_apcs(running.tcb) == ke::ApcOutcome::continues && kernel.user_apc_pending(running.tcb)) {
+    } else if (kernel.deliver_kernel_apcs(running.tcb) == ke::ApcOutcome::continues &&
+               kernel.user_apc_pending(running.tcb)) {
       const auto apc = kernel.take_user_apc(running.tcb);
       if (apc && apc->exit_thread) {
         finish_service(running);
@@ -151,7 +159,8 @@ class ServiceMachine {
     processes->set_current(thread.get());
   }
   void finish_service(ps::Thread& ending) {
-    if (ending.user != nullptr && ending.user->service.valid() && ending.user->service.done()) ending.user->service.reset();
+    if (ending.user != nullptr && ending.user->service.valid() && ending.user->service.done())
+      ending.user->service.reset();
   }
 
  public:

@@ -13,8 +13,9 @@ class ThreadServices : public testing::Test {
   ServiceMachine m;
   Va out() const { return m.scratch + 0x100; }
   u64 create(u32 flags) {
-    EXPECT_EQ(m.call("NtCreateThreadEx", {m.scratch, 0x1F'FFFF, 0, ServiceMachine::kSelf, 0x1000, 0x77, flags, 0, 0, 0, 0}),
-              Status::success);
+    EXPECT_EQ(
+        m.call("NtCreateThreadEx", {m.scratch, 0x1F'FFFF, 0, ServiceMachine::kSelf, 0x1000, 0x77, flags, 0, 0, 0, 0}),
+        Status::success);
     return m.handle();
   }
 };
@@ -23,8 +24,10 @@ TEST_F(ThreadServices, TheAttributeListReturnsIdAndTeb) {
   const Va list = m.scratch + 0x200;
   m.write(list, u64{8 + 2 * sizeof(abi::PsAttribute)});
   m.write(list + 8, abi::PsAttribute{abi::ps_attribute::kClientId, 16, out(), 0});
-  m.write(list + 8 + sizeof(abi::PsAttribute), abi::PsAttribute{abi::ps_attribute::kTebAddress, 8, out() + 16, out() + 24});
-  ASSERT_EQ(m.call("NtCreateThreadEx", {m.scratch, 0x1F'FFFF, 0, ServiceMachine::kSelf, 0x1000, 0, 1, 0, 0, 0, list}), Status::success);
+  m.write(list + 8 + sizeof(abi::PsAttribute),
+          abi::PsAttribute{abi::ps_attribute::kTebAddress, 8, out() + 16, out() + 24});
+  ASSERT_EQ(m.call("NtCreateThreadEx", {m.scratch, 0x1F'FFFF, 0, ServiceMachine::kSelf, 0x1000, 0, 1, 0, 0, 0, list}),
+            Status::success);
   const auto id = m.read<abi::ClientId>(out());
   const auto thread = m.processes->find_thread(id.unique_thread);
   ASSERT_TRUE(thread);
@@ -87,7 +90,8 @@ TEST_F(ThreadServices, ThreadsAreEnumeratedInOrderOfCreation) {
   ASSERT_EQ(m.call("NtGetNextThread", {ServiceMachine::kSelf, 0, 0x40, 0, 0, m.scratch}), Status::success);
   const u64 first = m.handle();
   ASSERT_EQ(m.call("NtGetNextThread", {ServiceMachine::kSelf, first, 0x40, 0, 0, m.scratch}), Status::success);
-  EXPECT_EQ(m.call("NtGetNextThread", {ServiceMachine::kSelf, m.handle(), 0x40, 0, 0, m.scratch}), Status::no_more_entries);
+  EXPECT_EQ(m.call("NtGetNextThread", {ServiceMachine::kSelf, m.handle(), 0x40, 0, 0, m.scratch}),
+            Status::no_more_entries);
   EXPECT_EQ(m.call("NtGetNextThread", {ServiceMachine::kSelf, 0, 0x40, 0, 1, m.scratch}), Status::invalid_parameter);
 }
 
@@ -103,12 +107,15 @@ TEST_F(ThreadServices, OpeningByIdDistinguishesWhatIsWrong) {
 }
 
 TEST_F(ThreadServices, InformationIsTheThreadsOwn) {
-  ASSERT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 0, out(), 48, m.scratch}), Status::success);
+  ASSERT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 0, out(), 48, m.scratch}),
+            Status::success);
   const auto basic = m.read<abi::ThreadBasicInformation>(out());
   EXPECT_EQ(basic.exit_status, static_cast<u32>(Status::pending));
   EXPECT_EQ(basic.client_id.unique_thread, m.thread->id);
-  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 0, out(), 47, 0}), Status::info_length_mismatch);
-  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 2, out(), 4, 0}), Status::invalid_info_class);
+  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 0, out(), 47, 0}),
+            Status::info_length_mismatch);
+  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 2, out(), 4, 0}),
+            Status::invalid_info_class);
   m.write(out(), i32{2});
   EXPECT_EQ(m.call("NtSetInformationThread", {ServiceMachine::kThisThread, 3, out(), 4}), Status::success);
   EXPECT_EQ(m.thread->tcb.base_priority, 10);
@@ -123,7 +130,8 @@ TEST_F(ThreadServices, ANameIsKeptUntilTheThreadGoes) {
   m.write(text, std::array<char16_t, 3>{u'a', u'b', u'c'});
   m.write(out(), abi::UnicodeString{6, 6, 0, text});
   ASSERT_EQ(m.call("NtSetInformationThread", {ServiceMachine::kThisThread, 38, out(), 16}), Status::success);
-  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 38, 0, 0, m.scratch}), Status::buffer_too_small);
+  EXPECT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 38, 0, 0, m.scratch}),
+            Status::buffer_too_small);
   const u32 needed = m.read<u32>(m.scratch);
   ASSERT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 38, out(), needed, 0}), Status::success);
   EXPECT_EQ(m.read<abi::UnicodeString>(out()).length, 6u);
@@ -138,7 +146,8 @@ TEST_F(ThreadServices, ProcessInformationCountsForReal) {
   EXPECT_EQ(m.read<u32>(out()), before + 1);
   ASSERT_EQ(m.call("NtQueryInformationProcess", {ServiceMachine::kSelf, 3, out(), 96, 0}), Status::success);
   EXPECT_EQ(m.read<abi::VmCounters>(out()).private_usage, m.process->space->commit_charge() << kPageShift);
-  EXPECT_EQ(m.call("NtQueryInformationProcess", {ServiceMachine::kSelf, 3, out(), 90, 0}), Status::info_length_mismatch);
+  EXPECT_EQ(m.call("NtQueryInformationProcess", {ServiceMachine::kSelf, 3, out(), 90, 0}),
+            Status::info_length_mismatch);
   EXPECT_EQ(m.call("NtQueryInformationProcess", {ServiceMachine::kSelf, 30, out(), 8, 0}), Status::port_not_set);
   m.write(out(), abi::ProcessPriorityClass{0, 4});  // real time, without the privilege
   EXPECT_EQ(m.call("NtSetInformationProcess", {ServiceMachine::kSelf, 18, out(), 2}), Status::privilege_not_held);

@@ -75,7 +75,8 @@ TEST_F(WaitServices, AnAlertByIdIsRememberedAndRefusedToStrangers) {
 TEST_F(WaitServices, ANullKeyedEventIsTheSystemsOwn) {
   EXPECT_EQ(m.run("NtWaitForKeyedEvent", {0, 0x1000, 0, timeout(-200'000)}), Status::timeout);
   EXPECT_EQ(m.call("NtWaitForKeyedEvent", {0, 0x1001, 0, timeout(0)}), Status::invalid_parameter_1);
-  ASSERT_EQ(m.call("NtOpenKeyedEvent", {m.scratch, 3, m.named(u"\\KernelObjects\\CritSecOutOfMemoryEvent")}), Status::success);
+  ASSERT_EQ(m.call("NtOpenKeyedEvent", {m.scratch, 3, m.named(u"\\KernelObjects\\CritSecOutOfMemoryEvent")}),
+            Status::success);
 }
 
 TEST_F(WaitServices, NamedObjectsAreFoundAgainAndTypesKeptApart) {
