@@ -1,6 +1,7 @@
-// GuestContext: every register that a guest thread can see, as plain data. It travels with each run: a back end loads it on
-// entry and stores it on exit, so between runs it is the whole truth, and switching threads is handing over another one.
-// FP and vector state is the hardware's XSAVE image (standard format), which CONTEXT.FltSave copies bit for bit.
+// GuestContext: every register that a guest thread can see, as plain data. It travels with each run: a back end loads
+// it on entry and stores it on exit, so between runs it is the whole truth, and switching threads is handing over
+// another one. FP and vector state is the hardware's XSAVE image (standard format), which CONTEXT.FltSave copies bit
+// for bit.
 #pragma once
 
 #include <array>
@@ -15,7 +16,7 @@ enum class Gpr : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, 
 inline constexpr u64 kUserRflagsMask = 0x0004'0DD5;  // CF PF AF ZF SF TF DF OF AC: what user mode may set (no IF, IOPL)
 inline constexpr u64 kRflagsFixed = 0x202;           // bit 1 always, IF on
 inline constexpr u32 kMxcsrReset = 0x1F80;
-inline constexpr u16 kFpcwWindows = 0x027F;          // NT: 53-bit precision, all masked [facts: user-mode.md]
+inline constexpr u16 kFpcwWindows = 0x027F;  // NT: 53-bit precision, all masked [facts: user-mode.md]
 
 struct alignas(64) GuestContext {
   std::array<u64, 16> gpr{};  // indexed by Gpr

@@ -1,6 +1,6 @@
-// The x64 four-level page-table format, as the processor reads it. Knows nothing of NT: every entry whose present bit is
-// clear is opaque here (mm's software forms live in those).
-// Source: Intel SDM vol. 3A ch. 4.5, AMD APM vol. 2 ch. 5.3.
+// The x64 four-level page-table format, as the processor reads it. Knows nothing of NT: every entry whose present bit
+// is clear is opaque here (mm's software forms live in those). Source: Intel SDM vol. 3A ch. 4.5, AMD APM vol. 2
+// ch. 5.3.
 #pragma once
 
 #include "base/types.h"
@@ -29,8 +29,19 @@ inline constexpr u32 kFetch = 1u << 4;
 
 // Exception vectors (SDM vol. 3A table 6-1).
 enum class Vector : u8 {
-  divide_error = 0, debug = 1, breakpoint = 3, overflow = 4, bound = 5, invalid_opcode = 6, device_not_available = 7,
-  double_fault = 8, stack_fault = 12, general_protection = 13, page_fault = 14, x87_error = 16, alignment_check = 17,
+  divide_error = 0,
+  debug = 1,
+  breakpoint = 3,
+  overflow = 4,
+  bound = 5,
+  invalid_opcode = 6,
+  device_not_available = 7,
+  double_fault = 8,
+  stack_fault = 12,
+  general_protection = 13,
+  page_fault = 14,
+  x87_error = 16,
+  alignment_check = 17,
   simd_error = 19,
   // Software interrupt `int n` that is none of the above: `Exit::error_code` holds n.
   software_interrupt = 255,

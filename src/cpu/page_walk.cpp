@@ -6,7 +6,9 @@ namespace {
 constexpr u32 kReservedBit = 1u << 3;
 
 Translation fault(AccessKind kind, u32 cause) {
-  const u32 access = kind == AccessKind::write ? page_fault::kWrite : kind == AccessKind::fetch ? page_fault::kFetch : 0;
+  const u32 access = kind == AccessKind::write   ? page_fault::kWrite
+                     : kind == AccessKind::fetch ? page_fault::kFetch
+                                                 : 0;
   return {Translation::Outcome::page_fault, cause | access | page_fault::kUser, {}, nullptr};
 }
 

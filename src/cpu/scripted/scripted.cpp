@@ -11,8 +11,9 @@
 namespace vitrine::cpu {
 namespace {
 
-// Programs live in the last megabytes of user space, where NT maps nothing (the 64 KB below the end are a no-access region).
-// One page per program: the first byte is the entry, the second the address at which its thread stays while it runs.
+// Programs live in the last megabytes of user space, where NT maps nothing (the 64 KB below the end are a no-access
+// region). One page per program: the first byte is the entry, the second the address at which its thread stays while it
+// runs.
 constexpr Va kFirstEntry = 0x7FFF'FF00'0000;
 constexpr u64 kInitialStackArguments = 0x28;
 
@@ -59,13 +60,15 @@ class ScriptedCpu final : public Scripted {
 
   [[nodiscard]] ScriptInstance* instance_of(GuestContext& context);
   Progress serve(ScriptInstance& instance, Space& space, GuestContext& context, u64 left, Exit& exit);
-  Progress serve_call(ScriptInstance& instance, const script::SystemCall& call, Space& space, GuestContext& context, Exit& exit);
+  Progress serve_call(ScriptInstance& instance, const script::SystemCall& call, Space& space, GuestContext& context,
+                      Exit& exit);
   Progress serve_access(ScriptInstance& instance, const script::Access& access, Space& space, Exit& exit);
   [[nodiscard]] bool reach(Va va, void* bytes, u64 size, bool write, const Space& space, Exit& exit);
 
   ram::GuestRam& ram_;
   std::deque<Program> programs_;  // a running coroutine refers to its closure: it must not move
-  // Keyed by the context's identity while a thread runs the script; looked up only, so that host addresses decide nothing.
+  // Keyed by the context's identity while a thread runs the script; looked up only, so that host addresses decide
+  // nothing.
   std::map<const GuestContext*, std::unique_ptr<ScriptInstance>> instances_;
   std::atomic<u64> kicked_{0};
 };
@@ -122,7 +125,8 @@ Exit ScriptedCpu::run(u32 processor, Space& space, GuestContext& context, u64 bu
   return exit;
 }
 
-ScriptedCpu::Progress ScriptedCpu::serve(ScriptInstance& instance, Space& space, GuestContext& context, u64 left, Exit& exit) {
+ScriptedCpu::Progress ScriptedCpu::serve(ScriptInstance& instance, Space& space, GuestContext& context, u64 left,
+                                         Exit& exit) {
   auto& promise = instance.script.handle().promise();
   if (auto* compute = std::get_if<script::Compute>(&promise.request)) {
     const u64 now = std::min(left, compute->instructions - instance.computed);
@@ -131,8 +135,10 @@ ScriptedCpu::Progress ScriptedCpu::serve(ScriptInstance& instance, Space& space,
     if (instance.computed == compute->instructions) promise.request = {};
     return Progress::done;
   }
-  if (const auto* call = std::get_if<script::SystemCall>(&promise.request)) return serve_call(instance, *call, space, context, exit);
-  if (const auto* access = std::get_if<script::Access>(&promise.request)) return serve_access(instance, *access, space, exit);
+  if (const auto* call = std::get_if<script::SystemCall>(&promise.request))
+    return serve_call(instance, *call, space, context, exit);
+  if (const auto* access = std::get_if<script::Access>(&promise.request))
+    return serve_access(instance, *access, space, exit);
   if (const auto* raise = std::get_if<script::Raise>(&promise.request)) {
     if (instance.raised) {  // resumed after the exception
       ++exit.retired;
@@ -152,8 +158,8 @@ ScriptedCpu::Progress ScriptedCpu::serve(ScriptInstance& instance, Space& space,
 }
 
 // The first visit leaves with the call; the next run finds the answer in RAX.
-ScriptedCpu::Progress ScriptedCpu::serve_call(ScriptInstance& instance, const script::SystemCall& call, Space& space, GuestContext& context,
-                                              Exit& exit) {
+ScriptedCpu::Progress ScriptedCpu::serve_call(ScriptInstance& instance, const script::SystemCall& call, Space& space,
+                                              GuestContext& context, Exit& exit) {
   auto& promise = instance.script.handle().promise();
   if (instance.raised) {
     promise.result = context[Gpr::rax];
@@ -166,7 +172,8 @@ ScriptedCpu::Progress ScriptedCpu::serve_call(ScriptInstance& instance, const sc
     const Va slot = context[Gpr::rsp] + kInitialStackArguments + 8 * (n - 4);
     if (!reach(slot, &value, 8, true, space, exit)) return Progress::leave;
   }
-  for (std::size_t n = 0; n < std::min<std::size_t>(4, call.arguments.size()); ++n) context[kInRegisters[n]] = call.arguments[n];
+  for (std::size_t n = 0; n < std::min<std::size_t>(4, call.arguments.size()); ++n)
+    context[kInRegisters[n]] = call.arguments[n];
   context[Gpr::rax] = call.number;
   context[Gpr::rcx] = context.rip;
   context[Gpr::r11] = context.rflags;
@@ -176,7 +183,8 @@ ScriptedCpu::Progress ScriptedCpu::serve_call(ScriptInstance& instance, const sc
   return Progress::leave;
 }
 
-ScriptedCpu::Progress ScriptedCpu::serve_access(ScriptInstance& instance, const script::Access& access, Space& space, Exit& exit) {
+ScriptedCpu::Progress ScriptedCpu::serve_access(ScriptInstance& instance, const script::Access& access, Space& space,
+                                                Exit& exit) {
   auto& promise = instance.script.handle().promise();
   u64 value = access.write ? access.data : 0;
   const u64 size = std::clamp<u64>(access.size, 1, 8);

@@ -1,12 +1,15 @@
-// Scripted: a Backend whose guest programs are C++20 coroutines, for scenario tests of the kernel. A program is registered once and
-// gets an entry address; a thread whose GuestContext.rip is that address runs its own instance of the coroutine.
+// Scripted: a Backend whose guest programs are C++20 coroutines, for scenario tests of the kernel. A program is
+// registered once and gets an entry address; a thread whose GuestContext.rip is that address runs its own instance of
+// the coroutine.
 //
-// Owns: the registered programs and one coroutine frame per context that has run and not ended. Nothing is kept for a context that never ran.
-// Page tables are real: `access` walks them and raises page faults exactly as the translator does. Instructions are counted exactly:
-// every co_await costs one, `compute(n)` costs n. Not for use from two host threads, except `kick`.
+// Owns: the registered programs and one coroutine frame per context that has run and not ended. Nothing is kept for a
+// context that never ran. Page tables are real: `access` walks them and raises page faults exactly as the translator
+// does. Instructions are counted exactly: every co_await costs one, `compute(n)` costs n. Not for use from two host
+// threads, except `kick`.
 //
-// A program sees only values (ScriptContext): it must not keep pointers into the kernel across a co_await. A script that ends leaves
-// its thread at an address that raises #UD: a program has to end itself with a system call, as a real one.
+// A program sees only values (ScriptContext): it must not keep pointers into the kernel across a co_await. A script
+// that ends leaves its thread at an address that raises #UD: a program has to end itself with a system call, as a real
+// one.
 #pragma once
 
 #include <array>
@@ -27,11 +30,24 @@ namespace vitrine::cpu {
 namespace script {
 
 // What a script asks of its processor; one of these is pending whenever the coroutine is suspended.
-struct Compute { u64 instructions; };
-struct SystemCall { u32 number; std::vector<u64> arguments; };  // arguments 1-4 in R10, RDX, R8, R9; the rest at RSP+0x28...
+struct Compute {
+  u64 instructions;
+};
+struct SystemCall {
+  u32 number;
+  std::vector<u64> arguments;
+};  // arguments 1-4 in R10, RDX, R8, R9; the rest at RSP+0x28...
 struct Pause {};
-struct Access { Va address; u32 size; bool write; u64 data; };   // size 1, 2, 4 or 8
-struct Raise { Vector vector; u32 error_code; };
+struct Access {
+  Va address;
+  u32 size;
+  bool write;
+  u64 data;
+};  // size 1, 2, 4 or 8
+struct Raise {
+  Vector vector;
+  u32 error_code;
+};
 using Request = std::variant<std::monostate, Compute, SystemCall, Pause, Access, Raise>;
 
 }  // namespace script
@@ -50,8 +66,13 @@ class Script {
   };
   explicit Script(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
   Script(Script&& other) noexcept : handle_(std::exchange(other.handle_, {})) {}
-  Script& operator=(Script&& other) noexcept { std::swap(handle_, other.handle_); return *this; }
-  ~Script() { if (handle_) handle_.destroy(); }
+  Script& operator=(Script&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~Script() {
+    if (handle_) handle_.destroy();
+  }
   [[nodiscard]] std::coroutine_handle<promise_type> handle() const { return handle_; }
 
  private:
@@ -79,9 +100,12 @@ class ScriptContext {
   }
   [[nodiscard]] Awaiter compute(u64 instructions) { return {script::Compute{instructions}, {}}; }
   [[nodiscard]] Awaiter pause() { return {script::Pause{}, {}}; }
-  // One load or store; the value read. A page fault is raised as the translator raises it, and the access is repeated after it.
+  // One load or store; the value read. A page fault is raised as the translator raises it, and the access is repeated
+  // after it.
   [[nodiscard]] Awaiter load(Va address, u32 size = 8) { return {script::Access{address, size, false, 0}, {}}; }
-  [[nodiscard]] Awaiter store(Va address, u64 data, u32 size = 8) { return {script::Access{address, size, true, data}, {}}; }
+  [[nodiscard]] Awaiter store(Va address, u64 data, u32 size = 8) {
+    return {script::Access{address, size, true, data}, {}};
+  }
   [[nodiscard]] Awaiter access(Va address, u32 size, bool write, u64 data = 0) {
     return {script::Access{address, size, write, data}, {}};
   }
@@ -92,7 +116,10 @@ class ScriptContext {
   [[nodiscard]] u64 initial(Gpr reg) const { return initial_[static_cast<u8>(reg)]; }
   [[nodiscard]] Va initial_gs_base() const { return initial_gs_base_; }
   // The registers as they are now. Valid between two co_awaits only.
-  [[nodiscard]] GuestContext& registers() { VITRINE_CHECK(current_ != nullptr); return *current_; }
+  [[nodiscard]] GuestContext& registers() {
+    VITRINE_CHECK(current_ != nullptr);
+    return *current_;
+  }
 
  private:
   friend class ScriptedCpu;
@@ -104,10 +131,11 @@ class ScriptContext {
 class Scripted : public Backend {
  public:
   using Program = std::function<Script(ScriptContext&)>;
-  // The entry address of the program, in user space and never mapped: a thread starts it by having it in RIP. Addresses are handed
-  // out in order of registration, so that they are the same in every run.
+  // The entry address of the program, in user space and never mapped: a thread starts it by having it in RIP. Addresses
+  // are handed out in order of registration, so that they are the same in every run.
   [[nodiscard]] virtual Va register_program(Program program) = 0;
-  // Drops the instance of a thread that will not run again. Not needed for one whose context record is reused for a new thread.
+  // Drops the instance of a thread that will not run again. Not needed for one whose context record is reused for a new
+  // thread.
   virtual void forget(const GuestContext& context) = 0;
   // Coroutine instances alive now.
   [[nodiscard]] virtual u64 live_instances() const = 0;

@@ -1,5 +1,6 @@
-// Block: one translation of a run of guest instructions inside one page, and the side tables that let C++ find its way back from
-// generated code: sites (places that may leave the block) and chain exits (jumps that may be linked to another block).
+// Block: one translation of a run of guest instructions inside one page, and the side tables that let C++ find its way
+// back from generated code: sites (places that may leave the block) and chain exits (jumps that may be linked to
+// another block).
 #pragma once
 
 #include "base/types.h"
@@ -7,8 +8,9 @@
 
 namespace vitrine::cpu::translator {
 
-// A block exists in variants. `flags_saved`: on entry the arithmetic flags are in Frame::flags, not in the host's register.
-// `limit` > 0: at most that many instructions, no budget check and no links: for the end of a budget, and single steps.
+// A block exists in variants. `flags_saved`: on entry the arithmetic flags are in Frame::flags, not in the host's
+// register. `limit` > 0: at most that many instructions, no budget check and no links: for the end of a budget, and
+// single steps.
 struct Variant {
   bool flags_saved = true;
   u8 limit = 0;
@@ -18,10 +20,10 @@ struct Variant {
 struct Block {
   Va va = 0;
   Pfn frame;
-  Pfn second_frame;       // of a block that is one instruction across a page boundary
+  Pfn second_frame;  // of a block that is one instruction across a page boundary
   bool crossing = false;
-  bool dead = false;      // its page was written; never entered again
-  bool cached = true;     // false: made for one execution
+  bool dead = false;   // its page was written; never entered again
+  bool cached = true;  // false: made for one execution
   Variant variant;
   u16 instructions = 0;
   u16 guest_bytes = 0;
@@ -31,15 +33,15 @@ struct Block {
 // A place in generated code that C++ may have to explain.
 struct Site {
   Block* block = nullptr;
-  u16 index = 0;            // instructions of the block retired before this point
-  u16 offset = 0;           // guest address of the instruction, from the block's
-  u8 size = 0;              // bytes accessed (memory sites)
-  u8 length = 0;            // of the instruction
-  bool charged = false;     // the block's instructions are already taken off Frame::budget
+  u16 index = 0;         // instructions of the block retired before this point
+  u16 offset = 0;        // guest address of the instruction, from the block's
+  u8 size = 0;           // bytes accessed (memory sites)
+  u8 length = 0;         // of the instruction
+  bool charged = false;  // the block's instructions are already taken off Frame::budget
   bool write = false;
-  bool stack = false;       // a non-canonical address is #SS
-  u8 alignment_mask = 0;    // the access must not have these address bits
-  Form form = Form::plain;  // special exits
+  bool stack = false;                        // a non-canonical address is #SS
+  u8 alignment_mask = 0;                     // the access must not have these address bits
+  Form form = Form::plain;                   // special exits
   const Instruction* instruction = nullptr;  // helper and string sites
 
   [[nodiscard]] Va rip() const { return block->va + offset; }
@@ -50,7 +52,7 @@ struct ChainExit {
   u8* displacement = nullptr;  // of the jump to link
   Block* block = nullptr;
   Va target = 0;
-  bool flags_saved = false;    // variant of the target
+  bool flags_saved = false;  // variant of the target
 };
 
 // Generated code that may raise SIGFPE when the guest unmasks FP exceptions.

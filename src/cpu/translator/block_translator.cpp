@@ -10,12 +10,14 @@ BlockTranslator::BlockTranslator(CodeCache& cache, const Stubs& stubs, const Tra
     : cache_(cache), stubs_(stubs), options_(options), instructions_(kMaxBlock) {}
 
 bool BlockTranslator::decode(const BlockRequest& request) {
-  const u32 limit = request.variant.limit != 0 ? request.variant.limit : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
+  const u32 limit =
+      request.variant.limit != 0 ? request.variant.limit : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
   count_ = 0;
   undecodable_ = false;
   u64 offset = 0;
   while (count_ < limit && offset < request.code.size()) {
-    const DecodeResult result = decoder_.decode(request.code.subspan(offset), request.va + offset, instructions_[count_]);
+    const DecodeResult result =
+        decoder_.decode(request.code.subspan(offset), request.va + offset, instructions_[count_]);
     if (result == DecodeResult::truncated && count_ == 0) return false;
     if (result == DecodeResult::invalid && count_ == 0) undecodable_ = true;
     if (result != DecodeResult::ok) break;
@@ -93,8 +95,9 @@ void BlockTranslator::require_flags() {
   flags_ = Flags::both;
 }
 
-// Takes the block off the budget and leaves it before the current instruction if it is used up. `with_current`: the current instruction only
-// overwrites the flags, so it is run before leaving and its flags are saved; no other save is needed.
+// Takes the block off the budget and leaves it before the current instruction if it is used up. `with_current`: the
+// current instruction only overwrites the flags, so it is run before leaving and its flags are saved; no other save is
+// needed.
 void BlockTranslator::emit_budget_check(bool with_current) {
   e().alu_memory_immediate(Width::b64, 5, frame_field(offsetof(Frame, budget)), static_cast<i32>(count_));
   u8* out = e().jump(Condition::s);
@@ -115,35 +118,67 @@ void BlockTranslator::emit_budget_check(bool with_current) {
 
 void BlockTranslator::emit_instruction() {
   const Instruction& instruction = current();
-  const bool only_overwrites = instruction.form == Form::plain && instruction.full_flag_writer && !instruction.has_memory &&
-                               !instruction.reads_flags() && !instruction.x87 && !instruction.simd_float;
+  const bool only_overwrites = instruction.form == Form::plain && instruction.full_flag_writer &&
+                               !instruction.has_memory && !instruction.reads_flags() && !instruction.x87 &&
+                               !instruction.simd_float;
   if (check_pending_ && flags_ == Flags::host && only_overwrites) {
     emit_budget_check(true);
     flags_ = Flags::host;
   }
   if (check_pending_ && index_ + 1 >= kLatestCheck) clobber_flags();
   switch (instruction.form) {
-    case Form::plain: emit_plain(); break;
-    case Form::nop: break;
-    case Form::lea: emit_lea(); break;
-    case Form::divide: emit_divide(); break;
-    case Form::push: emit_push(); break;
-    case Form::pop: emit_pop(); break;
-    case Form::leave: emit_leave(); break;
+    case Form::plain:
+      emit_plain();
+      break;
+    case Form::nop:
+      break;
+    case Form::lea:
+      emit_lea();
+      break;
+    case Form::divide:
+      emit_divide();
+      break;
+    case Form::push:
+      emit_push();
+      break;
+    case Form::pop:
+      emit_pop();
+      break;
+    case Form::leave:
+      emit_leave();
+      break;
     case Form::direction:
-      e().store_immediate64(frame_field(offsetof(Frame, direction)), instruction.mnemonic() == ZYDIS_MNEMONIC_STD ? 1 : 0);
+      e().store_immediate64(frame_field(offsetof(Frame, direction)),
+                            instruction.mnemonic() == ZYDIS_MNEMONIC_STD ? 1 : 0);
       break;
-    case Form::jump: emit_jump(); break;
-    case Form::jump_if: emit_jump_if(); break;
-    case Form::jump_counted: emit_jump_counted(); break;
-    case Form::call: emit_call(); break;
-    case Form::ret: emit_return(); break;
-    case Form::helper: case Form::push_flags: emit_helper(); break;
+    case Form::jump:
+      emit_jump();
+      break;
+    case Form::jump_if:
+      emit_jump_if();
+      break;
+    case Form::jump_counted:
+      emit_jump_counted();
+      break;
+    case Form::call:
+      emit_call();
+      break;
+    case Form::ret:
+      emit_return();
+      break;
+    case Form::helper:
+    case Form::push_flags:
+      emit_helper();
+      break;
     case Form::string:
-      if (instruction.ends_block) emit_special();
-      else emit_helper();
+      if (instruction.ends_block)
+        emit_special();
+      else
+        emit_helper();
       break;
-    default: emit_special(); break;
+    default:
+      emit_special();
+      break;
   }
 }
 

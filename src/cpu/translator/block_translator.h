@@ -1,9 +1,11 @@
-// BlockTranslator: turns the guest instructions at one address into one Block. Knows how each Form is emitted; knows nothing of page tables
-// or of the run loop.
+// BlockTranslator: turns the guest instructions at one address into one Block. Knows how each Form is emitted; knows
+// nothing of page tables or of the run loop.
 //
 // Invariants of the code it emits:
-//  - Wherever C++ can gain control, every guest register is as before the current instruction and the true flags are in Frame::flags.
-//  - `flags_` says where the true arithmetic flags are at each point of the emission; nothing clobbers the host's flags before they are saved.
+//  - Wherever C++ can gain control, every guest register is as before the current instruction and the true flags are in
+//  Frame::flags.
+//  - `flags_` says where the true arithmetic flags are at each point of the emission; nothing clobbers the host's flags
+//  before they are saved.
 //  - A block takes its instructions off Frame::budget exactly once, at the first point where the host's flags are free.
 //  - Links go only to blocks of the same page; every other direct jump asks the jump cache of its space.
 #pragma once
@@ -20,15 +22,15 @@
 namespace vitrine::cpu::translator {
 
 inline constexpr u32 kMaxBlock = 64;
-// The budget check of a block comes after at most so many of its instructions; a run of generated code is given its budget less this, so
-// that a late check never overruns.
+// The budget check of a block comes after at most so many of its instructions; a run of generated code is given its
+// budget less this, so that a late check never overruns.
 inline constexpr u32 kLatestCheck = 8;
 inline constexpr i64 kBudgetReserve = kLatestCheck;
 
 struct BlockRequest {
   Va va = 0;
   Pfn frame;
-  std::span<const u8> code;    // from `va` to the end of the page (or across it, for a crossing block)
+  std::span<const u8> code;  // from `va` to the end of the page (or across it, for a crossing block)
   bool crossing = false;
   Pfn second_frame;
   Variant variant;
@@ -54,7 +56,7 @@ class BlockTranslator {
   };
   using Operation = std::function<void(HostMemory)>;
   struct Rewrite {
-    std::array<i8, 16> map;            // guest register to host register
+    std::array<i8, 16> map;  // guest register to host register
     const HostMemory* memory = nullptr;
   };
 
@@ -117,7 +119,7 @@ class BlockTranslator {
 
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;
-  bool undecodable_ = false;    // the block is one byte string that is no instruction
+  bool undecodable_ = false;  // the block is one byte string that is no instruction
   u32 index_ = 0;
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;

@@ -12,7 +12,8 @@ constexpr u64 kRoom = 64u << 10;  // more than the longest block takes in either
 }
 
 CodeCache::CodeCache(u64 bytes) : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 20, 1u << 30))) {
-  void* memory = mmap(nullptr, bytes_, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory =
+      mmap(nullptr, bytes_, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   VITRINE_CHECK(memory != MAP_FAILED);
   base_ = static_cast<u8*>(memory);
   hot_start_ = base_;

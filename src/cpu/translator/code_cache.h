@@ -1,6 +1,6 @@
-// CodeCache: the host memory for generated code and every table that points into it. Bounded: when it is full everything is dropped at
-// once, between two runs of generated code. Blocks are keyed by (frame, address, variant), so that processes that map the same frame at the
-// same address share them.
+// CodeCache: the host memory for generated code and every table that points into it. Bounded: when it is full
+// everything is dropped at once, between two runs of generated code. Blocks are keyed by (frame, address, variant), so
+// that processes that map the same frame at the same address share them.
 //
 // Hot code grows in the lower part, cold code (slow paths, unlinked exits) in the upper, so that hot loops stay dense.
 #pragma once
@@ -66,8 +66,8 @@ class CodeCache {
   u8* base_ = nullptr;
   u64 bytes_ = 0;
   u8 *hot_start_ = nullptr, *hot_end_ = nullptr, *cold_start_ = nullptr, *cold_end_ = nullptr;
-  std::unordered_map<Key, Block*, KeyHash> blocks_;               // looked up only, never iterated
-  std::unordered_map<u64, std::vector<Block*>> frames_;           // by frame number; looked up only
+  std::unordered_map<Key, Block*, KeyHash> blocks_;      // looked up only, never iterated
+  std::unordered_map<u64, std::vector<Block*>> frames_;  // by frame number; looked up only
   std::deque<Block> storage_;
   std::vector<Site> sites_;
   std::vector<ChainExit> exits_;

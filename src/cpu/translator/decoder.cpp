@@ -11,9 +11,18 @@ namespace {
 // Shifts and rotates leave the flags alone when the (masked) count is zero.
 bool count_may_be_zero(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_SHL: case ZYDIS_MNEMONIC_SHR: case ZYDIS_MNEMONIC_SAR: case ZYDIS_MNEMONIC_ROL: case ZYDIS_MNEMONIC_ROR:
-    case ZYDIS_MNEMONIC_RCL: case ZYDIS_MNEMONIC_RCR: case ZYDIS_MNEMONIC_SHLD: case ZYDIS_MNEMONIC_SHRD: break;
-    default: return false;
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      break;
+    default:
+      return false;
   }
   const u8 opcode = instruction.z.opcode;
   if (instruction.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (opcode == 0xD0 || opcode == 0xD1)) return false;
@@ -38,8 +47,10 @@ void note_memory(Instruction& out, const ZydisDecodedOperand& operand) {
   memory = MemoryOperand{};
   memory.disp = mem.disp.has_displacement ? mem.disp.value : 0;
   memory.address32 = out.z.address_width == 32;
-  // Without a base register whatever REX.B says (SDM vol. 2A table 2-3); Zydis 4.0 names R13 when the address size is 32.
-  const bool no_base = (out.z.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 && out.z.raw.modrm.mod == 0 && out.z.raw.sib.base == 5;
+  // Without a base register whatever REX.B says (SDM vol. 2A table 2-3); Zydis 4.0 names R13 when the address size is
+  // 32.
+  const bool no_base =
+      (out.z.attributes & ZYDIS_ATTRIB_HAS_SIB) != 0 && out.z.raw.modrm.mod == 0 && out.z.raw.sib.base == 5;
   if (no_base) memory.disp = out.z.raw.disp.value;
   if (mem.base == ZYDIS_REGISTER_RIP || mem.base == ZYDIS_REGISTER_EIP) {
     memory.disp += static_cast<i64>(out.next());
@@ -64,14 +75,22 @@ bool is_vector_register(ZydisRegister reg) {
 void note_register(Instruction& out, const ZydisDecodedOperand& operand) {
   const ZydisRegisterClass kind = ZydisRegisterGetClass(operand.reg.value);
   if (kind == ZYDIS_REGCLASS_MMX || kind == ZYDIS_REGCLASS_X87) out.x87 = true;
-  if (is_vector_register(operand.reg.value) && operand.element_type >= ZYDIS_ELEMENT_TYPE_FLOAT16) out.simd_float = true;
+  if (is_vector_register(operand.reg.value) && operand.element_type >= ZYDIS_ELEMENT_TYPE_FLOAT16)
+    out.simd_float = true;
 }
 
 void note_x87(Instruction& out) {
   switch (out.z.meta.isa_set) {
-    case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_SSE3X87: case ZYDIS_ISA_SET_PENTIUMMMX:
-    case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSSE3MMX: out.x87 = true; break;
-    default: break;
+    case ZYDIS_ISA_SET_X87:
+    case ZYDIS_ISA_SET_FCMOV:
+    case ZYDIS_ISA_SET_SSE3X87:
+    case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_SSE2MMX:
+    case ZYDIS_ISA_SET_SSSE3MMX:
+      out.x87 = true;
+      break;
+    default:
+      break;
   }
   if (out.z.meta.category == ZYDIS_CATEGORY_X87_ALU || out.z.meta.category == ZYDIS_CATEGORY_FCMOV) out.x87 = true;
   if (!out.x87) return;
@@ -79,10 +98,21 @@ void note_x87(Instruction& out) {
   const u8 opcode = out.z.opcode;
   const bool escape = out.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && opcode >= 0xD8 && opcode <= 0xDF;
   switch (out.mnemonic()) {  // control instructions leave FIP alone (SDM vol. 1, 8.1.8)
-    case ZYDIS_MNEMONIC_FNINIT: case ZYDIS_MNEMONIC_FNCLEX: case ZYDIS_MNEMONIC_FLDCW: case ZYDIS_MNEMONIC_FNSTCW:
-    case ZYDIS_MNEMONIC_FNSTSW: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSAVE:
-    case ZYDIS_MNEMONIC_FRSTOR: case ZYDIS_MNEMONIC_FWAIT: out.x87_address = false; break;
-    default: out.x87_address = escape; break;
+    case ZYDIS_MNEMONIC_FNINIT:
+    case ZYDIS_MNEMONIC_FNCLEX:
+    case ZYDIS_MNEMONIC_FLDCW:
+    case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FLDENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_FWAIT:
+      out.x87_address = false;
+      break;
+    default:
+      out.x87_address = escape;
+      break;
   }
 }
 
@@ -91,10 +121,14 @@ void note_x87(Instruction& out) {
 RegisterName general_register(ZydisRegister reg) {
   if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) return {static_cast<i8>(reg - ZYDIS_REGISTER_AL), false, 1};
   if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) return {static_cast<i8>(reg - ZYDIS_REGISTER_AH), true, 1};
-  if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B) return {static_cast<i8>(reg - ZYDIS_REGISTER_SPL + 4), false, 1};
-  if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W) return {static_cast<i8>(reg - ZYDIS_REGISTER_AX), false, 2};
-  if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D) return {static_cast<i8>(reg - ZYDIS_REGISTER_EAX), false, 4};
-  if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15) return {static_cast<i8>(reg - ZYDIS_REGISTER_RAX), false, 8};
+  if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B)
+    return {static_cast<i8>(reg - ZYDIS_REGISTER_SPL + 4), false, 1};
+  if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W)
+    return {static_cast<i8>(reg - ZYDIS_REGISTER_AX), false, 2};
+  if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D)
+    return {static_cast<i8>(reg - ZYDIS_REGISTER_EAX), false, 4};
+  if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15)
+    return {static_cast<i8>(reg - ZYDIS_REGISTER_RAX), false, 8};
   return {};
 }
 
@@ -112,7 +146,8 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
   for (u8 n = 0; n < out.z.operand_count; ++n) {
     const ZydisDecodedOperand& operand = out.operands[n];
     if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) note_register(out, operand);
-    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN && !out.has_memory) {
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
+        !out.has_memory) {
       note_memory(out, operand);
     }
   }
@@ -121,10 +156,25 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
   out.form = classify(out);
   out.memory_aligned = out.has_memory && requires_alignment(out);
   switch (out.form) {
-    case Form::plain: case Form::nop: case Form::lea: case Form::push: case Form::pop: case Form::push_flags: case Form::leave:
-    case Form::direction: case Form::divide: case Form::helper: out.ends_block = false; break;
-    case Form::string: out.ends_block = (out.z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0; break;
-    default: out.ends_block = true; break;
+    case Form::plain:
+    case Form::nop:
+    case Form::lea:
+    case Form::push:
+    case Form::pop:
+    case Form::push_flags:
+    case Form::leave:
+    case Form::direction:
+    case Form::divide:
+    case Form::helper:
+      out.ends_block = false;
+      break;
+    case Form::string:
+      out.ends_block =
+          (out.z.attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE | ZYDIS_ATTRIB_HAS_REPNE)) != 0;
+      break;
+    default:
+      out.ends_block = true;
+      break;
   }
   return DecodeResult::ok;
 }

@@ -1,5 +1,5 @@
-// Decoder: one guest instruction as the translator needs to see it: Zydis' view plus the form that says how it is translated.
-// The forms are the allow-list: whatever has no form of its own in instruction_table.cpp is refused.
+// Decoder: one guest instruction as the translator needs to see it: Zydis' view plus the form that says how it is
+// translated. The forms are the allow-list: whatever has no form of its own in instruction_table.cpp is refused.
 #pragma once
 
 #include <Zydis/Zydis.h>
@@ -12,27 +12,38 @@
 namespace vitrine::cpu::translator {
 
 enum class Form : u8 {
-  refused,      // not on the allow-list: #UD, named in Translator::unsupported
-  invalid,      // UD0/UD1/UD2: #UD, as the program meant it
-  privileged,   // #GP(0) in user mode
-  plain,        // emitted as it is; memory operands and reserved registers rewritten
-  nop,          // nothing to do (hints, prefetches)
+  refused,     // not on the allow-list: #UD, named in Translator::unsupported
+  invalid,     // UD0/UD1/UD2: #UD, as the program meant it
+  privileged,  // #GP(0) in user mode
+  plain,       // emitted as it is; memory operands and reserved registers rewritten
+  nop,         // nothing to do (hints, prefetches)
   lea,
-  jump, jump_if, jump_counted, call, ret,
-  push, pop, push_flags, leave,
-  direction,    // CLD, STD
+  jump,
+  jump_if,
+  jump_counted,
+  call,
+  ret,
+  push,
+  pop,
+  push_flags,
+  leave,
+  direction,  // CLD, STD
   divide,
-  string,       // executed by the dispatcher when repeated, by a helper otherwise
-  helper,       // executed by C++ (helpers.h)
-  system_call, breakpoint, interrupt, debug_trap, pause,
+  string,  // executed by the dispatcher when repeated, by a helper otherwise
+  helper,  // executed by C++ (helpers.h)
+  system_call,
+  breakpoint,
+  interrupt,
+  debug_trap,
+  pause,
 };
 
 // One explicit memory operand.
 struct MemoryOperand {
-  i8 base = -1;        // guest GPR number, -1: none (RIP-relative is folded into disp)
+  i8 base = -1;  // guest GPR number, -1: none (RIP-relative is folded into disp)
   i8 index = -1;
-  u8 scale = 0;        // log2
-  i8 segment = 0;      // 0, or 'f' / 'g'
+  u8 scale = 0;    // log2
+  i8 segment = 0;  // 0, or 'f' / 'g'
   bool address32 = false;
   bool stack = false;  // default segment is SS: a non-canonical address is #SS
   i64 disp = 0;
@@ -45,9 +56,9 @@ struct Instruction {
   Va rip = 0;
   Form form = Form::refused;
   bool ends_block = false;
-  bool x87 = false;            // uses the x87/MMX register file
-  bool x87_address = false;    // an x87 instruction that updates FIP
-  bool simd_float = false;     // may raise a host FP exception
+  bool x87 = false;               // uses the x87/MMX register file
+  bool x87_address = false;       // an x87 instruction that updates FIP
+  bool simd_float = false;        // may raise a host FP exception
   bool full_flag_writer = false;  // overwrites every arithmetic flag, whatever they were
   u32 flags_read = 0, flags_written = 0;
   // The explicit memory operand, when there is one.
@@ -76,11 +87,12 @@ class Decoder {
 
 // instruction_table.cpp: the allow-list.
 [[nodiscard]] Form classify(const Instruction& instruction);
-// Legacy SSE instructions that take 16-byte operands at any address, and VEX instructions that do not (SDM vol. 1, 14.9).
+// Legacy SSE instructions that take 16-byte operands at any address, and VEX instructions that do not (SDM vol.
+// 1, 14.9).
 [[nodiscard]] bool requires_alignment(const Instruction& instruction);
 
 struct RegisterName {
-  i8 number = -1;     // GPR number, -1: not a general register
+  i8 number = -1;      // GPR number, -1: not a general register
   bool high8 = false;  // AH, CH, DH, BH (number 0-3)
   u8 bytes = 0;
 };

@@ -1,5 +1,5 @@
-// Control flow. Within the page a jump is linked to its target; everything else asks the jump cache of the space, which holds only
-// blocks that expect the flags in the frame.
+// Control flow. Within the page a jump is linked to its target; everything else asks the jump cache of the space, which
+// holds only blocks that expect the flags in the frame.
 #include "cpu/translator/block_translator.h"
 
 namespace vitrine::cpu::translator {
@@ -12,10 +12,12 @@ Va branch_target(const Instruction& instruction) {
 }  // namespace
 
 bool BlockTranslator::may_link(Va target) const {
-  return options_.chain && !block_->crossing && block_->cached && block_->variant.limit == 0 && page_floor(target) == page_floor(block_->va);
+  return options_.chain && !block_->crossing && block_->cached && block_->variant.limit == 0 &&
+         page_floor(target) == page_floor(block_->va);
 }
 
-// Makes the jump with this displacement lead to a block: at once if it is there, otherwise through the dispatcher, which links it.
+// Makes the jump with this displacement lead to a block: at once if it is there, otherwise through the dispatcher,
+// which links it.
 void BlockTranslator::link(u8* displacement, Va target, bool flags_saved) {
   const Variant variant{flags_saved, 0};
   if (target == block_->va && block_->variant == variant) {

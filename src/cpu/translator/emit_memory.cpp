@@ -16,11 +16,15 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
     int index = address.index < 0 ? -1 : host_register(address.index);
     if (address.base >= 0 && base < 0) e().load(base = kScratch0, guest_slot(address.base));
     if (address.index >= 0 && index < 0) {
-      if (address.index == address.base) index = base;
-      else e().load(index = kScratch1, guest_slot(address.index));
+      if (address.index == address.base)
+        index = base;
+      else
+        e().load(index = kScratch1, guest_slot(address.index));
     }
-    if (index >= 0 || address.disp != 0) e().lea(kScratch0, {base, index, address.scale, static_cast<i32>(address.disp)});
-    else e().mov(kScratch0, base);
+    if (index >= 0 || address.disp != 0)
+      e().lea(kScratch0, {base, index, address.scale, static_cast<i32>(address.disp)});
+    else
+      e().mov(kScratch0, base);
     if (address.address32) e().mov32(kScratch0, kScratch0);
   }
   if (address.segment != 0) {
@@ -29,18 +33,20 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
   }
 }
 
-// Emits `operation` on the host's copy of a guest operand. The operation may be emitted twice (once for the bounce buffer of an access across
-// pages), so it must depend on nothing that its own emission changes.
+// Emits `operation` on the host's copy of a guest operand. The operation may be emitted twice (once for the bounce
+// buffer of an access across pages), so it must depend on nothing that its own emission changes.
 void BlockTranslator::emit_access(const Access& access, const Operation& operation) {
   clobber_flags();
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
-  const std::size_t tag = offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
+  const std::size_t tag =
+      offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
   e().mov32(kScratch1, kScratch0);
   static_assert(sizeof(TlbEntry) == 1 << 5);
   e().shift_right(Width::b32, kScratch1, kPageShift - 5);
   e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 5);
-  // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a miss and a crossing.
+  // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
+  // miss and a crossing.
   e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
   u8* slow;
   if (access.aligned) {
@@ -58,11 +64,13 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
   emit_slow_path(access, slow, operation_at, e().here(), operation);
 }
 
-void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done, const Operation& operation) {
+void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done,
+                                     const Operation& operation) {
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
   Emitter::patch(from, e().here());
-  const std::size_t tag = offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
+  const std::size_t tag =
+      offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
   e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
   site.size = static_cast<u8>(access.size);

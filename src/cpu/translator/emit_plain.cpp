@@ -1,4 +1,5 @@
-// Instructions that run on the host as they are, except for the registers that the translator keeps for itself and memory operands.
+// Instructions that run on the host as they are, except for the registers that the translator keeps for itself and
+// memory operands.
 #include <algorithm>
 
 #include "cpu/translator/block_translator.h"
@@ -24,9 +25,13 @@ struct Uses {
 bool encoded_register(const ZydisDecodedOperand& operand) {
   if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
   switch (operand.encoding) {
-    case ZYDIS_OPERAND_ENCODING_MODRM_REG: case ZYDIS_OPERAND_ENCODING_MODRM_RM: case ZYDIS_OPERAND_ENCODING_NDSNDD:
-    case ZYDIS_OPERAND_ENCODING_OPCODE: return true;
-    default: return false;
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+    case ZYDIS_OPERAND_ENCODING_NDSNDD:
+    case ZYDIS_OPERAND_ENCODING_OPCODE:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -43,7 +48,8 @@ Uses find_uses(const Instruction& instruction) {
     if (name.number == 4) uses.rsp = true;
     if (host_register(name.number) >= 0) continue;
     auto* const end = uses.spilled.data() + uses.count;
-    ReservedUse* use = std::find_if(uses.spilled.data(), end, [&](const ReservedUse& other) { return other.guest == name.number; });
+    ReservedUse* use =
+        std::find_if(uses.spilled.data(), end, [&](const ReservedUse& other) { return other.guest == name.number; });
     if (use == end) {
       ++uses.count;
       *use = {name.number, false, false, -1};
@@ -57,10 +63,12 @@ Uses find_uses(const Instruction& instruction) {
 }
 
 // BSF, BSR and the like leave the destination alone for some sources.
-bool may_keep_destination(ZydisMnemonic mnemonic) { return mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR; }
+bool may_keep_destination(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR;
+}
 
-// Gives each spilled register a scratch register. Sources come first; a destination that is only written may share with a source, because
-// an instruction reads all its operands before it writes.
+// Gives each spilled register a scratch register. Sources come first; a destination that is only written may share with
+// a source, because an instruction reads all its operands before it writes.
 bool assign(Uses& uses, bool memory) {
   bool taken[2] = {memory, false};
   constexpr i8 kScratch[2] = {kScratch0, kScratch1};
@@ -98,6 +106,53 @@ u8 encoded_prefixes(const Instruction& instruction, std::array<u8, 15>& out) {
   return count;
 }
 
+// The register numbers of an encoding.
+struct RegisterFields {
+  int reg, rm, vvvv, in_opcode;
+  bool opcode_register;  // the opcode's low bits are a register
+};
+
+// The fields of the instruction with host registers in place of guest ones.
+RegisterFields host_fields(const Instruction& instruction, const std::array<i8, 16>& map) {
+  const ZydisDecodedInstruction& z = instruction.z;
+  const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+  const u8* vex_bytes = instruction.bytes.data() + z.raw.vex.offset;
+  RegisterFields fields{z.raw.modrm.reg, z.raw.modrm.rm, 0, z.opcode & 7, false};
+  auto& [reg, rm, vvvv, in_opcode, opcode_register] = fields;
+  if (vex) {
+    reg |= (vex_bytes[1] & 0x80) != 0 ? 0 : 8;
+    if (vex_bytes[0] == 0xC4) rm |= (vex_bytes[1] & 0x20) != 0 ? 0 : 8;
+    vvvv = (~(vex_bytes[vex_bytes[0] == 0xC4 ? 2 : 1] >> 3)) & 15;
+  } else {
+    reg |= z.raw.rex.R << 3;
+    rm |= z.raw.rex.B << 3;
+    in_opcode |= z.raw.rex.B << 3;
+  }
+  for (u8 n = 0; n < z.operand_count; ++n) {
+    const ZydisDecodedOperand& operand = instruction.operands[n];
+    if (!encoded_register(operand)) continue;
+    const RegisterName name = general_register(operand.reg.value);
+    if (operand.encoding == ZYDIS_OPERAND_ENCODING_OPCODE) opcode_register = true;
+    if (name.number < 0 || name.high8) continue;
+    const int host = map[static_cast<std::size_t>(name.number)];
+    switch (operand.encoding) {
+      case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+        reg = host;
+        break;
+      case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+        rm = host;
+        break;
+      case ZYDIS_OPERAND_ENCODING_NDSNDD:
+        vvvv = host;
+        break;
+      default:
+        in_opcode = host;
+        break;
+    }
+  }
+  return fields;
+}
+
 }  // namespace
 
 void BlockTranslator::emit_plain() {
@@ -116,17 +171,21 @@ void BlockTranslator::emit_plain() {
     } else {
       assign(uses, false);
       Rewrite rewrite{};
-      for (int guest = 0; guest < 16; ++guest) rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+      for (int guest = 0; guest < 16; ++guest)
+        rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
         rewrite.map[static_cast<std::size_t>(use.guest)] = use.host;
         if (use.read) e().load(use.host, guest_slot(use.guest));
       }
       u8* begin = e().here();
-      if (!uses.rsp && uses.count == 0) e().put(instruction.bytes.data(), instruction.z.length);
-      else emit_rewritten(instruction, rewrite);
+      if (!uses.rsp && uses.count == 0)
+        e().put(instruction.bytes.data(), instruction.z.length);
+      else
+        emit_rewritten(instruction, rewrite);
       if (instruction.simd_float) {
-        cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), flags_ == Flags::saved, instruction.x87});
+        cache_.add_fault_range(
+            {begin, e().here(), make_site(static_cast<u16>(index_)), flags_ == Flags::saved, instruction.x87});
       }
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
@@ -141,7 +200,8 @@ void BlockTranslator::emit_plain() {
 // `movzx esp, ah` and the like: no REX prefix may appear, so RSI stands in for the guest's RSP.
 void BlockTranslator::emit_plain_high8() {
   Rewrite rewrite{};
-  for (int guest = 0; guest < 16; ++guest) rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+  for (int guest = 0; guest < 16; ++guest)
+    rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
   rewrite.map[4] = kRsi;
   e().mov(kScratch1, kRsi);
   e().mov(kRsi, kGuestRspHost);
@@ -164,7 +224,8 @@ void BlockTranslator::emit_plain_memory() {
   access.flat = loads || uses.high8 || instruction.needs_flags();
   emit_access(access, [&](HostMemory memory) {
     Rewrite rewrite{};
-    for (int guest = 0; guest < 16; ++guest) rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+    for (int guest = 0; guest < 16; ++guest)
+      rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
     rewrite.memory = &memory;
     if (instruction.needs_flags()) emit_restore_flags(e());
     for (int n = 0; n < uses.count; ++n) {
@@ -180,7 +241,8 @@ void BlockTranslator::emit_plain_memory() {
     }
     u8* begin = e().here();
     emit_rewritten(instruction, rewrite);
-    if (instruction.simd_float) cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), true, instruction.x87});
+    if (instruction.simd_float)
+      cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), true, instruction.x87});
     if (uses.high8) e().mov(kRsi, kScratch1);
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
@@ -195,31 +257,8 @@ void BlockTranslator::emit_rewritten(const Instruction& instruction, const Rewri
   const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   const bool modrm = (z.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
   const u8* vex_bytes = instruction.bytes.data() + z.raw.vex.offset;
-  int reg = z.raw.modrm.reg, rm = z.raw.modrm.rm, vvvv = 0, in_opcode = z.opcode & 7;
-  if (vex) {
-    reg |= (vex_bytes[1] & 0x80) != 0 ? 0 : 8;
-    if (vex_bytes[0] == 0xC4) rm |= (vex_bytes[1] & 0x20) != 0 ? 0 : 8;
-    vvvv = (~(vex_bytes[vex_bytes[0] == 0xC4 ? 2 : 1] >> 3)) & 15;
-  } else {
-    reg |= z.raw.rex.R << 3;
-    rm |= z.raw.rex.B << 3;
-    in_opcode |= z.raw.rex.B << 3;
-  }
-  bool opcode_register = false, any_rex_byte = (z.attributes & ZYDIS_ATTRIB_HAS_REX) != 0;
-  for (u8 n = 0; n < z.operand_count; ++n) {
-    const ZydisDecodedOperand& operand = instruction.operands[n];
-    if (!encoded_register(operand)) continue;
-    const RegisterName name = general_register(operand.reg.value);
-    if (operand.encoding == ZYDIS_OPERAND_ENCODING_OPCODE) opcode_register = true;
-    if (name.number < 0 || name.high8) continue;
-    const int host = rewrite.map[static_cast<std::size_t>(name.number)];
-    switch (operand.encoding) {
-      case ZYDIS_OPERAND_ENCODING_MODRM_REG: reg = host; break;
-      case ZYDIS_OPERAND_ENCODING_MODRM_RM: rm = host; break;
-      case ZYDIS_OPERAND_ENCODING_NDSNDD: vvvv = host; break;
-      default: in_opcode = host; break;
-    }
-  }
+  auto [reg, rm, vvvv, in_opcode, opcode_register] = host_fields(instruction, rewrite.map);
+  const bool any_rex_byte = (z.attributes & ZYDIS_ATTRIB_HAS_REX) != 0;
   const bool absolute = z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && !vex && z.opcode >= 0xA0 && z.opcode <= 0xA3;
   if (absolute) reg = 0;
   const int base = rewrite.memory != nullptr ? rewrite.memory->base : rm;
@@ -247,8 +286,10 @@ void BlockTranslator::emit_rewritten(const Instruction& instruction, const Rewri
   } else {
     e().byte(opcode_register ? static_cast<u32>((z.opcode & ~7) | (in_opcode & 7)) : z.opcode);
   }
-  if (rewrite.memory != nullptr) e().modrm_memory(reg, *rewrite.memory);
-  else if (modrm) e().byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
+  if (rewrite.memory != nullptr)
+    e().modrm_memory(reg, *rewrite.memory);
+  else if (modrm)
+    e().byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
   if (z.raw.imm[0].size != 0) {
     const u8 offset = z.raw.imm[0].offset;
     e().put(instruction.bytes.data() + offset, z.length - offset);
@@ -262,10 +303,12 @@ void BlockTranslator::emit_lea() {
   if (instruction.operands[1].type == ZYDIS_OPERAND_TYPE_MEMORY) address.segment = 0;
   const int host = host_register(guest);
   const u16 width = instruction.z.operand_width;
-  const bool resident = (address.base < 0 || host_register(address.base) >= 0) && (address.index < 0 || host_register(address.index) >= 0);
+  const bool resident = (address.base < 0 || host_register(address.base) >= 0) &&
+                        (address.index < 0 || host_register(address.index) >= 0);
   if (host >= 0 && resident && !address.address32 && width >= 32 && (address.base >= 0 || address.index >= 0)) {
-    const HostMemory memory{address.base < 0 ? -1 : host_register(address.base), address.index < 0 ? -1 : host_register(address.index),
-                            address.scale, static_cast<i32>(address.disp)};
+    const HostMemory memory{address.base < 0 ? -1 : host_register(address.base),
+                            address.index < 0 ? -1 : host_register(address.index), address.scale,
+                            static_cast<i32>(address.disp)};
     e().op_memory(width == 64 ? Width::b64 : Width::b32, 0x8D, host, memory);
     return;
   }
@@ -281,8 +324,8 @@ void BlockTranslator::emit_lea() {
   emit_store_guest(guest, kScratch0);
 }
 
-// DIV and IDIV: the divisor goes to scratch 1, and the host's instruction runs only when it cannot fault. The flags, which are undefined
-// afterwards, stay as they were.
+// DIV and IDIV: the divisor goes to scratch 1, and the host's instruction runs only when it cannot fault. The flags,
+// which are undefined afterwards, stay as they were.
 void BlockTranslator::emit_divide() {
   const Instruction& instruction = current();
   const bool is_signed = instruction.mnemonic() == ZYDIS_MNEMONIC_IDIV;
@@ -290,10 +333,14 @@ void BlockTranslator::emit_divide() {
   clobber_flags();
   if (instruction.has_memory) {
     emit_access(access_of(instruction), [&](HostMemory memory) {
-      if (bytes == 1) e().op_memory(Width::b32, 0x0FB6, kScratch1, memory);
-      else if (bytes == 2) e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
-      else if (bytes == 4) e().load32(kScratch1, memory);
-      else e().load(kScratch1, memory);
+      if (bytes == 1)
+        e().op_memory(Width::b32, 0x0FB6, kScratch1, memory);
+      else if (bytes == 2)
+        e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
+      else if (bytes == 4)
+        e().load32(kScratch1, memory);
+      else
+        e().load(kScratch1, memory);
     });
   } else {
     const RegisterName name = general_register(instruction.operands[0].reg.value);
@@ -312,7 +359,8 @@ void BlockTranslator::emit_divide_checks(u8 bytes, bool is_signed) {
   if (bytes <= 2) {
     doubtful[0] = e().jump();
   } else if (!is_signed) {
-    e().op_register(width, 0x3B, kRdx, kScratch1);  // the quotient fits if and only if the high half is below the divisor
+    e().op_register(width, 0x3B, kRdx,
+                    kScratch1);  // the quotient fits if and only if the high half is below the divisor
     doubtful[0] = e().jump(Condition::ae);
   } else {
     e().op_register(width, 0x8B, kScratch0, kRax);

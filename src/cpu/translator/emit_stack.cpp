@@ -15,13 +15,17 @@ MemoryOperand stack_slot(i8 base, i64 disp) {
 }  // namespace
 
 void BlockTranslator::emit_load_guest(int host, int guest) {
-  if (host_register(guest) >= 0) e().mov(host, host_register(guest));
-  else e().load(host, guest_slot(guest));
+  if (host_register(guest) >= 0)
+    e().mov(host, host_register(guest));
+  else
+    e().load(host, guest_slot(guest));
 }
 
 void BlockTranslator::emit_store_guest(int guest, int host) {
-  if (host_register(guest) >= 0) e().mov(host_register(guest), host);
-  else e().store(guest_slot(guest), host);
+  if (host_register(guest) >= 0)
+    e().mov(host_register(guest), host);
+  else
+    e().store(guest_slot(guest), host);
 }
 
 // Pushes a 64-bit constant.
@@ -68,8 +72,10 @@ void BlockTranslator::emit_push() {
     });
   } else {
     emit_access(access_of(instruction), [&](HostMemory memory) {
-      if (bytes == 2) e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
-      else e().load(kScratch1, memory);
+      if (bytes == 2)
+        e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
+      else
+        e().load(kScratch1, memory);
       e().store(frame_field(offsetof(Frame, temporary)), kScratch1);
     });
     emit_access(slot, [&](HostMemory memory) {
@@ -86,8 +92,10 @@ void BlockTranslator::emit_pop() {
   const ZydisDecodedOperand& operand = instruction.operands[0];
   const Access slot{stack_slot(kRsp, 0), bytes, false, false, false};
   emit_access(slot, [&](HostMemory memory) {
-    if (bytes == 2) e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
-    else e().load(kScratch1, memory);
+    if (bytes == 2)
+      e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
+    else
+      e().load(kScratch1, memory);
   });
   if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) {
     const int guest = general_register(operand.reg.value).number;
@@ -97,8 +105,10 @@ void BlockTranslator::emit_pop() {
     } else {
       const int host = host_register(guest);
       e().byte(0x66);
-      if (host >= 0) e().op_register(Width::b32, 0x89, kScratch1, host);
-      else e().op_memory(Width::b32, 0x89, kScratch1, guest_slot(guest));
+      if (host >= 0)
+        e().op_register(Width::b32, 0x89, kScratch1, host);
+      else
+        e().op_memory(Width::b32, 0x89, kScratch1, guest_slot(guest));
     }
     return;
   }

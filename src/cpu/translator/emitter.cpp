@@ -15,8 +15,10 @@ void Emitter::modrm_memory(int reg, HostMemory memory) {
   }
   const bool sib = memory.index >= 0 || (memory.base & 7) == 4;
   u32 mode = 2;
-  if (memory.disp == 0 && (memory.base & 7) != 5) mode = 0;
-  else if (memory.disp >= -128 && memory.disp <= 127) mode = 1;
+  if (memory.disp == 0 && (memory.base & 7) != 5)
+    mode = 0;
+  else if (memory.disp >= -128 && memory.disp <= 127)
+    mode = 1;
   const u32 base = static_cast<u32>(memory.base & 7);
   byte(mode << 6 | static_cast<u32>(reg) << 3 | (sib ? 4u : base));
   if (sib) {

@@ -1,4 +1,5 @@
-// Emitter: appends x86-64 machine code to a buffer. Knows encodings, nothing of guests. The owner of the buffer guarantees room.
+// Emitter: appends x86-64 machine code to a buffer. Knows encodings, nothing of guests. The owner of the buffer
+// guarantees room.
 #pragma once
 
 #include <cstring>
@@ -38,21 +39,35 @@ class Emitter {
   void op_register(Width width, u32 opcode, int reg, int rm);
   void modrm_memory(int reg, HostMemory memory);
 
-  void mov(int to, int from) { if (to != from) op_register(Width::b64, 0x89, from, to); }
+  void mov(int to, int from) {
+    if (to != from) op_register(Width::b64, 0x89, from, to);
+  }
   void mov32(int to, int from) { op_register(Width::b32, 0x89, from, to); }
   void mov_immediate(int to, u64 value);
   void load(int to, HostMemory from) { op_memory(Width::b64, 0x8B, to, from); }
   void load32(int to, HostMemory from) { op_memory(Width::b32, 0x8B, to, from); }
   void store(HostMemory to, int from) { op_memory(Width::b64, 0x89, from, to); }
-  void store_immediate32(HostMemory to, u32 value) { op_memory(Width::b32, 0xC7, 0, to); dword(value); }
-  void store_immediate64(HostMemory to, i32 value) { op_memory(Width::b64, 0xC7, 0, to); dword(static_cast<u32>(value)); }
+  void store_immediate32(HostMemory to, u32 value) {
+    op_memory(Width::b32, 0xC7, 0, to);
+    dword(value);
+  }
+  void store_immediate64(HostMemory to, i32 value) {
+    op_memory(Width::b64, 0xC7, 0, to);
+    dword(static_cast<u32>(value));
+  }
   void lea(int to, HostMemory address) { op_memory(Width::b64, 0x8D, to, address); }
 
   // Group 1 (`extension`: 0 add, 4 and, 5 sub, 6 xor, 7 cmp), always with a 32-bit immediate.
   void alu_immediate(Width width, int extension, int reg, i32 value);
   void alu_memory_immediate(Width width, int extension, HostMemory memory, i32 value);
-  void shift_right(Width width, int reg, int count) { op_register(width, 0xC1, 5, reg); byte(static_cast<u32>(count)); }
-  void shift_left(Width width, int reg, int count) { op_register(width, 0xC1, 4, reg); byte(static_cast<u32>(count)); }
+  void shift_right(Width width, int reg, int count) {
+    op_register(width, 0xC1, 5, reg);
+    byte(static_cast<u32>(count));
+  }
+  void shift_left(Width width, int reg, int count) {
+    op_register(width, 0xC1, 4, reg);
+    byte(static_cast<u32>(count));
+  }
 
   // Jumps return the address of their 32-bit displacement, for `patch`.
   u8* jump();

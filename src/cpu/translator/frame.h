@@ -1,5 +1,6 @@
-// Frame: what generated code sees of the machine. The host's RSP points at it while guest code runs, so that every field is one short
-// operand away and memory renaming works on the hot ones. One per space; the memory below it is stack for signals and stubs only.
+// Frame: what generated code sees of the machine. The host's RSP points at it while guest code runs, so that every
+// field is one short operand away and memory renaming works on the hot ones. One per space; the memory below it is
+// stack for signals and stubs only.
 //
 // Owned by TranslatorSpace. Plain data: generated code knows the offsets.
 #pragma once
@@ -11,8 +12,8 @@
 
 namespace vitrine::cpu::translator {
 
-// Host registers that generated code keeps for itself. The guest's own values of these live in Frame::gpr, except RSP, whose
-// value lives in the host's R15.
+// Host registers that generated code keeps for itself. The guest's own values of these live in Frame::gpr, except RSP,
+// whose value lives in the host's R15.
 inline constexpr int kScratch0 = 10;
 inline constexpr int kScratch1 = 11;
 inline constexpr int kGuestRspHost = 15;
@@ -36,7 +37,8 @@ struct JumpEntry {
   u64 code;
 };
 
-// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only entry 0 needs one.
+// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only
+// entry 0 needs one.
 struct TlbEntry {
   Va tag_read;
   Va tag_write;
@@ -49,7 +51,7 @@ class Runtime;
 
 struct alignas(64) Frame {
   i64 budget = 0;
-  u64 flags = 0;  // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
+  u64 flags = 0;              // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
   std::array<u64, 16> gpr{};  // guest order. Host-resident ones are true only while C++ runs
   u64 scratch0 = 0, scratch1 = 0;
   u64 temporary = 0;
@@ -58,11 +60,11 @@ struct alignas(64) Frame {
   ExitKind exit_kind = ExitKind::chain;
   u64 exit_rip = 0;
   u32 exit_argument = 0;
-  u32 bounced = 0;      // the slow path handed out `bounce` for a write: `finish` must copy it back
+  u32 bounced = 0;  // the slow path handed out `bounce` for a write: `finish` must copy it back
   u64 host_rsp = 0;
   u32 host_mxcsr = 0, guest_mxcsr = 0;
-  u8 x87_loaded = 0;    // the host x87 state is the guest's
-  u64 direction = 0;    // guest DF, 0 or 1; the host's is always clear
+  u8 x87_loaded = 0;          // the host x87 state is the guest's
+  u64 direction = 0;          // guest DF, 0 or 1; the host's is always clear
   Va x87_ip = 0, x87_dp = 0;  // of the last x87 instruction, as FNSTENV shows them
   Va bounce_va = 0;
   u64 bounce_size = 0;
@@ -70,8 +72,8 @@ struct alignas(64) Frame {
   std::byte* image = nullptr;  // GuestContext::xsave of the thread that runs: the truth about vectors outside call-outs
   alignas(64) std::array<u8, 64> bounce{};
   alignas(64) std::array<std::array<u8, 32>, 16> ymm{};  // the truth about vectors during a call-out
-  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host memory: zero is an entry that never matches, except for
-  // index 0, which the space initialises.
+  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host memory: zero is an entry that never
+  // matches, except for index 0, which the space initialises.
   alignas(64) std::array<TlbEntry, kTlbEntries> tlb;
   std::array<JumpEntry, kJumpEntries> jump;
 };

@@ -78,7 +78,8 @@ HelperResult do_time_stamp(Runtime& runtime, const Site& site) {
 
 HelperResult do_cpuid(Runtime& runtime) {
   Frame& frame = runtime.frame();
-  const auto result = runtime.identity().cpuid(static_cast<u32>(gpr(frame, Gpr::rax)), static_cast<u32>(gpr(frame, Gpr::rcx)));
+  const auto result =
+      runtime.identity().cpuid(static_cast<u32>(gpr(frame, Gpr::rax)), static_cast<u32>(gpr(frame, Gpr::rcx)));
   gpr(frame, Gpr::rax) = result.eax;
   gpr(frame, Gpr::rbx) = result.ebx;
   gpr(frame, Gpr::rcx) = result.ecx;
@@ -91,18 +92,22 @@ HelperResult do_move_segment(Runtime& runtime, const Instruction& instruction) {
   Frame& frame = runtime.frame();
   const ZydisDecodedOperand &to = instruction.operands[0], &from = instruction.operands[1];
   const auto is_segment = [](const ZydisDecodedOperand& operand) {
-    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER && ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT;
+    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
+           ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT;
   };
   if (is_segment(from)) {
     const ZydisRegister segment = from.reg.value;
-    const u64 selector = segment == ZYDIS_REGISTER_CS ? kSelectorCode : segment == ZYDIS_REGISTER_FS ? kSelectorTeb : kSelectorData;
+    const u64 selector = segment == ZYDIS_REGISTER_CS   ? kSelectorCode
+                         : segment == ZYDIS_REGISTER_FS ? kSelectorTeb
+                                                        : kSelectorData;
     if (to.type == ZYDIS_OPERAND_TYPE_REGISTER) {
       write_register(frame, to.reg.value, selector);
       return HelperResult::next;
     }
     const auto word = static_cast<u16>(selector);
-    return runtime.write(effective_address(frame, instruction.memory), &word, 2, instruction.memory.stack) ? HelperResult::next
-                                                                                                            : HelperResult::fault;
+    return runtime.write(effective_address(frame, instruction.memory), &word, 2, instruction.memory.stack)
+               ? HelperResult::next
+               : HelperResult::fault;
   }
   u64 selector = 0;
   if (from.type == ZYDIS_OPERAND_TYPE_REGISTER) {
@@ -110,10 +115,13 @@ HelperResult do_move_segment(Runtime& runtime, const Instruction& instruction) {
   } else if (!runtime.read(effective_address(frame, instruction.memory), &selector, 2, instruction.memory.stack)) {
     return HelperResult::fault;
   }
-  // In 64-bit mode the data segments do nothing, so a load of the value that is there (or null) has no effect; FS and GS would lose
+  // In 64-bit mode the data segments do nothing, so a load of the value that is there (or null) has no effect; FS and
+  // GS would lose
   // their base, and every other selector is outside the descriptor table.
-  const bool data = to.reg.value == ZYDIS_REGISTER_DS || to.reg.value == ZYDIS_REGISTER_ES || to.reg.value == ZYDIS_REGISTER_SS;
-  if (data && (selector == kSelectorData || (selector <= 3 && to.reg.value != ZYDIS_REGISTER_SS))) return HelperResult::next;
+  const bool data =
+      to.reg.value == ZYDIS_REGISTER_DS || to.reg.value == ZYDIS_REGISTER_ES || to.reg.value == ZYDIS_REGISTER_SS;
+  if (data && (selector == kSelectorData || (selector <= 3 && to.reg.value != ZYDIS_REGISTER_SS)))
+    return HelperResult::next;
   if (to.reg.value == ZYDIS_REGISTER_FS && selector == kSelectorTeb) return HelperResult::next;
   if (to.reg.value == ZYDIS_REGISTER_GS && selector == kSelectorData) return HelperResult::next;
   return runtime.raise(Vector::general_protection, static_cast<u32>(selector & 0xFFFC));
@@ -146,9 +154,11 @@ HelperResult do_far_return(Runtime& runtime, const Instruction& instruction) {
   if (!interrupt && instruction.z.operand_width != 64) return runtime.raise(Vector::general_protection);
   u64 words[5] = {};
   if (!runtime.read(gpr(frame, Gpr::rsp), words, interrupt ? 40 : 16, true)) return HelperResult::fault;
-  if ((words[1] & 0xFFFF) != kSelectorCode) return runtime.raise(Vector::general_protection, static_cast<u32>(words[1] & 0xFFFC));
+  if ((words[1] & 0xFFFF) != kSelectorCode)
+    return runtime.raise(Vector::general_protection, static_cast<u32>(words[1] & 0xFFFC));
   if (interrupt) {
-    if ((words[4] & 0xFFFF) != kSelectorData) return runtime.raise(Vector::general_protection, static_cast<u32>(words[4] & 0xFFFC));
+    if ((words[4] & 0xFFFF) != kSelectorData)
+      return runtime.raise(Vector::general_protection, static_cast<u32>(words[4] & 0xFFFC));
     runtime.set_rflags(words[2]);
     gpr(frame, Gpr::rsp) = words[3];
   } else {
@@ -232,11 +242,16 @@ u64 read_register(const Frame& frame, ZydisRegister reg) {
 void write_register(Frame& frame, ZydisRegister reg, u64 value) {
   const RegisterName name = general_register(reg);
   u64& target = frame.gpr[static_cast<std::size_t>(name.number)];
-  if (name.high8) target = (target & ~0xFF00ull) | (value & 0xFF) << 8;
-  else if (name.bytes == 8) target = value;
-  else if (name.bytes == 4) target = value & 0xFFFF'FFFF;
-  else if (name.bytes == 2) target = (target & ~0xFFFFull) | (value & 0xFFFF);
-  else target = (target & ~0xFFull) | (value & 0xFF);
+  if (name.high8)
+    target = (target & ~0xFF00ull) | (value & 0xFF) << 8;
+  else if (name.bytes == 8)
+    target = value;
+  else if (name.bytes == 4)
+    target = value & 0xFFFF'FFFF;
+  else if (name.bytes == 2)
+    target = (target & ~0xFFFFull) | (value & 0xFFFF);
+  else
+    target = (target & ~0xFFull) | (value & 0xFF);
 }
 
 void set_flags(Frame& frame, u64 arithmetic_flags) { frame.flags = pack_flags(arithmetic_flags); }
@@ -257,22 +272,38 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
   if (instruction.form == Form::string) return do_one_string_step(runtime, instruction);
   if (instruction.form == Form::push_flags) return do_push_flags(runtime, instruction);
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_CPUID: return do_cpuid(runtime);
-    case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: return do_time_stamp(runtime, site);
-    case ZYDIS_MNEMONIC_RDRAND: case ZYDIS_MNEMONIC_RDSEED: return do_random(runtime, instruction);
+    case ZYDIS_MNEMONIC_CPUID:
+      return do_cpuid(runtime);
+    case ZYDIS_MNEMONIC_RDTSC:
+    case ZYDIS_MNEMONIC_RDTSCP:
+      return do_time_stamp(runtime, site);
+    case ZYDIS_MNEMONIC_RDRAND:
+    case ZYDIS_MNEMONIC_RDSEED:
+      return do_random(runtime, instruction);
     case ZYDIS_MNEMONIC_XGETBV:
       if (static_cast<u32>(gpr(runtime.frame(), Gpr::rcx)) != 0) return runtime.raise(Vector::general_protection);
       gpr(runtime.frame(), Gpr::rax) = kXcr0;
       gpr(runtime.frame(), Gpr::rdx) = 0;
       return HelperResult::next;
-    case ZYDIS_MNEMONIC_MOV: return do_move_segment(runtime, instruction);
-    case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: return do_pop_flags(runtime, instruction);
-    case ZYDIS_MNEMONIC_RET: case ZYDIS_MNEMONIC_IRETQ: return do_far_return(runtime, instruction);
-    case ZYDIS_MNEMONIC_ENTER: return do_enter(runtime, instruction);
-    case ZYDIS_MNEMONIC_XLAT: return do_xlat(runtime, instruction);
-    case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR: case ZYDIS_MNEMONIC_BTC:
+    case ZYDIS_MNEMONIC_MOV:
+      return do_move_segment(runtime, instruction);
+    case ZYDIS_MNEMONIC_POPF:
+    case ZYDIS_MNEMONIC_POPFQ:
+      return do_pop_flags(runtime, instruction);
+    case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_IRETQ:
+      return do_far_return(runtime, instruction);
+    case ZYDIS_MNEMONIC_ENTER:
+      return do_enter(runtime, instruction);
+    case ZYDIS_MNEMONIC_XLAT:
+      return do_xlat(runtime, instruction);
+    case ZYDIS_MNEMONIC_BT:
+    case ZYDIS_MNEMONIC_BTS:
+    case ZYDIS_MNEMONIC_BTR:
+    case ZYDIS_MNEMONIC_BTC:
       return do_bit_string(runtime, instruction);
-    default: break;
+    default:
+      break;
   }
   if (const HelperResult result = execute_state(runtime, instruction); result != HelperResult::not_mine) return result;
   return execute_vector(runtime, instruction);

@@ -1,5 +1,5 @@
-// Helpers: instructions that C++ executes on the guest state in Frame. One function per family; each checks everything before it changes
-// anything, so that a fault leaves the guest as it was before the instruction.
+// Helpers: instructions that C++ executes on the guest state in Frame. One function per family; each checks everything
+// before it changes anything, so that a fault leaves the guest as it was before the instruction.
 #pragma once
 
 #include "cpu/translator/runtime.h"

@@ -1,4 +1,5 @@
-// Images of the floating-point state. FIP and FDP are guest addresses; FOP is always 0, as on processors that record it only for unmasked
+// Images of the floating-point state. FIP and FDP are guest addresses; FOP is always 0, as on processors that record
+// it only for unmasked
 // exceptions; the x87 selectors are 0, as on processors that have deprecated them.
 #include <array>
 #include <cstring>
@@ -8,7 +9,8 @@
 namespace vitrine::cpu::translator {
 namespace {
 
-constexpr std::size_t kMxcsr = 24, kX87Registers = 32, kXmm = 160, kXmmEnd = 416, kHeader = 512, kYmmHigh = 576, kImageEnd = 832;
+constexpr std::size_t kMxcsr = 24, kX87Registers = 32, kXmm = 160, kXmmEnd = 416, kHeader = 512, kYmmHigh = 576,
+                      kImageEnd = 832;
 constexpr u64 kX87 = 1, kSse = 2, kAvx = 4, kAll = 7;
 using Image = std::array<std::byte, kImageEnd>;
 
@@ -93,7 +95,8 @@ u64 requested(Runtime& runtime) { return runtime.frame().gpr[0] & kAll; }
 HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
   if ((at & 63) != 0) return runtime.raise(Vector::general_protection);
   const u64 mask = requested(runtime);
-  const bool compact = instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC || instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC64;
+  const bool compact =
+      instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC || instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC64;
   const u64 length = (mask & kAvx) != 0 ? kImageEnd : kYmmHigh;
   Image old{};
   if (runtime.host_page(at, true) == nullptr || !runtime.read(at, old.data(), length)) return HelperResult::fault;
@@ -125,15 +128,18 @@ HelperResult do_xrstor(Runtime& runtime, Va at) {
     return runtime.raise(Vector::general_protection);
   }
   const u64 load = mask & header[0];
-  if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh)) return HelperResult::fault;
+  if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh))
+    return HelperResult::fault;
   if ((mask & (kSse | kAvx)) != 0) {
     u32 mxcsr;
     std::memcpy(&mxcsr, image.data() + kMxcsr, 4);
     if (!set_mxcsr(runtime, mxcsr)) return HelperResult::fault;
   }
   if ((mask & kX87) != 0) {
-    if ((load & kX87) != 0) restore_x87(runtime, image.data());
-    else initialise_x87(runtime);
+    if ((load & kX87) != 0)
+      restore_x87(runtime, image.data());
+    else
+      initialise_x87(runtime);
   }
   if ((load & kSse) == 0) std::memset(image.data() + kXmm, 0, kXmmEnd - kXmm);
   restore_vectors(runtime, image.data(), (mask & kSse) != 0, (mask & kAvx) != 0);
@@ -201,21 +207,37 @@ HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
   const Va at = effective_address(runtime.frame(), instruction.memory);
   if (instruction.z.operand_width == 16 && instruction.x87) return runtime.raise(Vector::invalid_opcode);
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: return do_fxsave(runtime, instruction, at);
-    case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64: return do_fxrstor(runtime, instruction, at);
-    case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
-    case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: return do_xsave(runtime, instruction, at);
-    case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64: return do_xrstor(runtime, at);
-    case ZYDIS_MNEMONIC_FNSTENV: return do_store_environment(runtime, at);
-    case ZYDIS_MNEMONIC_FLDENV: return do_load_environment(runtime, at);
-    case ZYDIS_MNEMONIC_FNSAVE: return do_save_x87(runtime, at);
-    case ZYDIS_MNEMONIC_FRSTOR: return do_restore_x87(runtime, at);
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+      return do_fxsave(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+      return do_fxrstor(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_XSAVE:
+    case ZYDIS_MNEMONIC_XSAVE64:
+    case ZYDIS_MNEMONIC_XSAVEC:
+    case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT:
+    case ZYDIS_MNEMONIC_XSAVEOPT64:
+      return do_xsave(runtime, instruction, at);
+    case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_XRSTOR64:
+      return do_xrstor(runtime, at);
+    case ZYDIS_MNEMONIC_FNSTENV:
+      return do_store_environment(runtime, at);
+    case ZYDIS_MNEMONIC_FLDENV:
+      return do_load_environment(runtime, at);
+    case ZYDIS_MNEMONIC_FNSAVE:
+      return do_save_x87(runtime, at);
+    case ZYDIS_MNEMONIC_FRSTOR:
+      return do_restore_x87(runtime, at);
     case ZYDIS_MNEMONIC_LDMXCSR: {
       u32 value;
       if (!runtime.read(at, &value, 4, instruction.memory.stack)) return HelperResult::fault;
       return set_mxcsr(runtime, value) ? HelperResult::next : HelperResult::fault;
     }
-    default: return HelperResult::not_mine;
+    default:
+      return HelperResult::not_mine;
   }
 }
 

@@ -1,5 +1,5 @@
-// String instructions. One iteration counts as one instruction, and each can be stopped between two iterations: registers always say how far
-// it got. Long forward runs of STOS and MOVS go a page at a time.
+// String instructions. One iteration counts as one instruction, and each can be stopped between two iterations:
+// registers always say how far it got. Long forward runs of STOS and MOVS go a page at a time.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -18,26 +18,46 @@ struct StringShape {
 
 StringShape shape_of(ZydisMnemonic mnemonic) {
   switch (mnemonic) {
-    case ZYDIS_MNEMONIC_MOVSB: return {Kind::movs, 1};
-    case ZYDIS_MNEMONIC_MOVSW: return {Kind::movs, 2};
-    case ZYDIS_MNEMONIC_MOVSD: return {Kind::movs, 4};
-    case ZYDIS_MNEMONIC_MOVSQ: return {Kind::movs, 8};
-    case ZYDIS_MNEMONIC_STOSB: return {Kind::stos, 1};
-    case ZYDIS_MNEMONIC_STOSW: return {Kind::stos, 2};
-    case ZYDIS_MNEMONIC_STOSD: return {Kind::stos, 4};
-    case ZYDIS_MNEMONIC_STOSQ: return {Kind::stos, 8};
-    case ZYDIS_MNEMONIC_LODSB: return {Kind::lods, 1};
-    case ZYDIS_MNEMONIC_LODSW: return {Kind::lods, 2};
-    case ZYDIS_MNEMONIC_LODSD: return {Kind::lods, 4};
-    case ZYDIS_MNEMONIC_LODSQ: return {Kind::lods, 8};
-    case ZYDIS_MNEMONIC_SCASB: return {Kind::scas, 1};
-    case ZYDIS_MNEMONIC_SCASW: return {Kind::scas, 2};
-    case ZYDIS_MNEMONIC_SCASD: return {Kind::scas, 4};
-    case ZYDIS_MNEMONIC_SCASQ: return {Kind::scas, 8};
-    case ZYDIS_MNEMONIC_CMPSB: return {Kind::cmps, 1};
-    case ZYDIS_MNEMONIC_CMPSW: return {Kind::cmps, 2};
-    case ZYDIS_MNEMONIC_CMPSD: return {Kind::cmps, 4};
-    default: return {Kind::cmps, 8};
+    case ZYDIS_MNEMONIC_MOVSB:
+      return {Kind::movs, 1};
+    case ZYDIS_MNEMONIC_MOVSW:
+      return {Kind::movs, 2};
+    case ZYDIS_MNEMONIC_MOVSD:
+      return {Kind::movs, 4};
+    case ZYDIS_MNEMONIC_MOVSQ:
+      return {Kind::movs, 8};
+    case ZYDIS_MNEMONIC_STOSB:
+      return {Kind::stos, 1};
+    case ZYDIS_MNEMONIC_STOSW:
+      return {Kind::stos, 2};
+    case ZYDIS_MNEMONIC_STOSD:
+      return {Kind::stos, 4};
+    case ZYDIS_MNEMONIC_STOSQ:
+      return {Kind::stos, 8};
+    case ZYDIS_MNEMONIC_LODSB:
+      return {Kind::lods, 1};
+    case ZYDIS_MNEMONIC_LODSW:
+      return {Kind::lods, 2};
+    case ZYDIS_MNEMONIC_LODSD:
+      return {Kind::lods, 4};
+    case ZYDIS_MNEMONIC_LODSQ:
+      return {Kind::lods, 8};
+    case ZYDIS_MNEMONIC_SCASB:
+      return {Kind::scas, 1};
+    case ZYDIS_MNEMONIC_SCASW:
+      return {Kind::scas, 2};
+    case ZYDIS_MNEMONIC_SCASD:
+      return {Kind::scas, 4};
+    case ZYDIS_MNEMONIC_SCASQ:
+      return {Kind::scas, 8};
+    case ZYDIS_MNEMONIC_CMPSB:
+      return {Kind::cmps, 1};
+    case ZYDIS_MNEMONIC_CMPSW:
+      return {Kind::cmps, 2};
+    case ZYDIS_MNEMONIC_CMPSD:
+      return {Kind::cmps, 4};
+    default:
+      return {Kind::cmps, 8};
   }
 }
 
@@ -59,8 +79,11 @@ u64 compare_flags(u64 a, u64 b, u64 bytes) {
 class StringMachine {
  public:
   StringMachine(Runtime& runtime, const Instruction& instruction)
-      : runtime_(runtime), frame_(runtime.frame()), shape_(shape_of(instruction.mnemonic())),
-        address_mask_(instruction.z.address_width == 32 ? 0xFFFF'FFFF : ~0ull), step_(frame_.direction != 0 ? 0 - shape_.bytes : shape_.bytes) {
+      : runtime_(runtime),
+        frame_(runtime.frame()),
+        shape_(shape_of(instruction.mnemonic())),
+        address_mask_(instruction.z.address_width == 32 ? 0xFFFF'FFFF : ~0ull),
+        step_(frame_.direction != 0 ? 0 - shape_.bytes : shape_.bytes) {
     for (u8 n = 0; n < instruction.z.operand_count; ++n) {
       const ZydisDecodedOperand& operand = instruction.operands[n];
       if (operand.type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
@@ -117,8 +140,10 @@ class StringMachine {
     std::byte* to = runtime_.host_page(target(), true);
     if (to == nullptr) return 0;
     to += target() & kPageMask;
-    if (shape_.kind == Kind::movs) copy(to, from + (source() & kPageMask), count * bytes);
-    else fill(to, count);
+    if (shape_.kind == Kind::movs)
+      copy(to, from + (source() & kPageMask), count * bytes);
+    else
+      fill(to, count);
     if (shape_.kind == Kind::movs) set(kRsi, (frame_.gpr[kRsi] & address_mask_) + count * bytes);
     set(kRdi, (frame_.gpr[kRdi] & address_mask_) + count * bytes);
     return count;
@@ -135,7 +160,8 @@ class StringMachine {
   void set(std::size_t reg, u64 value) { frame_.gpr[reg] = value & address_mask_; }
   void move(std::size_t reg) { set(reg, frame_.gpr[reg] + step_); }
   void load_accumulator(u64 value) {
-    static constexpr ZydisRegister kNames[] = {ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX, ZYDIS_REGISTER_RAX};
+    static constexpr ZydisRegister kNames[] = {ZYDIS_REGISTER_AL, ZYDIS_REGISTER_AX, ZYDIS_REGISTER_EAX,
+                                               ZYDIS_REGISTER_RAX};
     write_register(frame_, kNames[std::countr_zero(shape_.bytes)], value);
   }
   // Ascending by elements: an overlapping copy repeats what it wrote, as the processor does.

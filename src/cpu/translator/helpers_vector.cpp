@@ -1,4 +1,5 @@
-// Vector instructions that touch memory element by element, and the reciprocal estimates, which every vendor computes differently.
+// Vector instructions that touch memory element by element, and the reciprocal estimates, which every vendor computes
+// differently.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -16,7 +17,9 @@ u64 element(const Ymm& reg, std::size_t index, std::size_t bytes) {
   std::memcpy(&value, reg.data() + index * bytes, bytes);
   return value;
 }
-bool top_bit(const Ymm& reg, std::size_t index, std::size_t bytes) { return (reg[(index + 1) * bytes - 1] & 0x80) != 0; }
+bool top_bit(const Ymm& reg, std::size_t index, std::size_t bytes) {
+  return (reg[(index + 1) * bytes - 1] & 0x80) != 0;
+}
 
 // VMASKMOVPS and the like: elements whose mask bit is clear are neither read nor written, and cannot fault.
 HelperResult do_masked_move(Runtime& runtime, const Instruction& instruction, std::size_t bytes) {
@@ -43,7 +46,8 @@ HelperResult do_masked_move(Runtime& runtime, const Instruction& instruction, st
     return HelperResult::next;
   }
   for (std::size_t n = 0; n < count; ++n) {
-    if (top_bit(mask, n, bytes) && !runtime.write(at + n * bytes, result.data() + n * bytes, bytes, instruction.memory.stack)) {
+    if (top_bit(mask, n, bytes) &&
+        !runtime.write(at + n * bytes, result.data() + n * bytes, bytes, instruction.memory.stack)) {
       return HelperResult::fault;
     }
   }
@@ -63,7 +67,8 @@ HelperResult do_byte_mask_move(Runtime& runtime, const Instruction& instruction)
   std::array<const ZydisDecodedOperand*, 2> registers{};
   std::size_t found = 0;
   for (u8 n = 0; n < instruction.z.operand_count && found < 2; ++n) {
-    if (instruction.operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER && instruction.operands[n].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
+    if (instruction.operands[n].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+        instruction.operands[n].visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
       registers[found++] = &instruction.operands[n];
     }
   }
@@ -88,7 +93,8 @@ HelperResult do_byte_mask_move(Runtime& runtime, const Instruction& instruction)
   return HelperResult::next;
 }
 
-// Gathers finish element by element: a fault leaves the elements before it loaded and their mask cleared (SDM vol. 2C, VPGATHERDD).
+// Gathers finish element by element: a fault leaves the elements before it loaded and their mask cleared (SDM vol. 2C,
+// VPGATHERDD).
 HelperResult do_gather(Runtime& runtime, const Instruction& instruction, std::size_t index_bytes, std::size_t bytes) {
   Frame& frame = runtime.frame();
   Ymm& to = frame.ymm[vector_number(instruction.operands[0])];
@@ -103,7 +109,8 @@ HelperResult do_gather(Runtime& runtime, const Instruction& instruction, std::si
     MemoryOperand operand = instruction.memory;
     operand.index = -1;
     operand.disp += static_cast<i64>(static_cast<u64>(index) << operand.scale);
-    if (!runtime.read(effective_address(frame, operand), to.data() + n * bytes, bytes, operand.stack)) return HelperResult::fault;
+    if (!runtime.read(effective_address(frame, operand), to.data() + n * bytes, bytes, operand.stack))
+      return HelperResult::fault;
     std::memset(mask.data() + n * bytes, 0, bytes);
   }
   std::fill(to.begin() + static_cast<std::ptrdiff_t>(count * bytes), to.end(), u8{0});
@@ -111,13 +118,16 @@ HelperResult do_gather(Runtime& runtime, const Instruction& instruction, std::si
   return HelperResult::next;
 }
 
-// The estimates of the virtual processor: the exact value rounded to single precision, then cut to 12 bits after the point (the relative error
-// is below 2^-12; the architecture allows 1.5 * 2^-12). Denormals count as zero on both sides.
+// The estimates of the virtual processor: the exact value rounded to single precision, then cut to 12 bits after the
+// point (the relative error is below 2^-12; the architecture allows 1.5 * 2^-12). Denormals count as zero on both
+// sides.
 float cut(double exact) {
   const auto rounded = static_cast<float>(exact);
   u32 bits = std::bit_cast<u32>(rounded);
-  if ((bits & 0x7F80'0000) == 0) bits &= 0x8000'0000;
-  else if ((bits & 0x7F80'0000) != 0x7F80'0000) bits &= ~0x7FFu;
+  if ((bits & 0x7F80'0000) == 0)
+    bits &= 0x8000'0000;
+  else if ((bits & 0x7F80'0000) != 0x7F80'0000)
+    bits &= ~0x7FFu;
   return std::bit_cast<float>(bits);
 }
 
@@ -139,14 +149,16 @@ HelperResult do_estimate(Runtime& runtime, const Instruction& instruction, bool 
   Ymm source{};
   if (last.type == ZYDIS_OPERAND_TYPE_MEMORY) {
     const Va at = effective_address(frame, instruction.memory);
-    if (instruction.memory_aligned && (at & 15) != 0 && is_canonical(at)) return runtime.raise(Vector::general_protection);
+    if (instruction.memory_aligned && (at & 15) != 0 && is_canonical(at))
+      return runtime.raise(Vector::general_protection);
     if (!runtime.read(at, source.data(), bytes, instruction.memory.stack)) return HelperResult::fault;
   } else {
     source = frame.ymm[vector_number(last)];
   }
   Ymm& to = frame.ymm[vector_number(instruction.operands[0])];
   Ymm result = vex && scalar ? frame.ymm[vector_number(instruction.operands[1])] : to;
-  if (vex) std::fill(result.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(bytes, 16)), result.end(), u8{0});
+  if (vex)
+    std::fill(result.begin() + static_cast<std::ptrdiff_t>(std::max<std::size_t>(bytes, 16)), result.end(), u8{0});
   for (std::size_t n = 0; n < bytes / 4; ++n) {
     const u32 value = estimate(static_cast<u32>(element(source, n, 4)), square_root);
     std::memcpy(result.data() + 4 * n, &value, 4);
@@ -159,18 +171,42 @@ HelperResult do_estimate(Runtime& runtime, const Instruction& instruction, bool 
 
 HelperResult execute_vector(Runtime& runtime, const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VPMASKMOVD: return do_masked_move(runtime, instruction, 4);
-    case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVQ: return do_masked_move(runtime, instruction, 8);
-    case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU: return do_byte_mask_move(runtime, instruction);
-    case ZYDIS_MNEMONIC_VPGATHERDD: case ZYDIS_MNEMONIC_VGATHERDPS: return do_gather(runtime, instruction, 4, 4);
-    case ZYDIS_MNEMONIC_VPGATHERDQ: case ZYDIS_MNEMONIC_VGATHERDPD: return do_gather(runtime, instruction, 4, 8);
-    case ZYDIS_MNEMONIC_VPGATHERQD: case ZYDIS_MNEMONIC_VGATHERQPS: return do_gather(runtime, instruction, 8, 4);
-    case ZYDIS_MNEMONIC_VPGATHERQQ: case ZYDIS_MNEMONIC_VGATHERQPD: return do_gather(runtime, instruction, 8, 8);
-    case ZYDIS_MNEMONIC_RCPPS: case ZYDIS_MNEMONIC_VRCPPS: return do_estimate(runtime, instruction, false, false);
-    case ZYDIS_MNEMONIC_RCPSS: case ZYDIS_MNEMONIC_VRCPSS: return do_estimate(runtime, instruction, false, true);
-    case ZYDIS_MNEMONIC_RSQRTPS: case ZYDIS_MNEMONIC_VRSQRTPS: return do_estimate(runtime, instruction, true, false);
-    case ZYDIS_MNEMONIC_RSQRTSS: case ZYDIS_MNEMONIC_VRSQRTSS: return do_estimate(runtime, instruction, true, true);
-    default: return runtime.raise(Vector::invalid_opcode);
+    case ZYDIS_MNEMONIC_VMASKMOVPS:
+    case ZYDIS_MNEMONIC_VPMASKMOVD:
+      return do_masked_move(runtime, instruction, 4);
+    case ZYDIS_MNEMONIC_VMASKMOVPD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
+      return do_masked_move(runtime, instruction, 8);
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+      return do_byte_mask_move(runtime, instruction);
+    case ZYDIS_MNEMONIC_VPGATHERDD:
+    case ZYDIS_MNEMONIC_VGATHERDPS:
+      return do_gather(runtime, instruction, 4, 4);
+    case ZYDIS_MNEMONIC_VPGATHERDQ:
+    case ZYDIS_MNEMONIC_VGATHERDPD:
+      return do_gather(runtime, instruction, 4, 8);
+    case ZYDIS_MNEMONIC_VPGATHERQD:
+    case ZYDIS_MNEMONIC_VGATHERQPS:
+      return do_gather(runtime, instruction, 8, 4);
+    case ZYDIS_MNEMONIC_VPGATHERQQ:
+    case ZYDIS_MNEMONIC_VGATHERQPD:
+      return do_gather(runtime, instruction, 8, 8);
+    case ZYDIS_MNEMONIC_RCPPS:
+    case ZYDIS_MNEMONIC_VRCPPS:
+      return do_estimate(runtime, instruction, false, false);
+    case ZYDIS_MNEMONIC_RCPSS:
+    case ZYDIS_MNEMONIC_VRCPSS:
+      return do_estimate(runtime, instruction, false, true);
+    case ZYDIS_MNEMONIC_RSQRTPS:
+    case ZYDIS_MNEMONIC_VRSQRTPS:
+      return do_estimate(runtime, instruction, true, false);
+    case ZYDIS_MNEMONIC_RSQRTSS:
+    case ZYDIS_MNEMONIC_VRSQRTSS:
+      return do_estimate(runtime, instruction, true, true);
+    default:
+      return runtime.raise(Vector::invalid_opcode);
   }
 }
 

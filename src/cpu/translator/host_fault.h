@@ -1,9 +1,10 @@
-// HostFaultScope: while one lives, a SIGFPE raised by generated code becomes an exit of that code instead of the end of the process. The guest
-// may unmask floating-point exceptions; its instructions run on the host with the guest's MXCSR and x87 control word, so the host's processor
-// reports them, precisely, before anything is written.
+// HostFaultScope: while one lives, a SIGFPE raised by generated code becomes an exit of that code instead of the end of
+// the process. The guest may unmask floating-point exceptions; its instructions run on the host with the guest's MXCSR
+// and x87 control word, so the host's processor reports them, precisely, before anything is written.
 //
-// The handler is installed when a guest first unmasks an exception, not before. It only moves the thread to a stub; a SIGFPE from anywhere else
-// goes to the handler that was there before. The thread-local pointer is the one thing a signal handler can find its way by.
+// The handler is installed when a guest first unmasks an exception, not before. It only moves the thread to a stub; a
+// SIGFPE from anywhere else goes to the handler that was there before. The thread-local pointer is the one thing a
+// signal handler can find its way by.
 #pragma once
 
 #include "cpu/translator/code_cache.h"

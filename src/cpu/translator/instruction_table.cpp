@@ -1,6 +1,9 @@
-// The allow-list. An instruction passes to the host only if its name or its instruction set appears here (DESIGN 3.11). The virtual
+// The allow-list. An instruction passes to the host only if its name or its instruction set appears here (DESIGN
+// 3.11). The virtual
 // processor is x86-64-v3 plus AES and PCLMULQDQ on every host: newer sets are refused even where the host has them.
 #include "cpu/translator/decoder.h"
+
+// clang-format off: the lists stay dense
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -36,22 +39,29 @@ Form classify_control(const Instruction& instruction) {
   return Form::plain;
 }
 
-// Instructions that C++ executes. Gathers, masked moves and estimates: helpers_vector.cpp; state images: helpers_state.cpp.
+// Instructions that C++ executes. Gathers, masked moves and estimates: helpers_vector.cpp; state images:
+// helpers_state.cpp.
 bool is_helper(ZydisMnemonic mnemonic) {
   switch (mnemonic) {
     case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDRAND:
     case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_XLAT: case ZYDIS_MNEMONIC_ENTER:
     case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: case ZYDIS_MNEMONIC_LDMXCSR:
-    case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR: case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
-    case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR: case ZYDIS_MNEMONIC_XRSTOR64:
+    case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_XRSTOR64:
     case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FRSTOR:
-    case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
+    case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_VPMASKMOVQ:
     case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU:
-    case ZYDIS_MNEMONIC_VPGATHERDD: case ZYDIS_MNEMONIC_VPGATHERDQ: case ZYDIS_MNEMONIC_VPGATHERQD: case ZYDIS_MNEMONIC_VPGATHERQQ:
-    case ZYDIS_MNEMONIC_VGATHERDPS: case ZYDIS_MNEMONIC_VGATHERDPD: case ZYDIS_MNEMONIC_VGATHERQPS: case ZYDIS_MNEMONIC_VGATHERQPD:
+    case ZYDIS_MNEMONIC_VPGATHERDD: case ZYDIS_MNEMONIC_VPGATHERDQ: case ZYDIS_MNEMONIC_VPGATHERQD:
+    case ZYDIS_MNEMONIC_VPGATHERQQ:
+    case ZYDIS_MNEMONIC_VGATHERDPS: case ZYDIS_MNEMONIC_VGATHERDPD: case ZYDIS_MNEMONIC_VGATHERQPS:
+    case ZYDIS_MNEMONIC_VGATHERQPD:
     case ZYDIS_MNEMONIC_RCPPS: case ZYDIS_MNEMONIC_RCPSS: case ZYDIS_MNEMONIC_VRCPPS: case ZYDIS_MNEMONIC_VRCPSS:
-    case ZYDIS_MNEMONIC_RSQRTPS: case ZYDIS_MNEMONIC_RSQRTSS: case ZYDIS_MNEMONIC_VRSQRTPS: case ZYDIS_MNEMONIC_VRSQRTSS:
+    case ZYDIS_MNEMONIC_RSQRTPS: case ZYDIS_MNEMONIC_RSQRTSS: case ZYDIS_MNEMONIC_VRSQRTPS:
+    case ZYDIS_MNEMONIC_VRSQRTSS:
       return true;
     default: return false;
   }
@@ -65,7 +75,8 @@ bool is_bit_string(const Instruction& instruction) {
   return instruction.has_memory && instruction.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 }
 
-// #GP(0) in user mode: privileged ones, port I/O (no I/O map), interrupt flag, and the descriptor-table stores (UMIP is on).
+// #GP(0) in user mode: privileged ones, port I/O (no I/O map), interrupt flag, and the descriptor-table stores (UMIP
+// is on).
 bool is_privileged(const Instruction& instruction) {
   if ((instruction.z.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0) return true;
   switch (instruction.z.meta.category) {
@@ -73,7 +84,8 @@ bool is_privileged(const Instruction& instruction) {
     default: break;
   }
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT:
+    case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_SGDT:
+    case ZYDIS_MNEMONIC_SIDT:
     case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_SMSW: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_RDPMC: return true;
     default: return false;
   }
@@ -92,19 +104,26 @@ Form classify_stack(const Instruction& instruction) {
 // Sets whose every member works on registers and memory only.
 bool computational_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_CMOV: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_PENTIUMMMX: case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSE3X87: case ZYDIS_ISA_SET_SSSE3:
-    case ZYDIS_ISA_SET_SSSE3MMX: case ZYDIS_ISA_SET_SSE4: case ZYDIS_ISA_SET_SSE42: case ZYDIS_ISA_SET_SSEMXCSR: case ZYDIS_ISA_SET_AES:
-    case ZYDIS_ISA_SET_PCLMULQDQ: case ZYDIS_ISA_SET_AVX: case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVXAES: case ZYDIS_ISA_SET_FMA:
-    case ZYDIS_ISA_SET_F16C: case ZYDIS_ISA_SET_BMI1: case ZYDIS_ISA_SET_BMI2: case ZYDIS_ISA_SET_LZCNT: case ZYDIS_ISA_SET_POPCNT:
-    case ZYDIS_ISA_SET_MOVBE: case ZYDIS_ISA_SET_CMPXCHG16B: case ZYDIS_ISA_SET_LAHF: case ZYDIS_ISA_SET_CLFSH: return true;
+    case ZYDIS_ISA_SET_CMOV: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_SSE:
+    case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSE3X87:
+    case ZYDIS_ISA_SET_SSSE3:
+    case ZYDIS_ISA_SET_SSSE3MMX: case ZYDIS_ISA_SET_SSE4: case ZYDIS_ISA_SET_SSE42: case ZYDIS_ISA_SET_SSEMXCSR:
+    case ZYDIS_ISA_SET_AES:
+    case ZYDIS_ISA_SET_PCLMULQDQ: case ZYDIS_ISA_SET_AVX: case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVXAES:
+    case ZYDIS_ISA_SET_FMA:
+    case ZYDIS_ISA_SET_F16C: case ZYDIS_ISA_SET_BMI1: case ZYDIS_ISA_SET_BMI2: case ZYDIS_ISA_SET_LZCNT:
+    case ZYDIS_ISA_SET_POPCNT:
+    case ZYDIS_ISA_SET_MOVBE: case ZYDIS_ISA_SET_CMPXCHG16B: case ZYDIS_ISA_SET_LAHF: case ZYDIS_ISA_SET_CLFSH:
+      return true;
     default: return false;
   }
 }
 
 bool base_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486: case ZYDIS_ISA_SET_I486REAL:
+    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486:
+    case ZYDIS_ISA_SET_I486REAL:
     case ZYDIS_ISA_SET_PENTIUMREAL: case ZYDIS_ISA_SET_PPRO: case ZYDIS_ISA_SET_LONGMODE: return true;
     default: return false;
   }
@@ -126,17 +145,21 @@ bool is_hint(const Instruction& instruction) {
   }
   switch (instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_NOP: case ZYDIS_MNEMONIC_ENDBR64: case ZYDIS_MNEMONIC_ENDBR32: case ZYDIS_MNEMONIC_PREFETCHW:
-    case ZYDIS_MNEMONIC_PREFETCH: case ZYDIS_MNEMONIC_PREFETCHNTA: case ZYDIS_MNEMONIC_PREFETCHT0: case ZYDIS_MNEMONIC_PREFETCHT1:
+    case ZYDIS_MNEMONIC_PREFETCH: case ZYDIS_MNEMONIC_PREFETCHNTA: case ZYDIS_MNEMONIC_PREFETCHT0:
+    case ZYDIS_MNEMONIC_PREFETCHT1:
     case ZYDIS_MNEMONIC_PREFETCHT2: return true;
-    default: return instruction.z.meta.isa_set == ZYDIS_ISA_SET_FAT_NOP || instruction.z.meta.isa_set == ZYDIS_ISA_SET_PREFETCH_NOP;
+    default: break;
   }
+  const ZydisISASet set = instruction.z.meta.isa_set;
+  return set == ZYDIS_ISA_SET_FAT_NOP || set == ZYDIS_ISA_SET_PREFETCH_NOP;
 }
 
 }  // namespace
 
 Form classify(const Instruction& instruction) {
   const ZydisDecodedInstruction& z = instruction.z;
-  if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && z.encoding != ZYDIS_INSTRUCTION_ENCODING_VEX) return Form::refused;
+  const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+  if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !vex) return Form::refused;
   if (const Form form = classify_control(instruction); form != Form::plain) return form;
   if (is_privileged(instruction)) return Form::privileged;
   if (const Form form = classify_stack(instruction); form != Form::plain) return form;
@@ -147,7 +170,8 @@ Form classify(const Instruction& instruction) {
   if (z.mnemonic == ZYDIS_MNEMONIC_CLD || z.mnemonic == ZYDIS_MNEMONIC_STD) return Form::direction;
   if (z.mnemonic == ZYDIS_MNEMONIC_DIV || z.mnemonic == ZYDIS_MNEMONIC_IDIV) return Form::divide;
   if (z.meta.category == ZYDIS_CATEGORY_STRINGOP) return Form::string;
-  if (z.mnemonic == ZYDIS_MNEMONIC_LFENCE || z.mnemonic == ZYDIS_MNEMONIC_SFENCE || z.mnemonic == ZYDIS_MNEMONIC_MFENCE) return Form::plain;
+  if (z.mnemonic == ZYDIS_MNEMONIC_LFENCE || z.mnemonic == ZYDIS_MNEMONIC_SFENCE) return Form::plain;
+  if (z.mnemonic == ZYDIS_MNEMONIC_MFENCE) return Form::plain;
   if (z.mnemonic == ZYDIS_MNEMONIC_LAHF || z.mnemonic == ZYDIS_MNEMONIC_SAHF) return Form::plain;
   if (computational_set(z.meta.isa_set)) return Form::plain;
   if (base_set(z.meta.isa_set) && computational_category(z.meta.category)) return Form::plain;
@@ -158,14 +182,17 @@ bool requires_alignment(const Instruction& instruction) {
   const ZydisDecodedInstruction& z = instruction.z;
   switch (z.mnemonic) {
     case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA: case ZYDIS_MNEMONIC_VMOVNTPS:
-    case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA: case ZYDIS_MNEMONIC_CMPXCHG16B: return true;
+    case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA:
+    case ZYDIS_MNEMONIC_CMPXCHG16B: return true;
     case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
-    case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI: case ZYDIS_MNEMONIC_PCMPISTRM: return false;
+    case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI:
+    case ZYDIS_MNEMONIC_PCMPISTRM: return false;
     default: break;
   }
   if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || instruction.memory_size != 16) return false;
   switch (z.meta.isa_set) {
-    case ZYDIS_ISA_SET_SSE: case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSSE3: case ZYDIS_ISA_SET_SSE4:
+    case ZYDIS_ISA_SET_SSE: case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSSE3:
+    case ZYDIS_ISA_SET_SSE4:
     case ZYDIS_ISA_SET_SSE42: case ZYDIS_ISA_SET_AES: case ZYDIS_ISA_SET_PCLMULQDQ: return true;
     default: return false;
   }

@@ -18,8 +18,8 @@ struct Runtime::Pass {
   bool done = false;
   Va rip = 0;
   u64 budget = 0;
-  bool tail = false;        // the rest of the budget is run in blocks with an exact instruction limit
-  Variant variant;          // of the block to enter next
+  bool tail = false;  // the rest of the budget is run in blocks with an exact instruction limit
+  Variant variant;    // of the block to enter next
   [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
   void end(ExitReason reason) {
     exit.reason = reason;
@@ -28,8 +28,13 @@ struct Runtime::Pass {
 };
 
 Runtime::Runtime(ram::GuestRam& ram, Identity& identity, u32 processors, const TranslatorOptions& options)
-    : ram_(ram), identity_(identity), options_(options), cache_(options.code_cache_bytes), stubs_(emit_stubs(cache_.hot)),
-      blocks_(cache_, stubs_, options_), kicked_(std::make_unique<std::atomic<bool>[]>(std::max(processors, 1u))),
+    : ram_(ram),
+      identity_(identity),
+      options_(options),
+      cache_(options.code_cache_bytes),
+      stubs_(emit_stubs(cache_.hot)),
+      blocks_(cache_, stubs_, options_),
+      kicked_(std::make_unique<std::atomic<bool>[]>(std::max(processors, 1u))),
       processors_(std::max(processors, 1u)) {
   cache_.set_mark();
 }
@@ -68,7 +73,8 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
 
 // One entry into generated code.
 void Runtime::step(Pass& pass) {
-  if (kicked_[processor_].load(std::memory_order_relaxed) && kicked_[processor_].exchange(false, std::memory_order_acq_rel)) {
+  if (kicked_[processor_].load(std::memory_order_relaxed) &&
+      kicked_[processor_].exchange(false, std::memory_order_acq_rel)) {
     return pass.end(ExitReason::kicked);
   }
   const u64 remaining = pass.remaining(*this);
@@ -77,8 +83,10 @@ void Runtime::step(Pass& pass) {
   const bool once = retry_without_code_;
   retry_without_code_ = false;
   Variant variant = pass.variant;
-  if (trap || once) variant = {true, 1};
-  else if (pass.tail || remaining <= kBudgetReserve) variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
+  if (trap || once)
+    variant = {true, 1};
+  else if (pass.tail || remaining <= kBudgetReserve)
+    variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
   pass.variant = {};
 
   const u8* entry = once ? nullptr : known_entry(pass.rip, variant);
@@ -93,8 +101,10 @@ void Runtime::step(Pass& pass) {
     }
     if (block == nullptr) return finish_exception(pass, fault_);
     entry = block->entry;
-    if (variant.limit != 0) limited = block->instructions;
-    else if (variant.flags_saved && options_.chain) frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(entry)};
+    if (variant.limit != 0)
+      limited = block->instructions;
+    else if (variant.flags_saved && options_.chain)
+      frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(entry)};
   }
 
   granted_ = variant.limit != 0 ? 0 : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
@@ -103,8 +113,12 @@ void Runtime::step(Pass& pass) {
   ++statistics_.dispatches;
   (variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live)(frame_, entry);
   switch (frame_->exit_kind) {
-    case ExitKind::chain: after_chain(pass); break;
-    case ExitKind::rip: after_rip(pass, limited); break;
+    case ExitKind::chain:
+      after_chain(pass);
+      break;
+    case ExitKind::rip:
+      after_rip(pass, limited);
+      break;
     case ExitKind::budget: {
       const Site& site = cache_.site(frame_->site);
       retired_ = retired_before(site);
@@ -112,9 +126,15 @@ void Runtime::step(Pass& pass) {
       pass.tail = pass.remaining(*this) <= kBudgetReserve + kMaxBlock;
       break;
     }
-    case ExitKind::helper: after_helper(pass); break;
-    case ExitKind::special: after_special(pass, cache_.site(frame_->site)); break;
-    case ExitKind::host_fault: after_host_fault(pass); break;
+    case ExitKind::helper:
+      after_helper(pass);
+      break;
+    case ExitKind::special:
+      after_special(pass, cache_.site(frame_->site));
+      break;
+    case ExitKind::host_fault:
+      after_host_fault(pass);
+      break;
   }
   if (trap && !pass.done && retired_ > before) {
     context_->debug[4] |= kDr6SingleStep;
@@ -135,7 +155,7 @@ const Translation* Runtime::fetch(Va va) {
   const Translation walked = walk_page_tables(ram_, space_->root(), va, AccessKind::fetch);
   if (!walked.ok()) {
     fault_ = walked.outcome == Translation::Outcome::page_fault ? Fault{Vector::page_fault, walked.error_code, va}
-                                                                 : Fault{Vector::general_protection, 0, 0};
+                                                                : Fault{Vector::general_protection, 0, 0};
     return nullptr;
   }
   space_->cache_fetch(va, walked);
@@ -160,7 +180,8 @@ Block* Runtime::find_block(Pass&, Va rip, Variant variant) {
 Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bool cached) {
   if (!cache_.has_room()) flush_cache();
   const u8* const bytes = reinterpret_cast<const u8*>(first.host) + (rip & kPageMask);
-  BlockRequest request{rip, first.frame, {bytes, static_cast<std::size_t>(kPageSize - (rip & kPageMask))}, false, {}, variant, cached};
+  BlockRequest request{
+      rip, first.frame, {bytes, static_cast<std::size_t>(kPageSize - (rip & kPageMask))}, false, {}, variant, cached};
   const u8* const host_before = cache_.hot.here();
   if (cached && !cache_.has_code(first.frame)) {
     for (TranslatorSpace* space : spaces_) space->revoke_writes(first.host);
@@ -175,7 +196,8 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
     std::array<u8, 2 * ZYDIS_MAX_INSTRUCTION_LENGTH> joined{};
     const std::size_t head = request.code.size();
     std::copy_n(bytes, head, joined.begin());
-    std::copy_n(reinterpret_cast<const u8*>(second->host), ZYDIS_MAX_INSTRUCTION_LENGTH, joined.begin() + static_cast<std::ptrdiff_t>(head));
+    std::copy_n(reinterpret_cast<const u8*>(second->host), ZYDIS_MAX_INSTRUCTION_LENGTH,
+                joined.begin() + static_cast<std::ptrdiff_t>(head));
     request.code = {joined.data(), head + ZYDIS_MAX_INSTRUCTION_LENGTH};
     request.crossing = true;
     request.second_frame = second->frame;
@@ -281,7 +303,8 @@ void Runtime::after_special(Pass& pass, const Site& site) {
       if (number == 3) return finish_exception(pass, {Vector::breakpoint, 0, 0});
       return finish_exception(pass, {Vector::software_interrupt, static_cast<u32>(number), 0});
     }
-    case Form::privileged: return finish_exception(pass, {Vector::general_protection, 0, 0});
+    case Form::privileged:
+      return finish_exception(pass, {Vector::general_protection, 0, 0});
     case Form::string: {
       const u64 limit = (context_->rflags & kFlagTrap) != 0 ? 1 : pass.remaining(*this);
       const StringResult result = execute_string(*this, *site.instruction, limit);
@@ -290,8 +313,11 @@ void Runtime::after_special(Pass& pass, const Site& site) {
       if (result.finished) pass.rip = site.next();
       return;
     }
-    case Form::refused: refuse(site); [[fallthrough]];
-    default: return finish_exception(pass, {Vector::invalid_opcode, 0, 0});
+    case Form::refused:
+      refuse(site);
+      [[fallthrough]];
+    default:
+      return finish_exception(pass, {Vector::invalid_opcode, 0, 0});
   }
 }
 

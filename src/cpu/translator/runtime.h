@@ -1,5 +1,5 @@
-// Runtime: the translator's run loop and everything that C++ does on behalf of generated code: it finds or makes blocks, explains exits,
-// fills the software TLB and executes the instructions that are not translated.
+// Runtime: the translator's run loop and everything that C++ does on behalf of generated code: it finds or makes
+// blocks, explains exits, fills the software TLB and executes the instructions that are not translated.
 //
 // Owns the code cache. Spaces register themselves. One host thread at a time, except `kick`.
 #pragma once
@@ -17,9 +17,9 @@ namespace vitrine::cpu::translator {
 
 // What a helper did with its instruction.
 enum class HelperResult : u8 {
-  next,   // done; go on in the block
-  leave,  // done; return to the dispatcher (Runtime::helper_rip says where to go on)
-  fault,  // nothing was changed; Runtime::raise or a failed access said why
+  next,      // done; go on in the block
+  leave,     // done; return to the dispatcher (Runtime::helper_rip says where to go on)
+  fault,     // nothing was changed; Runtime::raise or a failed access said why
   not_mine,  // of a family that does not know the instruction
 };
 
@@ -59,7 +59,8 @@ class Runtime final : public Translator {
   [[nodiscard]] u64 retired_before(const Site& site) const;
   [[nodiscard]] u64 rflags() const;
   void set_rflags(u64 value);
-  // User-mode accesses of at most a page. On failure nothing is changed, `fault` is set and they return false. `stack`: SS-relative.
+  // User-mode accesses of at most a page. On failure nothing is changed, `fault` is set and they return false. `stack`:
+  // SS-relative.
   [[nodiscard]] bool read(Va va, void* to, u64 bytes, bool stack = false);
   [[nodiscard]] bool write(Va va, const void* from, u64 bytes, bool stack = false);
   // The host bytes of a guest page, for bulk work; null: fault set. A write drops translations of the page.
@@ -108,12 +109,13 @@ class Runtime final : public Translator {
   TranslatorSpace* space_ = nullptr;
   GuestContext* context_ = nullptr;
   Frame* frame_ = nullptr;
-  u64 retired_ = 0;       // up to the last entry into generated code
-  i64 granted_ = 0;       // Frame::budget at that entry
+  u64 retired_ = 0;  // up to the last entry into generated code
+  i64 granted_ = 0;  // Frame::budget at that entry
   Fault fault_;
   HelperResult helper_result_ = HelperResult::next;
   Va helper_rip_ = 0;
-  bool retry_without_code_ = false;  // the current instruction writes its own page: step over it with a block that is not kept
+  bool retry_without_code_ =
+      false;  // the current instruction writes its own page: step over it with a block that is not kept
 
   std::vector<Unsupported> unsupported_;
   TranslatorStatistics statistics_;
@@ -121,8 +123,8 @@ class Runtime final : public Translator {
 
 // helpers.cpp: executes one instruction in C++.
 [[nodiscard]] HelperResult execute_helper(Runtime& runtime, const Site& site);
-// helpers_string.cpp: a repeated string instruction, at most `limit` (> 0) iterations. `done`: iterations executed (at least one unless it faults;
-// one with a zero count); `finished`: RIP moves on.
+// helpers_string.cpp: a repeated string instruction, at most `limit` (> 0) iterations. `done`: iterations executed (at
+// least one unless it faults; one with a zero count); `finished`: RIP moves on.
 struct StringResult {
   u64 done = 0;
   bool finished = false;

@@ -59,7 +59,8 @@ void Runtime::set_rflags(u64 value) {
   context_->rflags = value | kRflagsFixed;
 }
 
-// Puts the guest's x87 state into the host's registers (the SSE part of the image is not touched: the frame has the truth).
+// Puts the guest's x87 state into the host's registers (the SSE part of the image is not touched: the frame has the
+// truth).
 void Runtime::load_x87() {
   alignas(64) std::array<std::byte, 512> image;
   std::memcpy(image.data(), context_->xsave.data(), 512);
@@ -68,8 +69,11 @@ void Runtime::load_x87() {
   frame_->x87_ip = frame_->x87_dp = 0;
   std::memcpy(&frame_->x87_ip, image.data() + 8, 8);
   std::memcpy(&frame_->x87_dp, image.data() + 16, 8);
-  asm volatile("fxrstor64 %0" : : "m"(image) : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
-               "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
+  asm volatile("fxrstor64 %0"
+               :
+               : "m"(image)
+               : "memory", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10",
+                 "xmm11", "xmm12", "xmm13", "xmm14", "xmm15");
   HostFaultScope::install_handler();  // FLDCW may unmask exceptions without telling us
   frame_->x87_loaded = 1;
 }
@@ -129,7 +133,8 @@ bool Runtime::write(Va va, const void* from, u64 bytes, bool stack) {
   std::byte* hosts[2];
   if (!translate_access(va, bytes, true, stack, hosts)) return false;
   const u64 offset = va & kPageMask, head = std::min(bytes, kPageSize - offset);
-  for (u64 n = 0; n < (head < bytes ? 2u : 1u); ++n) code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
+  for (u64 n = 0; n < (head < bytes ? 2u : 1u); ++n)
+    code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
   std::memcpy(hosts[0] + offset, from, head);
   if (head < bytes) std::memcpy(hosts[1], static_cast<const std::byte*>(from) + head, bytes - head);
   return true;
@@ -201,7 +206,8 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   const u64 offset = va & kPageMask;
   const bool crossing = offset + site.size > kPageSize;
   if (site.write) {
-    for (int n = 0; n < (crossing ? 2 : 1); ++n) code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
+    for (int n = 0; n < (crossing ? 2 : 1); ++n)
+      code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
     if (site.block->dead) {
       retry_without_code_ = true;
       return leave_callout(frame);
@@ -235,11 +241,13 @@ u32 Runtime::on_finish(Frame& frame) {
 namespace vitrine::cpu {
 
 bool host_supports_translator() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("aes") && __builtin_cpu_supports("pclmul");
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
+         __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("aes") &&
+         __builtin_cpu_supports("pclmul");
 }
 
-std::unique_ptr<Translator> make_translator(ram::GuestRam& ram, Identity& identity, u32 processors, const TranslatorOptions& options) {
+std::unique_ptr<Translator> make_translator(ram::GuestRam& ram, Identity& identity, u32 processors,
+                                            const TranslatorOptions& options) {
   return std::make_unique<translator::Runtime>(ram, identity, processors, options);
 }
 

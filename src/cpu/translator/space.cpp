@@ -14,7 +14,9 @@ constexpr u64 kSignalStack = 128u << 10;
 constexpr u64 kMemory = kSignalStack + ((sizeof(Frame) + kPageMask) & ~kPageMask);
 }  // namespace
 
-TranslatorSpace::TranslatorSpace(Runtime& runtime, Pfn root) : runtime_(runtime), root_(root) { runtime_.add_space(*this); }
+TranslatorSpace::TranslatorSpace(Runtime& runtime, Pfn root) : runtime_(runtime), root_(root) {
+  runtime_.add_space(*this);
+}
 
 TranslatorSpace::~TranslatorSpace() {
   runtime_.remove_space(*this);
@@ -68,7 +70,8 @@ void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
   // A block across a page boundary depends on the page after its own as well.
   for (JumpEntry& jump : frame_->jump) {
     if (jump.code == 0) continue;
-    if (page_floor(jump.va) == page_floor(va) || page_floor(jump.va + 15) == page_floor(va)) jump = {0, reinterpret_cast<u64>(jump_miss)};
+    if (page_floor(jump.va) == page_floor(va) || page_floor(jump.va + 15) == page_floor(va))
+      jump = {0, reinterpret_cast<u64>(jump_miss)};
   }
 }
 

@@ -1,5 +1,5 @@
-// TranslatorSpace: what the translator keeps per address space: the Frame with its software TLB and jump cache, made when the space first runs,
-// and a small cache of instruction fetches.
+// TranslatorSpace: what the translator keeps per address space: the Frame with its software TLB and jump cache, made
+// when the space first runs, and a small cache of instruction fetches.
 //
 // Owned by whoever asked for the space; registered with its Runtime, which must outlive it.
 #pragma once

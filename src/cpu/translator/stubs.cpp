@@ -22,7 +22,11 @@ void vmovups(Emitter& e, u32 opcode, int ymm, HostMemory memory) {
   e.byte(opcode);
   e.modrm_memory(ymm, memory);
 }
-void vzeroupper(Emitter& e) { e.byte(0xC5); e.byte(0xF8); e.byte(0x77); }
+void vzeroupper(Emitter& e) {
+  e.byte(0xC5);
+  e.byte(0xF8);
+  e.byte(0x77);
+}
 void ldmxcsr(Emitter& e, HostMemory memory) { e.op_memory(Width::b32, 0x0FAE, 2, memory); }
 void stmxcsr(Emitter& e, HostMemory memory) { e.op_memory(Width::b32, 0x0FAE, 3, memory); }
 
@@ -60,9 +64,14 @@ constexpr i32 kImageXmm = 160, kImageHigh = 576;
 void load_image(Emitter& e, int base) {
   for (int ymm = 0; ymm < 16; ++ymm) {
     const u32 high = ymm >= 8 ? 0x00u : 0x80u;
-    e.byte(0xC5); e.byte(high | 0x78u); e.byte(0x10);                                    // vmovups xmm, [low]
+    e.byte(0xC5);
+    e.byte(high | 0x78u);
+    e.byte(0x10);  // vmovups xmm, [low]
     e.modrm_memory(ymm, {base, -1, 0, kImageXmm + 16 * ymm});
-    e.byte(0xC4); e.byte(high | 0x63u); e.byte(((~static_cast<u32>(ymm) & 15) << 3) | 0x05u); e.byte(0x18);  // vinsertf128 ymm, ymm, [high], 1
+    e.byte(0xC4);
+    e.byte(high | 0x63u);
+    e.byte(((~static_cast<u32>(ymm) & 15) << 3) | 0x05u);
+    e.byte(0x18);  // vinsertf128 ymm, ymm, [high], 1
     e.modrm_memory(ymm, {base, -1, 0, kImageHigh + 16 * ymm});
     e.byte(1);
   }
@@ -70,9 +79,14 @@ void load_image(Emitter& e, int base) {
 void store_image(Emitter& e, int base) {
   for (int ymm = 0; ymm < 16; ++ymm) {
     const u32 high = ymm >= 8 ? 0x00u : 0x80u;
-    e.byte(0xC5); e.byte(high | 0x78u); e.byte(0x11);                                    // vmovups [low], xmm
+    e.byte(0xC5);
+    e.byte(high | 0x78u);
+    e.byte(0x11);  // vmovups [low], xmm
     e.modrm_memory(ymm, {base, -1, 0, kImageXmm + 16 * ymm});
-    e.byte(0xC4); e.byte(high | 0x63u); e.byte(0x7D); e.byte(0x19);                      // vextractf128 [high], ymm, 1
+    e.byte(0xC4);
+    e.byte(high | 0x63u);
+    e.byte(0x7D);
+    e.byte(0x19);  // vextractf128 [high], ymm, 1
     e.modrm_memory(ymm, {base, -1, 0, kImageHigh + 16 * ymm});
     e.byte(1);
   }
@@ -155,8 +169,10 @@ const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, co
 
 void emit_save_flags(Emitter& e, i32 offset) {
   e.mov(kScratch1, kRax);
-  e.byte(0x9F);                                      // lahf
-  e.byte(0x0F); e.byte(0x90); e.byte(0xC0);          // seto al
+  e.byte(0x9F);  // lahf
+  e.byte(0x0F);
+  e.byte(0x90);
+  e.byte(0xC0);  // seto al
   e.byte(0x66);
   e.op_memory(Width::b32, 0x89, kRax, {kHostRsp, -1, 0, offset});
   e.mov(kRax, kScratch1);
@@ -165,8 +181,9 @@ void emit_save_flags(Emitter& e, i32 offset) {
 void emit_restore_flags(Emitter& e) {
   e.mov(kScratch1, kRax);
   e.op_memory(Width::b32, 0x0FB7, kRax, frame_field(offsetof(Frame, flags)));
-  e.byte(0x04); e.byte(0x7F);                        // add al, 0x7F: OF
-  e.byte(0x9E);                                      // sahf: the rest
+  e.byte(0x04);
+  e.byte(0x7F);  // add al, 0x7F: OF
+  e.byte(0x9E);  // sahf: the rest
   e.mov(kRax, kScratch1);
 }
 

@@ -1,8 +1,10 @@
-// Translator: the default Backend. A deterministic dynamic binary translator from x86-64 to x86-64: the same instruction set on both
-// sides, so that most instructions are emitted as they are and only memory operands, control flow and system instructions are rewritten.
+// Translator: the default Backend. A deterministic dynamic binary translator from x86-64 to x86-64: the same
+// instruction set on both sides, so that most instructions are emitted as they are and only memory operands, control
+// flow and system instructions are rewritten.
 //
-// Owns: the code cache, the translated blocks, a software TLB and an indirect-jump cache per space. Refuses: any instruction that is not
-// on its allow-list (#UD, named in `unsupported`). One host thread at a time may call it, except `kick`. README.md explains the design.
+// Owns: the code cache, the translated blocks, a software TLB and an indirect-jump cache per space. Refuses: any
+// instruction that is not on its allow-list (#UD, named in `unsupported`). One host thread at a time may call it,
+// except `kick`. README.md explains the design.
 #pragma once
 
 #include <memory>
@@ -15,9 +17,10 @@
 namespace vitrine::cpu {
 
 struct TranslatorOptions {
-  u64 code_cache_bytes = 64ull << 20;  // host memory for generated code; everything is dropped when it is full. At least 1 MiB
-  u32 block_instructions = 64;         // longest block, 1..64
-  bool chain = true;                   // false: every block returns to the dispatcher (diagnosis)
+  u64 code_cache_bytes =
+      64ull << 20;              // host memory for generated code; everything is dropped when it is full. At least 1 MiB
+  u32 block_instructions = 64;  // longest block, 1..64
+  bool chain = true;            // false: every block returns to the dispatcher (diagnosis)
 };
 
 struct TranslatorStatistics {
@@ -32,8 +35,8 @@ struct TranslatorStatistics {
 
 class Translator : public Backend {
  public:
-  // Instructions that a guest executed and that gave #UD because they are not on the allow-list: mnemonic and first address,
-  // in the order of first occurrence, each once.
+  // Instructions that a guest executed and that gave #UD because they are not on the allow-list: mnemonic and first
+  // address, in the order of first occurrence, each once.
   struct Unsupported {
     std::string mnemonic;
     Va address = 0;
@@ -43,7 +46,8 @@ class Translator : public Backend {
   [[nodiscard]] virtual TranslatorStatistics statistics() const = 0;
 };
 
-// True when the host's processor can run translated code: AVX2, BMI1/2, FMA, F16C, MOVBE, LZCNT, POPCNT, AES, PCLMULQDQ (x86-64-v3).
+// True when the host's processor can run translated code: AVX2, BMI1/2, FMA, F16C, MOVBE, LZCNT, POPCNT, AES, PCLMULQDQ
+// (x86-64-v3).
 [[nodiscard]] bool host_supports_translator();
 
 // `ram` and `identity` must outlive the translator. `processors` >= 1: the valid processor numbers are 0..processors-1.

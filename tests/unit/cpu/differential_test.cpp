@@ -1,5 +1,5 @@
-// The same random code runs natively and translated; registers, flags, vector registers, x87 state and memory must be equal.
-// VITRINE_FUZZ_SECONDS=n runs longer than the default; VITRINE_FUZZ_SEED=n starts elsewhere.
+// The same random code runs natively and translated; registers, flags, vector registers, x87 state and memory must be
+// equal. VITRINE_FUZZ_SECONDS=n runs longer than the default; VITRINE_FUZZ_SEED=n starts elsewhere.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -33,7 +33,8 @@ class Differential : public ::testing::Test {
     state.rflags = 0x202 | (random.next() & 0x8D5);
     for (auto& ymm : state.ymm) {
       for (std::size_t n = 0; n < 32; n += 4) {
-        const u32 word = random.below(3) == 0 ? static_cast<u32>(random.next()) : 0x3F00'0000 + static_cast<u32>(random.below(0x200'0000));
+        const u32 word = random.below(3) == 0 ? static_cast<u32>(random.next())
+                                              : 0x3F00'0000 + static_cast<u32>(random.below(0x200'0000));
         std::memcpy(ymm.data() + n, &word, 4);
       }
     }
@@ -62,22 +63,26 @@ class Differential : public ::testing::Test {
     out << std::hex;
     const GuestContext& context = guest_.context;
     for (std::size_t n = 0; n < 16; ++n) {
-      if (native.gpr[n] != context.gpr[n]) out << "gpr " << n << ": native " << native.gpr[n] << " guest " << context.gpr[n] << "\n";
+      if (native.gpr[n] != context.gpr[n])
+        out << "gpr " << n << ": native " << native.gpr[n] << " guest " << context.gpr[n] << "\n";
     }
     const u64 mask = 0xCD5 & ~undefined;
-    if (((native.rflags ^ context.rflags) & mask) != 0) out << "flags: native " << native.rflags << " guest " << context.rflags << "\n";
+    if (((native.rflags ^ context.rflags) & mask) != 0)
+      out << "flags: native " << native.rflags << " guest " << context.rflags << "\n";
     for (std::size_t n = 0; n < 16; ++n) {
       if (std::memcmp(native.ymm[n].data(), context.xsave.data() + 160 + 16 * n, 16) != 0) out << "xmm " << n << "\n";
-      if (std::memcmp(native.ymm[n].data() + 16, context.xsave.data() + 576 + 16 * n, 16) != 0) out << "ymm high " << n << "\n";
+      if (std::memcmp(native.ymm[n].data() + 16, context.xsave.data() + 576 + 16 * n, 16) != 0)
+        out << "ymm high " << n << "\n";
     }
     if (std::memcmp(native.fxsave.data(), context.xsave.data(), 5) != 0) out << "x87 control, status or tags\n";
     if (std::memcmp(native.fxsave.data() + 24, context.xsave.data() + 24, 4) != 0) out << "mxcsr\n";
     if (std::memcmp(native.fxsave.data() + 32, context.xsave.data() + 32, 128) != 0) out << "x87 registers\n";
-    for (u64 n = 0; n < memory.size(); ++n) {
-      if (memory[n] != *guest_.byte(NativeRunner::kData + n)) {
-        out << "memory " << NativeRunner::kData + n << "\n";
-        break;
-      }
+    for (u64 page = 0; page < memory.size(); page += kPageSize) {
+      const u8* const bytes = guest_.byte(NativeRunner::kData + page);
+      if (std::memcmp(memory.data() + page, bytes, kPageSize) == 0) continue;
+      u64 n = 0;
+      while (memory[page + n] == bytes[n]) ++n;
+      out << "memory " << NativeRunner::kData + page + n << "\n";
     }
     return out.str();
   }
@@ -102,7 +107,9 @@ class Differential : public ::testing::Test {
     std::ostringstream out;
     ZydisDisassembledInstruction line;
     for (std::size_t n = 0; n < code.size(); n += line.info.length) {
-      if (!ZYAN_SUCCESS(ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, at + n, code.data() + n, code.size() - n, &line))) break;
+      if (!ZYAN_SUCCESS(
+              ZydisDisassembleIntel(ZYDIS_MACHINE_MODE_LONG_64, at + n, code.data() + n, code.size() - n, &line)))
+        break;
       out << std::hex << at + n << "  " << line.text << "\n";
     }
     return out.str();
@@ -128,7 +135,8 @@ class Differential : public ::testing::Test {
     native_.run(program.code, entry, state);
     u64 whole = 0;
     for (const u64 slice : {u64{1'000'000}, u64{1 + random.below(9)}, u64{60 + random.below(90)}}) {
-      for (u64 n = 0; n < data.size(); n += kPageSize) std::memcpy(guest_.byte(NativeRunner::kData + n), data.data() + n, kPageSize);
+      for (u64 n = 0; n < data.size(); n += kPageSize)
+        std::memcpy(guest_.byte(NativeRunner::kData + n), data.data() + n, kPageSize);
       load_guest(initial, entry);
       const u64 retired = run_guest(slice);
       if (whole == 0) whole = retired;
@@ -148,8 +156,9 @@ TEST_F(Differential, RandomCodeDoesTheSameTranslatedAndNatively) {
   const char* seconds = std::getenv("VITRINE_FUZZ_SECONDS");
   const char* first = std::getenv("VITRINE_FUZZ_SEED");
   u64 seed = first != nullptr ? std::strtoull(first, nullptr, 0) : 1;
-  const u64 fixed = seconds == nullptr ? 500 : ~0ull;
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds == nullptr ? 60 : std::atoi(seconds));
+  const u64 fixed = seconds == nullptr ? 4000 : ~0ull;
+  const auto end =
+      std::chrono::steady_clock::now() + std::chrono::seconds(seconds == nullptr ? 60 : std::atoi(seconds));
   u64 programs = 0;
   for (; programs < fixed && std::chrono::steady_clock::now() < end; ++programs, ++seed) {
     if (!run_one(seed)) break;

@@ -33,7 +33,8 @@ void FuzzGenerator::random_bytes(std::vector<u8>& out) {
   }
   while (out.size() < 15) out.push_back(static_cast<u8>(next()));
   if (below(2) == 0) {  // short displacement or register forms more often than chance has it
-    for (std::size_t n = 3; n < 7; ++n) if (below(3) == 0) out[n] |= 0xC0;
+    for (std::size_t n = 3; n < 7; ++n)
+      if (below(3) == 0) out[n] |= 0xC0;
   }
 }
 
@@ -57,19 +58,42 @@ bool FuzzGenerator::acceptable(const Instruction& instruction) const {
   const auto& z = instruction.z;
   if ((z.attributes & (ZYDIS_ATTRIB_HAS_SEGMENT_FS | ZYDIS_ATTRIB_HAS_SEGMENT_GS)) != 0) return false;
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_FLDCW: case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: return false;
-    case ZYDIS_MNEMONIC_POP: if (instruction.has_memory) return false; break;
-    default: break;
+    case ZYDIS_MNEMONIC_FLDCW:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FLDENV:
+      return false;
+    case ZYDIS_MNEMONIC_POP:
+      if (instruction.has_memory) return false;
+      break;
+    default:
+      break;
   }
   switch (instruction.form) {
-    case Form::plain: case Form::nop: case Form::lea: case Form::push: case Form::pop: case Form::leave: case Form::divide: case Form::string: return true;
+    case Form::plain:
+    case Form::nop:
+    case Form::lea:
+    case Form::push:
+    case Form::pop:
+    case Form::leave:
+    case Form::divide:
+    case Form::string:
+      return true;
     case Form::helper:
       switch (instruction.mnemonic()) {
-        case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD: case ZYDIS_MNEMONIC_VPMASKMOVQ:
-        case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR: case ZYDIS_MNEMONIC_BTC: return true;
-        default: return false;
+        case ZYDIS_MNEMONIC_VMASKMOVPS:
+        case ZYDIS_MNEMONIC_VMASKMOVPD:
+        case ZYDIS_MNEMONIC_VPMASKMOVD:
+        case ZYDIS_MNEMONIC_VPMASKMOVQ:
+        case ZYDIS_MNEMONIC_BT:
+        case ZYDIS_MNEMONIC_BTS:
+        case ZYDIS_MNEMONIC_BTR:
+        case ZYDIS_MNEMONIC_BTC:
+          return true;
+        default:
+          return false;
       }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -77,8 +101,13 @@ bool FuzzGenerator::acceptable(const Instruction& instruction) const {
 bool FuzzGenerator::set_up_special(FuzzProgram& program, const Instruction& instruction) {
   const u64 middle = data_ + data_bytes_ / 2;
   switch (instruction.form) {
-    case Form::push: case Form::pop: move_immediate(program, kRsp, middle + below(2048)); return true;
-    case Form::leave: move_immediate(program, kRbp, middle + below(2048)); return true;
+    case Form::push:
+    case Form::pop:
+      move_immediate(program, kRsp, middle + below(2048));
+      return true;
+    case Form::leave:
+      move_immediate(program, kRbp, middle + below(2048));
+      return true;
     case Form::string:
       move_immediate(program, 6, middle + below(4096));
       move_immediate(program, 7, middle - below(4096));
@@ -93,7 +122,8 @@ bool FuzzGenerator::set_up_special(FuzzProgram& program, const Instruction& inst
       move_immediate(program, name.number, 0x0101'0101'0101'0101ull * (1 + below(100)));
       return true;
     }
-    default: return true;
+    default:
+      return true;
   }
 }
 
@@ -102,7 +132,8 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
   const u64 size = std::max<u64>(instruction.memory_size, 1);
   u64 target = data_ + 256 + below(data_bytes_ - 1024);
   if (below(6) == 0) target = data_ + kPageSize * (1 + below(data_bytes_ / kPageSize - 2)) - 1 - below(size + 8);
-  if (instruction.memory_aligned || (instruction.z.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) target &= ~(std::max<u64>(size, 16) - 1);
+  if (instruction.memory_aligned || (instruction.z.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0)
+    target &= ~(std::max<u64>(size, 16) - 1);
   if (instruction.z.mnemonic == ZYDIS_MNEMONIC_CLFLUSH) target &= ~63ull;
   if (instruction.form == Form::helper && instruction.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER) {
     const auto offset = translator::general_register(instruction.operands[1].reg.value);
@@ -113,15 +144,18 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
   }
   if (memory.base < 0 && memory.index < 0) {
     if (instruction.z.raw.disp.size != 32 && instruction.z.raw.disp.size != 64) return false;
-    const bool relative = instruction.operands[0].mem.base == ZYDIS_REGISTER_RIP || instruction.operands[1].mem.base == ZYDIS_REGISTER_RIP ||
-                          instruction.operands[2].mem.base == ZYDIS_REGISTER_RIP || instruction.operands[0].mem.base == ZYDIS_REGISTER_EIP ||
+    const bool relative = instruction.operands[0].mem.base == ZYDIS_REGISTER_RIP ||
+                          instruction.operands[1].mem.base == ZYDIS_REGISTER_RIP ||
+                          instruction.operands[2].mem.base == ZYDIS_REGISTER_RIP ||
+                          instruction.operands[0].mem.base == ZYDIS_REGISTER_EIP ||
                           instruction.operands[1].mem.base == ZYDIS_REGISTER_EIP;
     const Va next = code_ + program.code.size() + instruction.z.length;
     const u64 value = relative ? target - next : target;
     std::memcpy(bytes.data() + instruction.z.raw.disp.offset, &value, instruction.z.raw.disp.size / 8);
     return true;
   }
-  if (memory.address32 && (memory.base < 0 || memory.index == memory.base)) return false;  // the sums below are 64 bits wide
+  if (memory.address32 && (memory.base < 0 || memory.index == memory.base))
+    return false;  // the sums below are 64 bits wide
   u64 index = 0;
   if (memory.index >= 0 && memory.index != memory.base) {
     index = memory.address32 ? below(1 << 20) : next();
@@ -137,7 +171,9 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
     if (memory.index == memory.base) {
       const u64 factor = 1 + (1ull << memory.scale);
       base = (target - static_cast<u64>(memory.disp)) / factor;
-      if (static_cast<i64>(target - static_cast<u64>(memory.disp)) < 0 || base * factor + static_cast<u64>(memory.disp) < data_ + 64) return false;
+      if (static_cast<i64>(target - static_cast<u64>(memory.disp)) < 0 ||
+          base * factor + static_cast<u64>(memory.disp) < data_ + 64)
+        return false;
       if (instruction.memory_aligned || (instruction.z.attributes & ZYDIS_ATTRIB_HAS_LOCK) != 0) return false;
     }
     move_immediate(program, memory.base, memory.address32 ? base & 0xFFFF'FFFF : base);
@@ -153,12 +189,14 @@ bool FuzzGenerator::add_random(FuzzProgram& program) {
   FuzzProgram changed = program;
   if ((instruction.flags_read & program.undefined_flags) != 0) define_flags(changed);
   if (!set_up_special(changed, instruction)) return false;
-  const bool uses = instruction.has_memory && instruction.form != Form::nop && instruction.form != Form::lea && instruction.form != Form::string;
+  const bool uses = instruction.has_memory && instruction.form != Form::nop && instruction.form != Form::lea &&
+                    instruction.form != Form::string;
   if (uses && !set_up_memory(changed, instruction, bytes)) return false;
   append(changed, std::span(bytes).first(instruction.z.length));
   if (instruction.z.cpu_flags != nullptr) {
     const auto* flags = instruction.z.cpu_flags;
-    changed.undefined_flags &= ~((flags->modified | flags->set_0 | flags->set_1) & (instruction.full_flag_writer ? kArithmetic : 0));
+    changed.undefined_flags &=
+        ~((flags->modified | flags->set_0 | flags->set_1) & (instruction.full_flag_writer ? kArithmetic : 0));
     changed.undefined_flags |= flags->undefined & kArithmetic;
   }
   if (instruction.form == Form::divide) changed.undefined_flags = kArithmetic;
@@ -179,7 +217,8 @@ void FuzzGenerator::add_jump(FuzzProgram& program) {
   skipped.code = program.code;
   skipped.code.resize(program.code.size() + 2);
   const std::size_t start = skipped.code.size();
-  for (u64 n = 1 + below(2); n > 0;) if (add_random(skipped)) --n;
+  for (u64 n = 1 + below(2); n > 0;)
+    if (add_random(skipped)) --n;
   const std::size_t length = skipped.code.size() - start;
   if (length > 127) return;
   skipped.code[start - 2] = static_cast<u8>(0x70 | below(16));

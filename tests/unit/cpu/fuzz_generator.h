@@ -1,5 +1,5 @@
-// Random instruction sequences that run to their end without a fault: random opcodes in every encoding space, kept when the decoder accepts
-// them, with the registers of memory operands set up before each.
+// Random instruction sequences that run to their end without a fault: random opcodes in every encoding space, kept when
+// the decoder accepts them, with the registers of memory operands set up before each.
 #pragma once
 
 #include <random>
@@ -18,7 +18,8 @@ struct FuzzProgram {
 
 class FuzzGenerator {
  public:
-  FuzzGenerator(u64 seed, Va code, Va data, u64 data_bytes) : random_(seed), code_(code), data_(data), data_bytes_(data_bytes) {}
+  FuzzGenerator(u64 seed, Va code, Va data, u64 data_bytes)
+      : random_(seed), code_(code), data_(data), data_bytes_(data_bytes) {}
   [[nodiscard]] FuzzProgram generate(u32 instructions);
   [[nodiscard]] u64 next() { return random_(); }
   [[nodiscard]] u64 below(u64 limit) { return random_() % limit; }

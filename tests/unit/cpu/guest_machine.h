@@ -55,7 +55,9 @@ class GuestMachine {
   static constexpr u64 kDataPages = 8;
 
   explicit GuestMachine(const TranslatorOptions& options = {})
-      : ram(ram::GuestRam::create(64ull << 20).value()), tables(ram), cpu(make_translator(ram, identity, 2, options)),
+      : ram(ram::GuestRam::create(64ull << 20).value()),
+        tables(ram),
+        cpu(make_translator(ram, identity, 2, options)),
         space(cpu->create_space(tables.root())) {
     for (u64 n = 0; n < 4; ++n) tables.map(kCode + n * kPageSize);
     for (u64 n = 0; n < kDataPages; ++n) tables.map(kData + n * kPageSize, pte::kWrite | pte::kUser | pte::kNoExecute);

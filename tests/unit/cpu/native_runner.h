@@ -1,5 +1,5 @@
-// Runs guest code natively in this process, for comparison with the translator: same bytes, same addresses, same register state. The code must
-// not fault, and must end at its last byte.
+// Runs guest code natively in this process, for comparison with the translator: same bytes, same addresses, same
+// register state. The code must not fault, and must end at its last byte.
 #pragma once
 
 #include <array>

@@ -7,7 +7,11 @@ namespace {
 
 class ScriptedTest : public ::testing::Test {
  protected:
-  ScriptedTest() : ram(ram::GuestRam::create(16ull << 20).value()), tables(ram), cpu(make_scripted(ram)), space(cpu->create_space(tables.root())) {}
+  ScriptedTest()
+      : ram(ram::GuestRam::create(16ull << 20).value()),
+        tables(ram),
+        cpu(make_scripted(ram)),
+        space(cpu->create_space(tables.root())) {}
   GuestContext start(Va entry) {
     GuestContext context;
     context.rip = entry;
