@@ -156,7 +156,7 @@ TEST_F(Differential, RandomCodeDoesTheSameTranslatedAndNatively) {
   const char* seconds = std::getenv("VITRINE_FUZZ_SECONDS");
   const char* first = std::getenv("VITRINE_FUZZ_SEED");
   u64 seed = first != nullptr ? std::strtoull(first, nullptr, 0) : 1;
-  const u64 fixed = seconds == nullptr ? 4000 : ~0ull;
+  const u64 fixed = seconds == nullptr ? 1500 : ~0ull;
   const auto end =
       std::chrono::steady_clock::now() + std::chrono::seconds(seconds == nullptr ? 60 : std::atoi(seconds));
   u64 programs = 0;
