@@ -129,6 +129,8 @@ bool FuzzGenerator::set_up_special(FuzzProgram& program, const Instruction& inst
 
 bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction, std::vector<u8>& bytes) {
   const translator::MemoryOperand& memory = instruction.memory;
+  // A push needs RSP for itself.
+  if (instruction.form == Form::push && (memory.base == kRsp || memory.index == kRsp)) return false;
   const u64 size = std::max<u64>(instruction.memory_size, 1);
   u64 target = data_ + 256 + below(data_bytes_ - 1024);
   if (below(6) == 0) target = data_ + kPageSize * (1 + below(data_bytes_ / kPageSize - 2)) - 1 - below(size + 8);
