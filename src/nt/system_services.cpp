@@ -166,7 +166,6 @@ Status nt_load_driver(Call, UserPtr<UnicodeString>) { return Status::privilege_n
 Status nt_unload_driver(Call, UserPtr<UnicodeString>) { return Status::privilege_not_held; }
 Status nt_create_paging_file(Call, UserPtr<UnicodeString>, UserPtr<i64>, UserPtr<i64>, u32) { return Status::privilege_not_held; }
 Status nt_set_interval_profile(Call, u32, u32) { return Status::privilege_not_held; }
-Status nt_set_ldt_entries(Call, u32, u64, u32, u64) { return Status::not_implemented; }  // as on 64-bit NT
 
 using enum SupportLevel;
 constexpr std::string_view kPrivileged = "needs a privilege that no token here has enabled";
@@ -196,8 +195,6 @@ constexpr Service kServices[] = {
                                              "classes 107, 175 and 181"),
     service<&nt_set_debug_filter_state>("NtSetDebugFilterState", refused, "component, level, state", kPrivileged),
     service<&nt_set_interval_profile>("NtSetIntervalProfile", refused, "interval, source", kPrivileged),
-    service<&nt_set_ldt_entries>("NtSetLdtEntries", refused, "selector1, entry1, selector2, entry2",
-                                 "64-bit processes have no local descriptor table"),
     service<&nt_set_system_information>("NtSetSystemInformation", refused, "class, buffer, length", kPrivileged),
     service<&nt_shutdown_system>("NtShutdownSystem", refused, "action", kPrivileged),
     service<&nt_system_debug_control>("NtSystemDebugControl", refused, "command, input, input_length, output, output_length, return_length",
