@@ -30,7 +30,8 @@ Result<Parts> locate_parts(Call call, Va address) {
 
 Result<se::Sid> capture_sid(Call call, Va address) {
   std::array<std::byte, kSidHeaderBytes + 4 * se::kMaximumSubAuthorities> bytes{};
-  if (const Status s = call.space().read(address, std::span(bytes).first(kSidHeaderBytes)); !is_success(s)) return Failure(s);
+  if (const Status s = call.space().read(address, std::span(bytes).first(kSidHeaderBytes)); !is_success(s))
+    return Failure(s);
   const u32 count = static_cast<u8>(bytes[1]);
   if (count > se::kMaximumSubAuthorities) return Failure(Status::invalid_sid);
   const auto tail = std::span(bytes).subspan(kSidHeaderBytes, 4 * count);

@@ -1,14 +1,14 @@
 // I/O completion ports. [WI5 ch.7 "I/O Completion Ports"; winternl.h NtXxxIoCompletion]
 #include <algorithm>
 
-#include "nt/families.h"
 #include "nt/capture.h"
+#include "nt/families.h"
 
 namespace vitrine::nt {
 namespace {
 
 constexpr u32 kQueryState = 1, kModifyState = 2;  // IO_COMPLETION_*
-constexpr u32 kMaximumRemoved = 1024;             // of one NtRemoveIoCompletionEx: it may always give fewer than asked for
+constexpr u32 kMaximumRemoved = 1024;  // of one NtRemoveIoCompletionEx: it may always give fewer than asked for
 
 struct FileIoCompletionInformation {  // FILE_IO_COMPLETION_INFORMATION
   u64 key, value;
@@ -107,12 +107,14 @@ Outcome nt_remove_io_completion(Call call, Handle handle, UserPtr<u64> key, User
   for (const Va address : {key.address, value.address}) {
     if (const Status s = call.space().probe(address, sizeof(u64), 1, true); !is_success(s)) return s;
   }
-  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 1, true); !is_success(s)) return s;
+  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 1, true); !is_success(s))
+    return s;
   const auto limit = capture_timeout(call, timeout);
   if (!limit) return limit.error();
   auto port = reference_port(call, handle, kModifyState);
   if (!port) return port.error();
-  RemoveArguments arguments{.port = std::move(*port), .timeout = *limit, .key = key, .value = value, .io_status = io_status};
+  RemoveArguments arguments{
+      .port = std::move(*port), .timeout = *limit, .key = key, .value = value, .io_status = io_status};
   return remove(call, std::move(arguments));
 }
 
@@ -120,15 +122,20 @@ Outcome nt_remove_io_completion_ex(Call call, Handle handle, UserPtr<FileIoCompl
                                    UserPtr<u32> removed, UserPtr<i64> timeout, bool alertable) {
   if (count == 0) return Status::invalid_parameter;
   const u32 capacity = std::min(count, kMaximumRemoved);
-  const Status probed = call.space().probe(entries.address, u64{capacity} * sizeof(FileIoCompletionInformation), 1, true);
+  const Status probed =
+      call.space().probe(entries.address, u64{capacity} * sizeof(FileIoCompletionInformation), 1, true);
   if (!is_success(probed)) return probed;
   if (const Status s = call.space().probe(removed.address, sizeof(u32), 1, true); !is_success(s)) return s;
   const auto limit = capture_timeout(call, timeout);
   if (!limit) return limit.error();
   auto port = reference_port(call, handle, kModifyState);
   if (!port) return port.error();
-  return remove(call, {.port = std::move(*port), .timeout = *limit, .alertable = alertable, .capacity = capacity,
-                       .entries = entries, .removed = removed});
+  return remove(call, {.port = std::move(*port),
+                       .timeout = *limit,
+                       .alertable = alertable,
+                       .capacity = capacity,
+                       .entries = entries,
+                       .removed = removed});
 }
 
 using enum SupportLevel;
@@ -137,7 +144,8 @@ constexpr Service kServices[] = {
     service<&nt_open_io_completion>("NtOpenIoCompletion", complete, "port, access, attributes"),
     service<&nt_query_io_completion>("NtQueryIoCompletion", complete, "port, class, buffer, length, return_length"),
     service<&nt_remove_io_completion>("NtRemoveIoCompletion", complete, "port, key, value, io_status, timeout"),
-    service<&nt_remove_io_completion_ex>("NtRemoveIoCompletionEx", complete, "port, entries, count, removed, timeout, alertable"),
+    service<&nt_remove_io_completion_ex>("NtRemoveIoCompletionEx", complete,
+                                         "port, entries, count, removed, timeout, alertable"),
     service<&nt_set_io_completion>("NtSetIoCompletion", complete, "port, key, value, status, information"),
 };
 

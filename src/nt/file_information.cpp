@@ -1,5 +1,5 @@
-// NtQuery/SetInformationFile and the volume twins. Which class needs which right, and its layout, is io's and the devices'; here are the
-// classes that name another object: rename, link, completion port.
+// NtQuery/SetInformationFile and the volume twins. Which class needs which right, and its layout, is io's and the
+// devices'; here are the classes that name another object: rename, link, completion port.
 #include <algorithm>
 
 #include "nt/families.h"
@@ -30,7 +30,8 @@ Outcome nt_query_information_file(Call call, Handle handle, IoStatusPtr io_statu
                                   u32 information_class) {
   if (!is_file_class(information_class)) return Status::invalid_info_class;
   const auto wanted = static_cast<FileInformationClass>(information_class);
-  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s)) return s;
+  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s))
+    return s;
   if (const Status s = call.space().probe(buffer.address, length, 1, true); !is_success(s)) return s;
   auto referenced = reference_file(call, handle, io::IoManager::query_access(wanted));
   if (!referenced) return referenced.error();
@@ -81,18 +82,22 @@ Status set_port(Call call, io::FileObject& file, FileInformationClass wanted, st
     if (!found) return found.error();
     port = std::move(*found);
   }
-  return wanted == FileInformationClass::completion ? call->io.associate(file, std::move(port), information.key)
-                                                    : call->io.replace_association(file, std::move(port), information.key);
+  return wanted == FileInformationClass::completion
+             ? call->io.associate(file, std::move(port), information.key)
+             : call->io.replace_association(file, std::move(port), information.key);
 }
 
 Status set_information(Call call, io::FileObject& file, FileInformationClass wanted, std::span<const u8> in) {
   switch (wanted) {
     case FileInformationClass::rename:
     case FileInformationClass::rename_ex:
-    case FileInformationClass::link: return rename(call, file, wanted, in);
+    case FileInformationClass::link:
+      return rename(call, file, wanted, in);
     case FileInformationClass::completion:
-    case FileInformationClass::replace_completion: return set_port(call, file, wanted, in);
-    default: return call->io.set_information(file, wanted, in);
+    case FileInformationClass::replace_completion:
+      return set_port(call, file, wanted, in);
+    default:
+      return call->io.set_information(file, wanted, in);
   }
 }
 
@@ -100,22 +105,25 @@ Outcome nt_set_information_file(Call call, Handle handle, IoStatusPtr io_status,
                                 u32 information_class) {
   if (!is_file_class(information_class)) return Status::invalid_info_class;
   const auto wanted = static_cast<FileInformationClass>(information_class);
-  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s)) return s;
+  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s))
+    return s;
   auto in = capture_bytes(call, buffer, length, kMaximumInformationBytes);
   if (!in) return in.error();
   auto referenced = reference_file(call, handle, io::IoManager::set_access(wanted));
   if (!referenced) return referenced.error();
-  return run_locked(call, std::move(referenced->file), [call, io_status, wanted, in = std::move(*in)](io::FileObject& file) {
-    const Status status = set_information(call, file, wanted, in);
-    if (is_error(status)) return status;
-    VITRINE_TRY(io_status.write(call.space(), {static_cast<u32>(status), 0, 0}));
-    return status;
-  });
+  return run_locked(call, std::move(referenced->file),
+                    [call, io_status, wanted, in = std::move(*in)](io::FileObject& file) {
+                      const Status status = set_information(call, file, wanted, in);
+                      if (is_error(status)) return status;
+                      VITRINE_TRY(io_status.write(call.space(), {static_cast<u32>(status), 0, 0}));
+                      return status;
+                    });
 }
 
 Outcome nt_query_volume_information_file(Call call, Handle handle, IoStatusPtr io_status, Buffer buffer, u32 length,
                                          u32 information_class) {
-  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s)) return s;
+  if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s))
+    return s;
   if (const Status s = call.space().probe(buffer.address, length, 1, true); !is_success(s)) return s;
   auto referenced = reference_file(call, handle, 0);
   if (!referenced) return referenced.error();
@@ -131,7 +139,8 @@ Outcome nt_query_volume_information_file(Call call, Handle handle, IoStatusPtr i
   return run_locked(call, std::move(referenced->file), std::move(query));
 }
 
-// NT: the label, quotas and object ids of a volume; this one's are the machine's, and no file system of ours takes them.
+// NT: the label, quotas and object ids of a volume; this one's are the machine's, and no file system of ours takes
+// them.
 Status nt_set_volume_information_file(Call call, Handle handle, IoStatusPtr, Buffer, u32, u32) {
   const auto referenced = reference_file(call, handle, 0);
   return referenced ? Status::access_denied : referenced.error();
@@ -151,12 +160,15 @@ using enum SupportLevel;
 constexpr std::string_view kNoEas = "no file system here has extended attributes";
 constexpr Service kServices[] = {
     service<&nt_query_ea_file>("NtQueryEaFile", refused,
-                               "file, io_status, buffer, length, single_entry, list, list_length, index, restart", kNoEas),
+                               "file, io_status, buffer, length, single_entry, list, list_length, index, restart",
+                               kNoEas),
     service<&nt_query_information_file>("NtQueryInformationFile", complete, "file, io_status, buffer, length, class"),
-    service<&nt_query_volume_information_file>("NtQueryVolumeInformationFile", complete, "file, io_status, buffer, length, class"),
+    service<&nt_query_volume_information_file>("NtQueryVolumeInformationFile", complete,
+                                               "file, io_status, buffer, length, class"),
     service<&nt_set_ea_file>("NtSetEaFile", refused, "file, io_status, buffer, length", kNoEas),
     service<&nt_set_information_file>("NtSetInformationFile", complete, "file, io_status, buffer, length, class"),
-    service<&nt_set_volume_information_file>("NtSetVolumeInformationFile", refused, "file, io_status, buffer, length, class",
+    service<&nt_set_volume_information_file>("NtSetVolumeInformationFile", refused,
+                                             "file, io_status, buffer, length, class",
                                              "labels and quotas of volumes cannot be changed"),
 };
 

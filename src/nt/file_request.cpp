@@ -21,10 +21,12 @@ Status copy_output(const FileRequest& request) {
   const io::Irp& irp = *request.irp;
   const auto data = std::as_bytes(std::span(irp.output)).first(std::min<u64>(irp.output.size(), irp.length));
   if (request.segments.empty()) {
-    return irp.requester.user_buffer == 0 ? Status::success : request.call.space().write(irp.requester.user_buffer, data);
+    return irp.requester.user_buffer == 0 ? Status::success
+                                          : request.call.space().write(irp.requester.user_buffer, data);
   }
   for (u64 done = 0, i = 0; done < data.size(); done += kPageSize, ++i) {
-    VITRINE_TRY(request.call.space().write(request.segments[i], data.subspan(done, std::min(kPageSize, data.size() - done))));
+    VITRINE_TRY(
+        request.call.space().write(request.segments[i], data.subspan(done, std::min(kPageSize, data.size() - done))));
   }
   return Status::success;
 }

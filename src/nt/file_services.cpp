@@ -1,5 +1,5 @@
-// Services of open files: create, read, write, control, lock, cancel, directories. How a request travels is file_request.h;
-// what a file is, io/. [WI5 ch.7; ntifs.h NtXxxFile pages]
+// Services of open files: create, read, write, control, lock, cancel, directories. How a request travels is
+// file_request.h; what a file is, io/. [WI5 ch.7; ntifs.h NtXxxFile pages]
 #include <algorithm>
 
 #include "nt/families.h"
@@ -11,10 +11,10 @@ namespace {
 
 using IoStatusPtr = UserPtr<abi::IoStatusBlock>;
 
-constexpr u32 kValidFileAttributes = 0x7FB7;                        // FILE_ATTRIBUTE_VALID_FLAGS
-constexpr u64 kMaximumDirectoryBytes = 1ull << 20;                  // of one answer; the program asks again for the rest
-constexpr u32 kAccessShift = 14, kAccessMask = 3;                   // of CTL_CODE
-constexpr u32 kThreadTerminate = 1;                                 // THREAD_TERMINATE [facts 10.3]
+constexpr u32 kValidFileAttributes = 0x7FB7;        // FILE_ATTRIBUTE_VALID_FLAGS
+constexpr u64 kMaximumDirectoryBytes = 1ull << 20;  // of one answer; the program asks again for the rest
+constexpr u32 kAccessShift = 14, kAccessMask = 3;   // of CTL_CODE
+constexpr u32 kThreadTerminate = 1;                 // THREAD_TERMINATE [facts 10.3]
 
 Result<std::optional<i64>> capture_offset(Call call, UserPtr<i64> offset) {
   if (offset.is_null()) return std::optional<i64>();
@@ -25,11 +25,12 @@ Result<std::optional<i64>> capture_offset(Call call, UserPtr<i64> offset) {
 
 Result<u32> capture_key(Call call, UserPtr<u32> key) { return key ? key.read(call.space()) : Result<u32>(0); }
 
-// --- open --------------------------------------------------------------------------------------------------------------
+// --- open
+// --------------------------------------------------------------------------------------------------------------
 
-Status nt_create_file(Call call, UserPtr<Handle> file, u32 access, UserPtr<ObjectAttributes> attributes, IoStatusPtr io_status,
-                      UserPtr<i64> allocation_size, u32 file_attributes, u32 share, u32 disposition, u32 options, Buffer /*ea*/,
-                      u32 ea_length) {
+Status nt_create_file(Call call, UserPtr<Handle> file, u32 access, UserPtr<ObjectAttributes> attributes,
+                      IoStatusPtr io_status, UserPtr<i64> allocation_size, u32 file_attributes, u32 share,
+                      u32 disposition, u32 options, Buffer /*ea*/, u32 ea_length) {
   if ((file_attributes & ~kValidFileAttributes) != 0) return Status::invalid_parameter;
   if (disposition > abi::kCreateDispositionMaximum) return Status::invalid_parameter;
   FileOpening opening{file, attributes, io_status, {}};
@@ -48,8 +49,8 @@ Status nt_create_file(Call call, UserPtr<Handle> file, u32 access, UserPtr<Objec
   return open_file(call, opening);
 }
 
-Status nt_open_file(Call call, UserPtr<Handle> file, u32 access, UserPtr<ObjectAttributes> attributes, IoStatusPtr io_status,
-                    u32 share, u32 options) {
+Status nt_open_file(Call call, UserPtr<Handle> file, u32 access, UserPtr<ObjectAttributes> attributes,
+                    IoStatusPtr io_status, u32 share, u32 options) {
   FileOpening opening{file, attributes, io_status, {}};
   opening.parameters.access = access;
   opening.parameters.share = share;
@@ -77,12 +78,13 @@ Result<abi::FileNetworkOpenInformation> query_attributes(Call call, UserPtr<Obje
   return call->io.query_attributes(name->root.get(), name->path);
 }
 
-Status nt_query_attributes_file(Call call, UserPtr<ObjectAttributes> attributes, UserPtr<abi::FileBasicInformation> information) {
+Status nt_query_attributes_file(Call call, UserPtr<ObjectAttributes> attributes,
+                                UserPtr<abi::FileBasicInformation> information) {
   VITRINE_TRY(call.space().probe(information.address, sizeof(abi::FileBasicInformation), 4, true));
   const auto all = query_attributes(call, attributes);
   if (!all) return all.error();
-  return information.write(call.space(), {all->creation_time, all->last_access_time, all->last_write_time, all->change_time,
-                                          all->attributes, 0});
+  return information.write(call.space(), {all->creation_time, all->last_access_time, all->last_write_time,
+                                          all->change_time, all->attributes, 0});
 }
 
 Status nt_query_full_attributes_file(Call call, UserPtr<ObjectAttributes> attributes,
@@ -93,10 +95,11 @@ Status nt_query_full_attributes_file(Call call, UserPtr<ObjectAttributes> attrib
   return information.write(call.space(), *all);
 }
 
-// --- read and write ----------------------------------------------------------------------------------------------------
+// --- read and write
+// ----------------------------------------------------------------------------------------------------
 
-Outcome nt_read_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status, Buffer buffer,
-                     u32 length, UserPtr<i64> offset, UserPtr<u32> key) {
+Outcome nt_read_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
+                     Buffer buffer, u32 length, UserPtr<i64> offset, UserPtr<u32> key) {
   auto referenced = reference_file(call, handle, abi::kFileReadData);
   if (!referenced) return referenced.error();
   if (const Status s = call.space().probe(buffer.address, length, 1, true); !is_success(s)) return s;
@@ -109,7 +112,8 @@ Outcome nt_read_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc
   u64 bytes = length;
   if (bytes > io::kMaximumTransferBytes) {
     if (file->device->is_seekable()) {
-      return run_long_transfer({call, std::move(file), io::MajorFunction::read, target, buffer.address, bytes, *start, *lock_key});
+      return run_long_transfer(
+          {call, std::move(file), io::MajorFunction::read, target, buffer.address, bytes, *start, *lock_key});
     }
     bytes = io::kMaximumTransferBytes;  // a stream may always give less
   }
@@ -126,12 +130,13 @@ Outcome nt_read_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc
 Result<ob::Ref<io::FileObject>> reference_for_write(Call call, Handle handle) {
   auto referenced = reference_file(call, handle, 0);
   if (!referenced) return Failure(referenced.error());
-  if ((referenced->granted_access & (abi::kFileWriteData | abi::kFileAppendData)) == 0) return Failure(Status::access_denied);
+  if ((referenced->granted_access & (abi::kFileWriteData | abi::kFileAppendData)) == 0)
+    return Failure(Status::access_denied);
   return std::move(referenced->file);
 }
 
-Outcome nt_write_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status, Buffer buffer,
-                      u32 length, UserPtr<i64> offset, UserPtr<u32> key) {
+Outcome nt_write_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
+                      Buffer buffer, u32 length, UserPtr<i64> offset, UserPtr<u32> key) {
   auto referenced = reference_for_write(call, handle);
   if (!referenced) return referenced.error();
   ob::Ref<io::FileObject> file = std::move(*referenced);
@@ -141,7 +146,8 @@ Outcome nt_write_file(Call call, Handle handle, Handle event, Buffer apc, u64 ap
   if (!lock_key) return lock_key.error();
   const RequestTarget target{event, apc.address, apc_context, io_status};
   if (length > io::kMaximumTransferBytes) {
-    return run_long_transfer({call, std::move(file), io::MajorFunction::write, target, buffer.address, length, *start, *lock_key});
+    return run_long_transfer(
+        {call, std::move(file), io::MajorFunction::write, target, buffer.address, length, *start, *lock_key});
   }
   auto data = capture_bytes(call, buffer, length, io::kMaximumTransferBytes);
   if (!data) return data.error();
@@ -154,7 +160,8 @@ Outcome nt_write_file(Call call, Handle handle, Handle event, Buffer apc, u64 ap
   return run_request(std::move(*request));
 }
 
-// FILE_SEGMENT_ELEMENTs: one page each, ended by length. NT: only for files opened without buffering and asynchronously.
+// FILE_SEGMENT_ELEMENTs: one page each, ended by length. NT: only for files opened without buffering and
+// asynchronously.
 Result<std::vector<Va>> capture_segments(Call call, const io::FileObject& file, UserPtr<u64> segments, u32 length) {
   if ((file.options & abi::kFileNoIntermediateBuffering) == 0 || file.is_synchronous() || !file.device->is_seekable()) {
     return Failure(Status::invalid_parameter);
@@ -204,7 +211,8 @@ Outcome nt_write_file_gather(Call call, Handle handle, Handle event, Buffer apc,
     const auto piece = std::as_writable_bytes(std::span(data)).subspan(done, std::min<u64>(kPageSize, length - done));
     if (const Status s = call.space().read((*pages)[i], piece); !is_success(s)) return s;
   }
-  auto request = make_request(call, **file, io::MajorFunction::write, length, {event, apc.address, apc_context, io_status});
+  auto request =
+      make_request(call, **file, io::MajorFunction::write, length, {event, apc.address, apc_context, io_status});
   if (!request) return request.error();
   request->irp->input = std::move(data);
   request->irp->key = *lock_key;
@@ -221,7 +229,8 @@ Outcome nt_flush_buffers_file(Call call, Handle handle, IoStatusPtr io_status) {
   return run_request(std::move(*request));
 }
 
-// --- control -----------------------------------------------------------------------------------------------------------
+// --- control
+// -----------------------------------------------------------------------------------------------------------
 
 struct ControlArguments {
   Handle handle;
@@ -254,19 +263,23 @@ Outcome control(Call call, io::MajorFunction function, const ControlArguments& a
   return run_request(std::move(*request));
 }
 
-Outcome nt_device_io_control_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
-                                  u32 code, Buffer input, u32 input_length, Buffer output, u32 output_length) {
-  return control(call, io::MajorFunction::device_control,
-                 {handle, {event, apc.address, apc_context, io_status}, code, input, input_length, output, output_length});
+Outcome nt_device_io_control_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context,
+                                  IoStatusPtr io_status, u32 code, Buffer input, u32 input_length, Buffer output,
+                                  u32 output_length) {
+  return control(
+      call, io::MajorFunction::device_control,
+      {handle, {event, apc.address, apc_context, io_status}, code, input, input_length, output, output_length});
 }
 
-Outcome nt_fs_control_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status, u32 code,
-                           Buffer input, u32 input_length, Buffer output, u32 output_length) {
-  return control(call, io::MajorFunction::fs_control,
-                 {handle, {event, apc.address, apc_context, io_status}, code, input, input_length, output, output_length});
+Outcome nt_fs_control_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
+                           u32 code, Buffer input, u32 input_length, Buffer output, u32 output_length) {
+  return control(
+      call, io::MajorFunction::fs_control,
+      {handle, {event, apc.address, apc_context, io_status}, code, input, input_length, output, output_length});
 }
 
-// --- locks -------------------------------------------------------------------------------------------------------------
+// --- locks
+// -------------------------------------------------------------------------------------------------------------
 
 Outcome nt_lock_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
                      UserPtr<i64> offset, UserPtr<u64> length, u32 key, bool fail_immediately, bool exclusive) {
@@ -282,12 +295,12 @@ Outcome nt_lock_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc
   if (!request) return request.error();
   request->irp->offset = *start;
   request->irp->key = key;
-  request->irp->lock_flags =
-      (exclusive ? io::kLockExclusive : 0) | (fail_immediately ? io::kLockFailImmediately : 0);
+  request->irp->lock_flags = (exclusive ? io::kLockExclusive : 0) | (fail_immediately ? io::kLockFailImmediately : 0);
   return run_request(std::move(*request));
 }
 
-Outcome nt_unlock_file(Call call, Handle handle, IoStatusPtr io_status, UserPtr<i64> offset, UserPtr<u64> length, u32 key) {
+Outcome nt_unlock_file(Call call, Handle handle, IoStatusPtr io_status, UserPtr<i64> offset, UserPtr<u64> length,
+                       u32 key) {
   auto referenced = reference_file(call, handle, 0);
   if (!referenced) return referenced.error();
   if ((referenced->granted_access & (abi::kFileReadData | abi::kFileWriteData)) == 0) return Status::access_denied;
@@ -303,7 +316,8 @@ Outcome nt_unlock_file(Call call, Handle handle, IoStatusPtr io_status, UserPtr<
                     });
 }
 
-// --- cancel ------------------------------------------------------------------------------------------------------------
+// --- cancel
+// ------------------------------------------------------------------------------------------------------------
 
 Status nt_cancel_io_file(Call call, Handle handle, IoStatusPtr io_status) {
   const auto referenced = reference_file(call, handle, 0);
@@ -321,8 +335,8 @@ Status nt_cancel_io_file_ex(Call call, Handle handle, IoStatusPtr target, IoStat
   return status;
 }
 
-// Cancels what the thread waits for in a synchronous file. The file is one that its process has open: handles are searched in
-// ascending order.
+// Cancels what the thread waits for in a synchronous file. The file is one that its process has open: handles are
+// searched in ascending order.
 Status nt_cancel_synchronous_io_file(Call call, Handle thread_handle, IoStatusPtr target, IoStatusPtr io_status) {
   const auto thread = reference_thread(call, thread_handle, kThreadTerminate);
   if (!thread) return thread.error();
@@ -339,7 +353,8 @@ Status nt_cancel_synchronous_io_file(Call call, Handle thread_handle, IoStatusPt
   return status;
 }
 
-// --- directories -------------------------------------------------------------------------------------------------------
+// --- directories
+// -------------------------------------------------------------------------------------------------------
 
 struct DirectoryArguments {
   RequestTarget target;
@@ -354,7 +369,8 @@ Status query_directory(Call call, io::FileObject& file, const DirectoryArguments
   std::vector<u8> entries(std::min(arguments.length, kMaximumDirectoryBytes));
   u32 written = 0;
   const Status status = file.device->query_directory(
-      file, {arguments.information_class, arguments.pattern, arguments.restart, arguments.single_entry}, entries, &written);
+      file, {arguments.information_class, arguments.pattern, arguments.restart, arguments.single_entry}, entries,
+      &written);
   if (is_error(status)) return status;
   VITRINE_TRY(call.space().write(arguments.buffer, std::as_bytes(std::span(entries)).first(written)));
   // The answer is complete; what is left is what every ended request announces.
@@ -365,17 +381,22 @@ Status query_directory(Call call, io::FileObject& file, const DirectoryArguments
   return finish_request(*request, status);
 }
 
-Outcome nt_query_directory_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context, IoStatusPtr io_status,
-                                Buffer buffer, u32 length, u32 information_class, bool single_entry,
-                                UserPtr<UnicodeString> pattern, bool restart) {
+Outcome nt_query_directory_file(Call call, Handle handle, Handle event, Buffer apc, u64 apc_context,
+                                IoStatusPtr io_status, Buffer buffer, u32 length, u32 information_class,
+                                bool single_entry, UserPtr<UnicodeString> pattern, bool restart) {
   if (information_class == 0 || information_class >= static_cast<u32>(abi::FileInformationClass::maximum)) {
     return Status::invalid_info_class;
   }
   auto referenced = reference_file(call, handle, abi::kFileReadData);  // FILE_LIST_DIRECTORY
   if (!referenced) return referenced.error();
   if (const Status s = call.space().probe(buffer.address, length, 4, true); !is_success(s)) return s;
-  DirectoryArguments arguments{{event, apc.address, apc_context, io_status}, buffer.address, length,
-                               static_cast<abi::FileInformationClass>(information_class), {}, single_entry, restart};
+  DirectoryArguments arguments{{event, apc.address, apc_context, io_status},
+                               buffer.address,
+                               length,
+                               static_cast<abi::FileInformationClass>(information_class),
+                               {},
+                               single_entry,
+                               restart};
   if (pattern) {
     auto text = capture_string(call, pattern);
     if (!text) return text.error();
@@ -393,8 +414,9 @@ Outcome nt_notify_change_directory_file(Call call, Handle handle, Handle event, 
   const auto referenced = reference_file(call, handle, abi::kFileReadData);
   if (!referenced) return referenced.error();
   if (const Status s = call.space().probe(buffer.address, length, 4, true); !is_success(s)) return s;
-  auto request = make_request(call, *referenced->file, io::MajorFunction::notify_directory,
-                              std::min<u64>(length, kMaximumDirectoryBytes), {event, apc.address, apc_context, io_status});
+  auto request =
+      make_request(call, *referenced->file, io::MajorFunction::notify_directory,
+                   std::min<u64>(length, kMaximumDirectoryBytes), {event, apc.address, apc_context, io_status});
   if (!request) return request.error();
   request->irp->control_code = filter;
   request->irp->key = watch_tree;
@@ -407,32 +429,40 @@ constexpr Service kServices[] = {
     service<&nt_cancel_io_file>("NtCancelIoFile", complete, "file, io_status"),
     service<&nt_cancel_io_file_ex>("NtCancelIoFileEx", complete, "file, target, io_status"),
     service<&nt_cancel_synchronous_io_file>("NtCancelSynchronousIoFile", complete, "thread, target, io_status"),
-    service<&nt_create_file>("NtCreateFile", partial,
-                             "file, access, attributes, io_status, allocation_size, file_attributes, share, disposition, "
-                             "options, ea_buffer, ea_length",
-                             "extended attributes are refused: the volume has none"),
+    service<&nt_create_file>(
+        "NtCreateFile", partial,
+        "file, access, attributes, io_status, allocation_size, file_attributes, share, disposition, "
+        "options, ea_buffer, ea_length",
+        "extended attributes are refused: the volume has none"),
     service<&nt_delete_file>("NtDeleteFile", complete, "attributes"),
-    service<&nt_device_io_control_file>("NtDeviceIoControlFile", complete,
-                                        "file, event, apc, apc_context, io_status, code, input, input_length, output, output_length"),
+    service<&nt_device_io_control_file>(
+        "NtDeviceIoControlFile", complete,
+        "file, event, apc, apc_context, io_status, code, input, input_length, output, output_length"),
     service<&nt_flush_buffers_file>("NtFlushBuffersFile", complete, "file, io_status"),
-    service<&nt_fs_control_file>("NtFsControlFile", complete,
-                                 "file, event, apc, apc_context, io_status, code, input, input_length, output, output_length"),
-    service<&nt_lock_file>("NtLockFile", complete,
-                           "file, event, apc, apc_context, io_status, offset, length, key, fail_immediately, exclusive"),
-    service<&nt_notify_change_directory_file>("NtNotifyChangeDirectoryFile", partial,
-                                              "file, event, apc, apc_context, io_status, buffer, length, filter, watch_tree",
-                                              "devices refuse it: changes made by others would differ from run to run"),
+    service<&nt_fs_control_file>(
+        "NtFsControlFile", complete,
+        "file, event, apc, apc_context, io_status, code, input, input_length, output, output_length"),
+    service<&nt_lock_file>(
+        "NtLockFile", complete,
+        "file, event, apc, apc_context, io_status, offset, length, key, fail_immediately, exclusive"),
+    service<&nt_notify_change_directory_file>(
+        "NtNotifyChangeDirectoryFile", partial,
+        "file, event, apc, apc_context, io_status, buffer, length, filter, watch_tree",
+        "devices refuse it: changes made by others would differ from run to run"),
     service<&nt_open_file>("NtOpenFile", complete, "file, access, attributes, io_status, share, options"),
     service<&nt_query_attributes_file>("NtQueryAttributesFile", complete, "attributes, information"),
-    service<&nt_query_directory_file>("NtQueryDirectoryFile", complete,
-                                      "file, event, apc, apc_context, io_status, buffer, length, class, single_entry, pattern, restart"),
+    service<&nt_query_directory_file>(
+        "NtQueryDirectoryFile", complete,
+        "file, event, apc, apc_context, io_status, buffer, length, class, single_entry, pattern, restart"),
     service<&nt_query_full_attributes_file>("NtQueryFullAttributesFile", complete, "attributes, information"),
-    service<&nt_read_file>("NtReadFile", complete, "file, event, apc, apc_context, io_status, buffer, length, offset, key"),
+    service<&nt_read_file>("NtReadFile", complete,
+                           "file, event, apc, apc_context, io_status, buffer, length, offset, key"),
     service<&nt_read_file_scatter>("NtReadFileScatter", partial,
                                    "file, event, apc, apc_context, io_status, segments, length, offset, key",
                                    "at most 16 MB at once"),
     service<&nt_unlock_file>("NtUnlockFile", complete, "file, io_status, offset, length, key"),
-    service<&nt_write_file>("NtWriteFile", complete, "file, event, apc, apc_context, io_status, buffer, length, offset, key"),
+    service<&nt_write_file>("NtWriteFile", complete,
+                            "file, event, apc, apc_context, io_status, buffer, length, offset, key"),
     service<&nt_write_file_gather>("NtWriteFileGather", partial,
                                    "file, event, apc, apc_context, io_status, segments, length, offset, key",
                                    "at most 16 MB at once"),

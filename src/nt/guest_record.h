@@ -1,8 +1,9 @@
-// GuestRecord: a variable-sized record built in the host before it is copied to a guest buffer: fixed parts, then strings and
-// SIDs that the fixed parts point to. Offsets inside become guest addresses because the record knows where it will lie.
+// GuestRecord: a variable-sized record built in the host before it is copied to a guest buffer: fixed parts, then
+// strings and SIDs that the fixed parts point to. Offsets inside become guest addresses because the record knows where
+// it will lie.
 //
-// `deliver` is the end of every query of this kind: it writes the needed length where the guest wants it, and either the whole
-// record or what NT gives when the buffer is too short.
+// `deliver` is the end of every query of this kind: it writes the needed length where the guest wants it, and either
+// the whole record or what NT gives when the buffer is too short.
 #pragma once
 
 #include <cstring>
@@ -59,8 +60,8 @@ class GuestRecord {
     return call.space().write(buffer.address, bytes_);
   }
 
-  // NT's way for records that end in a name or data: at least `fixed` bytes must fit (else buffer_too_small); a shorter tail
-  // is cut, with buffer_overflow.
+  // NT's way for records that end in a name or data: at least `fixed` bytes must fit (else buffer_too_small); a shorter
+  // tail is cut, with buffer_overflow.
   [[nodiscard]] Status deliver_cut(Call call, Buffer buffer, u32 length, u64 fixed, UserPtr<u32> return_length) const {
     if (return_length) VITRINE_TRY(return_length.write(call.space(), static_cast<u32>(bytes_.size())));
     if (length < fixed) return Status::buffer_too_small;

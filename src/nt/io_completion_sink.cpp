@@ -18,16 +18,16 @@ void IoCompletionSink::complete(io::IrpPtr irp) {
   if (space != nullptr && requester.user_buffer != 0 && !irp->output.empty() && !is_error(status)) {
     const auto data = std::as_bytes(std::span(irp->output)).first(std::min<u64>(irp->output.size(), irp->length));
     // NT: the program took its buffer away; the request then ends with the failure to copy.
-    if (const Status copied = space->write(requester.user_buffer, data); !is_success(copied)) irp->status = status = copied;
+    if (const Status copied = space->write(requester.user_buffer, data); !is_success(copied))
+      irp->status = status = copied;
   }
   if (space != nullptr && requester.io_status != 0) {
     (void)UserPtr<abi::IoStatusBlock>{requester.io_status}.write(*space,
-                                                                {static_cast<u32>(status), 0, irp->information});
+                                                                 {static_cast<u32>(status), 0, irp->information});
   }
   executive_.io.announce(*irp);
   if (requester.apc_routine != 0) {
-    queue_user_apc(executive_, thread,
-                   {requester.apc_routine, {requester.apc_context, requester.io_status, 0}, false});
+    queue_user_apc(executive_, thread, {requester.apc_routine, {requester.apc_context, requester.io_status, 0}, false});
   }
 }
 

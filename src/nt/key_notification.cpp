@@ -34,8 +34,7 @@ void finish_synchronous(void* context, Status fired) {
 
 Task<Status> wait_for_change(Call call, ob::Ref<cm::KeyObject> key, KeyNotificationRequest request) {
   WaitingNotification waiting(call->kernel);
-  const Status asked =
-      call->registry.notify(*key, {request.filter, request.watch_tree, finish_synchronous, &waiting});
+  const Status asked = call->registry.notify(*key, {request.filter, request.watch_tree, finish_synchronous, &waiting});
   if (asked != Status::pending) co_return asked;
   const Status waited = co_await call->kernel.wait_single(
       &call.thread->tcb, &waiting.event.header, {ke::WaitReason::wr_executive, ke::Mode::user, false, std::nullopt});
@@ -55,7 +54,8 @@ Task<Status> wait_for_change(Call call, ob::Ref<cm::KeyObject> key, KeyNotificat
 Outcome notify_change_key(Call call, const KeyNotificationRequest& request) {
   if (request.filter == 0 || (request.filter & ~cm::notify_filter::kValid) != 0) return Status::invalid_parameter;
   if (request.io_status != 0) {
-    if (const Status s = call.space().probe(request.io_status, sizeof(abi::IoStatusBlock), 1, true); !is_success(s)) return s;
+    if (const Status s = call.space().probe(request.io_status, sizeof(abi::IoStatusBlock), 1, true); !is_success(s))
+      return s;
   }
   auto key = reference<cm::KeyObject>(call, request.key, call->registry.key_type(), abi::key_access::kNotify);
   if (!key) return key.error();
@@ -63,7 +63,8 @@ Outcome notify_change_key(Call call, const KeyNotificationRequest& request) {
   auto event = reference_request_event(call, request.event);
   if (!event) return event.error();
   auto pending = std::make_unique<PendingNotification>(PendingNotification{
-      call.executive, {ob::Ref(*call.thread), std::move(*event), request.io_status, request.apc_routine, request.apc_context}});
+      call.executive,
+      {ob::Ref(*call.thread), std::move(*event), request.io_status, request.apc_routine, request.apc_context}});
   const Status status =
       call->registry.notify(**key, {request.filter, request.watch_tree, finish_asynchronous, pending.get()});
   if (status == Status::pending) (void)pending.release();  // finish_asynchronous takes it back

@@ -1,6 +1,6 @@
-// National language support: the tables that ntdll and kernelbase read (code pages, case mapping, sorting), and the default
-// locale. The tables are files in C:\windows\system32, mapped read-only through named sections in \NLS, so that all processes
-// share their frames [NT: NtGetNlsSectionPtr; names of the sections as WinObj shows them].
+// National language support: the tables that ntdll and kernelbase read (code pages, case mapping, sorting), and the
+// default locale. The tables are files in C:\windows\system32, mapped read-only through named sections in \NLS, so that
+// all processes share their frames [NT: NtGetNlsSectionPtr; names of the sections as WinObj shows them].
 #include <fmt/format.h>
 
 #include <optional>
@@ -26,12 +26,18 @@ std::u16string wide(std::string_view text) { return ex::from_utf8(text); }
 // NORM_FORM: what each number is called in the file names.
 std::optional<std::string_view> normalization_name(u32 form) {
   switch (form) {
-    case 1: return "nfc";
-    case 2: return "nfd";
-    case 5: return "nfkc";
-    case 6: return "nfkd";
-    case 13: return "idna";
-    default: return std::nullopt;
+    case 1:
+      return "nfc";
+    case 2:
+      return "nfd";
+    case 5:
+      return "nfkc";
+    case 6:
+      return "nfkd";
+    case 13:
+      return "idna";
+    default:
+      return std::nullopt;
   }
 }
 
@@ -67,7 +73,8 @@ Result<ob::Ref<mm::SectionObject>> make_section(Call call, const NlsSource& sour
   ob::CreateRequest request;
   request.attributes = {name, {}, abi::obj::kCaseInsensitive, {}};
   request.kernel_object = true;
-  auto object = call->objects.create<mm::SectionObject>(*call->objects.find_type(u"Section"), request, std::move(*section));
+  auto object =
+      call->objects.create<mm::SectionObject>(*call->objects.find_type(u"Section"), request, std::move(*section));
   if (!object) return object;
   const auto inserted = call->objects.insert(*object, request.attributes, {});
   if (!inserted) return Failure(inserted.error());

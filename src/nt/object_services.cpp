@@ -13,8 +13,8 @@ constexpr u32 kProcessDupHandle = 0x40;  // PROCESS_DUP_HANDLE [facts 10.3]
 
 Status nt_close(Call call, Handle handle) { return call.process().handles->close(handle, se::Mode::user); }
 
-Status nt_duplicate_object(Call call, Handle source_process, Handle source, Handle target_process, UserPtr<Handle> target,
-                           u32 access, u32 attributes, u32 options) {
+Status nt_duplicate_object(Call call, Handle source_process, Handle source, Handle target_process,
+                           UserPtr<Handle> target, u32 access, u32 attributes, u32 options) {
   if (target) VITRINE_TRY(call.space().probe(target.address, sizeof(Handle), 1, true));
   const auto from = reference_process(call, source_process, kProcessDupHandle);
   if (!from) return from.error();
@@ -28,9 +28,9 @@ Status nt_duplicate_object(Call call, Handle source_process, Handle source, Hand
   } else if ((options & abi::duplicate::kCloseSource) == 0) {
     return Status::invalid_parameter;
   }
-  const auto duplicated =
-      (*from)->handles->duplicate(source, to ? to->handles.get() : nullptr, access,
-                                  static_cast<u8>(attributes & ex::handle_attributes::kAll), options, user_access(call));
+  const auto duplicated = (*from)->handles->duplicate(source, to ? to->handles.get() : nullptr, access,
+                                                      static_cast<u8>(attributes & ex::handle_attributes::kAll),
+                                                      options, user_access(call));
   if (!duplicated) return duplicated.error();
   if (!to || !target) return Status::success;
   const Status written = target.write(call.space(), *duplicated);
@@ -53,7 +53,8 @@ Status nt_compare_objects(Call call, Handle first, Handle second) {
   return *one == *other ? Status::success : Status::not_same_object;
 }
 
-// --- queries -----------------------------------------------------------------------------------------------------------
+// --- queries
+// -----------------------------------------------------------------------------------------------------------
 
 abi::ObjectTypeInformation type_information(const ob::ObjectType& type) {
   const ob::TypeTraits& traits = type.traits;
@@ -121,7 +122,8 @@ Status query_all_types(Call call, Buffer buffer, u32 length, UserPtr<u32> return
   return record.deliver(call, buffer, length, return_length);
 }
 
-Status nt_query_object(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_object(Call call, Handle handle, u32 information_class, Buffer buffer, u32 length,
+                       UserPtr<u32> return_length) {
   if (information_class > static_cast<u32>(ObjectInformationClass::handle_flags)) return Status::invalid_info_class;
   const auto wanted = static_cast<ObjectInformationClass>(information_class);
   if (wanted == ObjectInformationClass::all_types) return query_all_types(call, buffer, length, return_length);
@@ -129,11 +131,13 @@ Status nt_query_object(Call call, Handle handle, u32 information_class, Buffer b
   const auto object = call.process().handles->reference(handle, nullptr, 0, se::Mode::user, &information);
   if (!object) return object.error();
   switch (wanted) {
-    case ObjectInformationClass::basic: return query_basic(call, **object, information, buffer, length, return_length);
+    case ObjectInformationClass::basic:
+      return query_basic(call, **object, information, buffer, length, return_length);
     case ObjectInformationClass::name: {
       const auto name = call->objects.query_name(**object);
       if (!name) return name.error();
-      // NT: a buffer that cannot hold the UNICODE_STRING itself is a mismatch, a longer one that cannot hold the text an overflow.
+      // NT: a buffer that cannot hold the UNICODE_STRING itself is a mismatch, a longer one that cannot hold the text
+      // an overflow.
       const Status too_short = length < sizeof(UnicodeString) ? Status::info_length_mismatch : Status::buffer_overflow;
       return return_string(call, buffer, length, *name, return_length, too_short);
     }
@@ -142,7 +146,8 @@ Status nt_query_object(Call call, Handle handle, u32 information_class, Buffer b
       add_type(record, (*object)->type());
       return record.deliver(call, buffer, length, return_length);
     }
-    default: break;
+    default:
+      break;
   }
   using namespace ex::handle_attributes;
   return return_value(call, buffer, length,
@@ -158,11 +163,13 @@ Status nt_set_information_object(Call call, Handle handle, u32 information_class
   const auto flags = capture_value<abi::ObjectHandleFlagInformation>(call, buffer, length);
   if (!flags) return flags.error();
   using namespace ex::handle_attributes;
-  const u8 attributes = static_cast<u8>((flags->inherit != 0 ? kInherit : 0) | (flags->protect_from_close != 0 ? kProtectFromClose : 0));
+  const u8 attributes =
+      static_cast<u8>((flags->inherit != 0 ? kInherit : 0) | (flags->protect_from_close != 0 ? kProtectFromClose : 0));
   return call.process().handles->set_attributes(handle, attributes, se::Mode::user);
 }
 
-// --- directories and symbolic links ------------------------------------------------------------------------------------
+// --- directories and symbolic links
+// ------------------------------------------------------------------------------------
 
 template <typename T>
 Status insert_created(Call call, Result<ob::Ref<T>> object, const ob::ObjectAttributes& attributes, u32 access,
@@ -185,7 +192,8 @@ Status open_named(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectA
   return return_handle(call, handle, *opened);
 }
 
-Status nt_create_directory_object(Call call, UserPtr<Handle> directory, u32 access, UserPtr<ObjectAttributes> attributes) {
+Status nt_create_directory_object(Call call, UserPtr<Handle> directory, u32 access,
+                                  UserPtr<ObjectAttributes> attributes) {
   VITRINE_TRY(call.space().probe(directory.address, sizeof(Handle), 1, true));
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
@@ -195,13 +203,14 @@ Status nt_create_directory_object(Call call, UserPtr<Handle> directory, u32 acce
                         *captured, access, directory);
 }
 
-Status nt_open_directory_object(Call call, UserPtr<Handle> directory, u32 access, UserPtr<ObjectAttributes> attributes) {
+Status nt_open_directory_object(Call call, UserPtr<Handle> directory, u32 access,
+                                UserPtr<ObjectAttributes> attributes) {
   return open_named(call, directory, access, attributes, call->objects.directory_type());
 }
 
 // NT: an array of entries ended by an empty one, then the texts. `context` counts the entries given so far.
-Status nt_query_directory_object(Call call, Handle directory, Buffer buffer, u32 length, bool single_entry, bool restart,
-                                 UserPtr<u32> context, UserPtr<u32> return_length) {
+Status nt_query_directory_object(Call call, Handle directory, Buffer buffer, u32 length, bool single_entry,
+                                 bool restart, UserPtr<u32> context, UserPtr<u32> return_length) {
   u32 position = 0;
   if (!restart) {
     const auto saved = context.read(call.space());
@@ -257,15 +266,17 @@ Status nt_create_symbolic_link_object(Call call, UserPtr<Handle> link, u32 acces
   if (!captured) return captured.error();
   const auto text = capture_string(call, target);
   if (!text) return text.error();
-  return insert_created(
-      call, call->objects.create_symbolic_link({*captured, 0, call.process().quota.get(), false}, *text), *captured, access, link);
+  return insert_created(call,
+                        call->objects.create_symbolic_link({*captured, 0, call.process().quota.get(), false}, *text),
+                        *captured, access, link);
 }
 
 Status nt_open_symbolic_link_object(Call call, UserPtr<Handle> link, u32 access, UserPtr<ObjectAttributes> attributes) {
   return open_named(call, link, access, attributes, call->objects.symbolic_link_type(), abi::obj::kOpenLink);
 }
 
-Status nt_query_symbolic_link_object(Call call, Handle link, UserPtr<UnicodeString> target, UserPtr<u32> return_length) {
+Status nt_query_symbolic_link_object(Call call, Handle link, UserPtr<UnicodeString> target,
+                                     UserPtr<u32> return_length) {
   auto header = target.read(call.space());
   if (!header) return header.error();
   const auto object = reference<ob::SymbolicLinkObject>(call, link, call->objects.symbolic_link_type(),
@@ -282,12 +293,13 @@ Status nt_query_symbolic_link_object(Call call, Handle link, UserPtr<UnicodeStri
   return target.write(call.space(), *header);
 }
 
-// --- security ----------------------------------------------------------------------------------------------------------
+// --- security
+// ----------------------------------------------------------------------------------------------------------
 
 bool is_file(Call call, const ob::Object& object) { return &object.type() == call->objects.find_type(u"File"); }
 
-// NT: what a file system without security makes the I/O manager answer, SePublicDefaultUnrestrictedDescriptor [behaviour of
-// IopGetSetSecurityObject]: everyone may read, write and execute; system and administrators everything.
+// NT: what a file system without security makes the I/O manager answer, SePublicDefaultUnrestrictedDescriptor
+// [behaviour of IopGetSetSecurityObject]: everyone may read, write and execute; system and administrators everything.
 se::SecurityDescriptor public_unrestricted() {
   using se::access::kGenericAll;
   se::SecurityDescriptor descriptor;
@@ -315,7 +327,8 @@ u32 set_right(u32 information) {
   return right;
 }
 
-Status nt_query_security_object(Call call, Handle handle, u32 information, Buffer buffer, u32 length, UserPtr<u32> needed) {
+Status nt_query_security_object(Call call, Handle handle, u32 information, Buffer buffer, u32 length,
+                                UserPtr<u32> needed) {
   const auto object = reference_any(call, handle, query_right(information));
   if (!object) return object.error();
   // NT: an object without a descriptor of its own answers with an empty one.
@@ -345,7 +358,8 @@ constexpr Service kServices[] = {
     service<&nt_close>("NtClose", complete, "handle"),
     service<&nt_compare_objects>("NtCompareObjects", complete, "first, second"),
     service<&nt_create_directory_object>("NtCreateDirectoryObject", complete, "directory, access, attributes"),
-    service<&nt_create_symbolic_link_object>("NtCreateSymbolicLinkObject", complete, "link, access, attributes, target"),
+    service<&nt_create_symbolic_link_object>("NtCreateSymbolicLinkObject", complete,
+                                             "link, access, attributes, target"),
     service<&nt_duplicate_object>("NtDuplicateObject", complete,
                                   "source_process, source, target_process, target, access, attributes, options"),
     service<&nt_make_temporary_object>("NtMakeTemporaryObject", complete, "handle"),

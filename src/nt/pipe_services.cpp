@@ -25,9 +25,9 @@ Status check_pipe(const io::PipeParameters& pipe, abi::CreateDisposition disposi
 }
 
 Status nt_create_named_pipe_file(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
-                                 IoStatusPtr io_status, u32 share, u32 disposition, u32 options, u32 type, u32 read_mode,
-                                 u32 completion_mode, u32 maximum_instances, u32 inbound_quota, u32 outbound_quota,
-                                 UserPtr<i64> default_timeout) {
+                                 IoStatusPtr io_status, u32 share, u32 disposition, u32 options, u32 type,
+                                 u32 read_mode, u32 completion_mode, u32 maximum_instances, u32 inbound_quota,
+                                 u32 outbound_quota, UserPtr<i64> default_timeout) {
   io::PipeParameters pipe{type, read_mode, completion_mode, maximum_instances, inbound_quota, outbound_quota, 0};
   if (default_timeout) {
     const auto timeout = default_timeout.read(call.space());
@@ -46,7 +46,8 @@ Status nt_create_named_pipe_file(Call call, UserPtr<Handle> handle, u32 access, 
 }
 
 // NT without the mailslot driver: nothing answers below \Device\Mailslot.
-Status nt_create_mailslot_file(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, IoStatusPtr, u32, u32, u32, UserPtr<i64>) {
+Status nt_create_mailslot_file(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, IoStatusPtr, u32, u32, u32,
+                               UserPtr<i64>) {
   return Status::object_name_not_found;
 }
 
@@ -55,9 +56,10 @@ constexpr Service kServices[] = {
     service<&nt_create_mailslot_file>("NtCreateMailslotFile", refused,
                                       "mailslot, access, attributes, io_status, options, quota, message_size, timeout",
                                       "there is no mailslot device"),
-    service<&nt_create_named_pipe_file>("NtCreateNamedPipeFile", complete,
-                                        "pipe, access, attributes, io_status, share, disposition, options, type, read_mode, "
-                                        "completion_mode, maximum_instances, inbound_quota, outbound_quota, default_timeout"),
+    service<&nt_create_named_pipe_file>(
+        "NtCreateNamedPipeFile", complete,
+        "pipe, access, attributes, io_status, share, disposition, options, type, read_mode, "
+        "completion_mode, maximum_instances, inbound_quota, outbound_quota, default_timeout"),
 };
 
 }  // namespace

@@ -45,8 +45,8 @@ Status nt_open_key_ex(Call call, UserPtr<Handle> key, u32 access, UserPtr<Object
   return open_key(call, key, access, attributes, options);
 }
 
-Status nt_create_key(Call call, UserPtr<Handle> key, u32 access, UserPtr<ObjectAttributes> attributes, u32 /*title_index*/,
-                     UserPtr<UnicodeString> key_class, u32 options, UserPtr<u32> disposition) {
+Status nt_create_key(Call call, UserPtr<Handle> key, u32 access, UserPtr<ObjectAttributes> attributes,
+                     u32 /*title_index*/, UserPtr<UnicodeString> key_class, u32 options, UserPtr<u32> disposition) {
   if ((options & ~cm::key_options::kValid) != 0) return Status::invalid_parameter;
   VITRINE_TRY(call.space().probe(key.address, sizeof(Handle), 1, true));
   if (disposition) VITRINE_TRY(call.space().probe(disposition.address, sizeof(u32), 1, true));
@@ -65,8 +65,8 @@ Status nt_create_key(Call call, UserPtr<Handle> key, u32 access, UserPtr<ObjectA
 }
 
 // The record of one key. `full_path` is for the name class only.
-Status return_key(Call call, const cm::KeyFacts& facts, std::u16string_view full_path, KeyInformationClass information_class,
-                  Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status return_key(Call call, const cm::KeyFacts& facts, std::u16string_view full_path,
+                  KeyInformationClass information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
   GuestRecord record;
   const u32 name_bytes = bytes_of(facts.name), class_bytes = bytes_of(facts.key_class);
   constexpr u32 kNoClass = ~0u;  // NT: ClassOffset of a key without a class
@@ -80,7 +80,8 @@ Status return_key(Call call, const cm::KeyFacts& facts, std::u16string_view full
     case KeyInformationClass::node: {
       fixed = sizeof(abi::KeyNodeInformation);
       const u32 class_offset = static_cast<u32>(align_up(fixed + name_bytes, 4));
-      record.add(abi::KeyNodeInformation{facts.last_write, 0, class_bytes == 0 ? kNoClass : class_offset, class_bytes, name_bytes});
+      record.add(abi::KeyNodeInformation{facts.last_write, 0, class_bytes == 0 ? kNoClass : class_offset, class_bytes,
+                                         name_bytes});
       record.add_text(facts.name);
       if (class_bytes != 0) {
         record.align(4);
@@ -91,8 +92,9 @@ Status return_key(Call call, const cm::KeyFacts& facts, std::u16string_view full
     case KeyInformationClass::full:
       fixed = sizeof(abi::KeyFullInformation);
       record.add(abi::KeyFullInformation{facts.last_write, 0, class_bytes == 0 ? kNoClass : static_cast<u32>(fixed),
-                                         class_bytes, facts.subkeys, facts.longest_subkey_name, facts.longest_subkey_class,
-                                         facts.values, facts.longest_value_name, facts.longest_value_data});
+                                         class_bytes, facts.subkeys, facts.longest_subkey_name,
+                                         facts.longest_subkey_class, facts.values, facts.longest_value_name,
+                                         facts.longest_value_data});
       record.add_text(facts.key_class);
       break;
     case KeyInformationClass::name:
@@ -106,20 +108,22 @@ Status return_key(Call call, const cm::KeyFacts& facts, std::u16string_view full
       fixed = record.size();
       break;
     case KeyInformationClass::flags:
-      record.add(abi::KeyFlagsInformation{0, (facts.is_volatile ? abi::kKeyFlagVolatile : 0) |
-                                                 (facts.is_link ? abi::kKeyFlagSymbolicLink : 0), 0});
+      record.add(abi::KeyFlagsInformation{
+          0, (facts.is_volatile ? abi::kKeyFlagVolatile : 0) | (facts.is_link ? abi::kKeyFlagSymbolicLink : 0), 0});
       fixed = record.size();
       break;
     case KeyInformationClass::handle_tags:
       record.add(abi::KeyHandleTagsInformation{0});
       fixed = record.size();
       break;
-    default: return Status::invalid_parameter;  // NT gives this for an unknown class of key
+    default:
+      return Status::invalid_parameter;  // NT gives this for an unknown class of key
   }
   return record.deliver_cut(call, buffer, length, fixed, return_length);
 }
 
-Status nt_query_key(Call call, Handle key, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_key(Call call, Handle key, u32 information_class, Buffer buffer, u32 length,
+                    UserPtr<u32> return_length) {
   const auto wanted = static_cast<KeyInformationClass>(information_class);
   // NT: the name of an open key may be asked for with any right on it.
   const bool any_right = wanted == KeyInformationClass::name || wanted == KeyInformationClass::handle_tags;
@@ -135,7 +139,8 @@ Status nt_query_key(Call call, Handle key, u32 information_class, Buffer buffer,
 Status nt_enumerate_key(Call call, Handle key, u32 index, u32 information_class, Buffer buffer, u32 length,
                         UserPtr<u32> return_length) {
   const auto wanted = static_cast<KeyInformationClass>(information_class);
-  if (wanted != KeyInformationClass::basic && wanted != KeyInformationClass::node && wanted != KeyInformationClass::full) {
+  if (wanted != KeyInformationClass::basic && wanted != KeyInformationClass::node &&
+      wanted != KeyInformationClass::full) {
     return Status::invalid_parameter;
   }
   const auto object = reference_key(call, key, key_access::kEnumerateSubKeys);
@@ -179,20 +184,22 @@ Status return_key_value(Call call, const cm::KeyValue& value, KeyValueInformatio
       fixed = record.size();
       record.add_bytes(value.data);
       break;
-    default: return Status::invalid_parameter;
+    default:
+      return Status::invalid_parameter;
   }
   return record.deliver_cut(call, buffer, length, fixed, return_length);
 }
 
-Status nt_query_value_key(Call call, Handle key, UserPtr<UnicodeString> name, u32 information_class, Buffer buffer, u32 length,
-                          UserPtr<u32> return_length) {
+Status nt_query_value_key(Call call, Handle key, UserPtr<UnicodeString> name, u32 information_class, Buffer buffer,
+                          u32 length, UserPtr<u32> return_length) {
   const auto text = capture_string(call, name);
   if (!text) return text.error();
   const auto object = reference_key(call, key, key_access::kQueryValue);
   if (!object) return object.error();
   const auto value = call->registry.query_value(**object, *text);
   if (!value) return value.error();
-  return return_key_value(call, **value, static_cast<KeyValueInformationClass>(information_class), buffer, length, return_length);
+  return return_key_value(call, **value, static_cast<KeyValueInformationClass>(information_class), buffer, length,
+                          return_length);
 }
 
 Status nt_enumerate_value_key(Call call, Handle key, u32 index, u32 information_class, Buffer buffer, u32 length,
@@ -201,7 +208,8 @@ Status nt_enumerate_value_key(Call call, Handle key, u32 index, u32 information_
   if (!object) return object.error();
   const auto value = call->registry.enumerate_value(**object, index);
   if (!value) return value.error();
-  return return_key_value(call, **value, static_cast<KeyValueInformationClass>(information_class), buffer, length, return_length);
+  return return_key_value(call, **value, static_cast<KeyValueInformationClass>(information_class), buffer, length,
+                          return_length);
 }
 
 // NT: all values or an error; when the buffer is too short the sizes are still filled in, with buffer_overflow.
@@ -226,8 +234,10 @@ Status nt_query_multiple_value_key(Call call, Handle key, UserPtr<abi::KeyValueE
     entry->data_length = static_cast<u32>((*value)->data.size());
     entry->data_offset = static_cast<u32>(used);
     used += entry->data_length;
-    if (used > *capacity) result = Status::buffer_overflow;
-    else VITRINE_TRY(call.space().write(buffer.address + entry->data_offset, (*value)->data));
+    if (used > *capacity)
+      result = Status::buffer_overflow;
+    else
+      VITRINE_TRY(call.space().write(buffer.address + entry->data_offset, (*value)->data));
     VITRINE_TRY(entries.element(i).write(call.space(), *entry));
   }
   VITRINE_TRY(length.write(call.space(), static_cast<u32>(std::min<u64>(used, ~0u))));
@@ -292,72 +302,87 @@ Status nt_set_information_key(Call call, Handle key, u32 information_class, Buff
 Outcome nt_notify_change_key(Call call, Handle key, Handle event, Buffer apc, u64 apc_context,
                              UserPtr<abi::IoStatusBlock> io_status, u32 filter, bool watch_tree, Buffer /*buffer*/,
                              u32 /*length*/, bool asynchronous) {
-  return notify_change_key(call, {key, event, apc.address, apc_context, io_status.address, filter, watch_tree, asynchronous});
+  return notify_change_key(call,
+                           {key, event, apc.address, apc_context, io_status.address, filter, watch_tree, asynchronous});
 }
 
 Outcome nt_notify_change_multiple_keys(Call call, Handle key, u32 count, UserPtr<ObjectAttributes> /*subordinates*/,
                                        Handle event, Buffer apc, u64 apc_context, UserPtr<abi::IoStatusBlock> io_status,
-                                       u32 filter, bool watch_tree, Buffer /*buffer*/, u32 /*length*/, bool asynchronous) {
+                                       u32 filter, bool watch_tree, Buffer /*buffer*/, u32 /*length*/,
+                                       bool asynchronous) {
   if (count > 1) return Status::invalid_parameter;  // NT: at most one subordinate key
   if (count == 1) return Status::not_supported;
-  return notify_change_key(call, {key, event, apc.address, apc_context, io_status.address, filter, watch_tree, asynchronous});
+  return notify_change_key(call,
+                           {key, event, apc.address, apc_context, io_status.address, filter, watch_tree, asynchronous});
 }
 
 // Transactions: the kernel transaction manager is not offered, so no handle can name a transaction.
-Status nt_create_key_transacted(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, u32, UserPtr<UnicodeString>, u32, Handle,
-                                UserPtr<u32>) {
+Status nt_create_key_transacted(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, u32, UserPtr<UnicodeString>, u32,
+                                Handle, UserPtr<u32>) {
   return Status::not_supported;
 }
-Status nt_open_key_transacted(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, Handle) { return Status::not_supported; }
+Status nt_open_key_transacted(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, Handle) {
+  return Status::not_supported;
+}
 Status nt_open_key_transacted_ex(Call, UserPtr<Handle>, u32, UserPtr<ObjectAttributes>, u32, Handle) {
   return Status::not_supported;
 }
 
-// Hives: NT lets only holders of SeBackupPrivilege or SeRestorePrivilege load and save them; no token here has those enabled.
+// Hives: NT lets only holders of SeBackupPrivilege or SeRestorePrivilege load and save them; no token here has those
+// enabled.
 Status nt_load_key(Call, UserPtr<ObjectAttributes>, UserPtr<ObjectAttributes>) { return Status::privilege_not_held; }
-Status nt_load_key2(Call, UserPtr<ObjectAttributes>, UserPtr<ObjectAttributes>, u32) { return Status::privilege_not_held; }
-Status nt_load_key_ex(Call, UserPtr<ObjectAttributes>, UserPtr<ObjectAttributes>, u32, Handle, Handle, u32, UserPtr<Handle>,
-                      UserPtr<abi::IoStatusBlock>) {
+Status nt_load_key2(Call, UserPtr<ObjectAttributes>, UserPtr<ObjectAttributes>, u32) {
+  return Status::privilege_not_held;
+}
+Status nt_load_key_ex(Call, UserPtr<ObjectAttributes>, UserPtr<ObjectAttributes>, u32, Handle, Handle, u32,
+                      UserPtr<Handle>, UserPtr<abi::IoStatusBlock>) {
   return Status::privilege_not_held;
 }
 Status nt_unload_key(Call, UserPtr<ObjectAttributes>) { return Status::privilege_not_held; }
 Status nt_save_key(Call, Handle, Handle) { return Status::privilege_not_held; }
 Status nt_restore_key(Call, Handle, Handle, u32) { return Status::privilege_not_held; }
-Status nt_replace_key(Call, UserPtr<ObjectAttributes>, Handle, UserPtr<ObjectAttributes>) { return Status::privilege_not_held; }
+Status nt_replace_key(Call, UserPtr<ObjectAttributes>, Handle, UserPtr<ObjectAttributes>) {
+  return Status::privilege_not_held;
+}
 
 using enum SupportLevel;
 constexpr std::string_view kNoTransactions = "there is no transaction manager";
 constexpr std::string_view kNoHives = "hive files are not loaded or saved";
 
 constexpr Service kServices[] = {
-    service<&nt_create_key>("NtCreateKey", complete, "key, access, attributes, title_index, class, options, disposition"),
+    service<&nt_create_key>("NtCreateKey", complete,
+                            "key, access, attributes, title_index, class, options, disposition"),
     service<&nt_create_key_transacted>("NtCreateKeyTransacted", refused,
                                        "key, access, attributes, title_index, class, options, transaction, disposition",
                                        kNoTransactions),
     service<&nt_delete_key>("NtDeleteKey", complete, "key"),
     service<&nt_delete_value_key>("NtDeleteValueKey", complete, "key, name"),
     service<&nt_enumerate_key>("NtEnumerateKey", complete, "key, index, class, buffer, length, return_length"),
-    service<&nt_enumerate_value_key>("NtEnumerateValueKey", complete, "key, index, class, buffer, length, return_length"),
+    service<&nt_enumerate_value_key>("NtEnumerateValueKey", complete,
+                                     "key, index, class, buffer, length, return_length"),
     service<&nt_flush_key>("NtFlushKey", complete, "key"),
     service<&nt_load_key>("NtLoadKey", refused, "key, file", kNoHives),
     service<&nt_load_key2>("NtLoadKey2", refused, "key, file, flags", kNoHives),
     service<&nt_load_key_ex>("NtLoadKeyEx", refused,
                              "key, file, flags, trust_class_key, event, access, root_handle, io_status", kNoHives),
-    service<&nt_notify_change_key>("NtNotifyChangeKey", partial,
-                                   "key, event, apc, apc_context, io_status, filter, watch_tree, buffer, length, asynchronous",
-                                   "the list of changes is never filled in, as NT does not fill it either"),
-    service<&nt_notify_change_multiple_keys>(
-        "NtNotifyChangeMultipleKeys", partial,
-        "key, count, subordinates, event, apc, apc_context, io_status, filter, watch_tree, buffer, length, asynchronous",
-        "a subordinate key is refused"),
+    service<&nt_notify_change_key>(
+        "NtNotifyChangeKey", partial,
+        "key, event, apc, apc_context, io_status, filter, watch_tree, buffer, length, asynchronous",
+        "the list of changes is never filled in, as NT does not fill it either"),
+    service<&nt_notify_change_multiple_keys>("NtNotifyChangeMultipleKeys", partial,
+                                             "key, count, subordinates, event, apc, apc_context, io_status, filter, "
+                                             "watch_tree, buffer, length, asynchronous",
+                                             "a subordinate key is refused"),
     service<&nt_open_key>("NtOpenKey", complete, "key, access, attributes"),
     service<&nt_open_key_ex>("NtOpenKeyEx", complete, "key, access, attributes, options"),
-    service<&nt_open_key_transacted>("NtOpenKeyTransacted", refused, "key, access, attributes, transaction", kNoTransactions),
-    service<&nt_open_key_transacted_ex>("NtOpenKeyTransactedEx", refused, "key, access, attributes, options, transaction",
-                                        kNoTransactions),
+    service<&nt_open_key_transacted>("NtOpenKeyTransacted", refused, "key, access, attributes, transaction",
+                                     kNoTransactions),
+    service<&nt_open_key_transacted_ex>("NtOpenKeyTransactedEx", refused,
+                                        "key, access, attributes, options, transaction", kNoTransactions),
     service<&nt_query_key>("NtQueryKey", partial, "key, class, buffer, length, return_length",
                            "classes virtualization, trust and layer are refused"),
-    service<&nt_query_multiple_value_key>("NtQueryMultipleValueKey", complete, "key, entries, count, buffer, length, required"),
+    service<&nt_query_multiple_value_key>("NtQueryMultipleValueKey", complete,
+                                          "key, entries, count, buffer, length, required"),
     service<&nt_query_value_key>("NtQueryValueKey", complete, "key, name, class, buffer, length, return_length"),
     service<&nt_rename_key>("NtRenameKey", complete, "key, name"),
     service<&nt_replace_key>("NtReplaceKey", refused, "new_file, key, old_file", kNoHives),

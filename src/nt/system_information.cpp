@@ -1,4 +1,5 @@
-// NtQuerySystemInformation and its Ex form. Every number is the machine's own: its processors, frames, pool, registry and clock.
+// NtQuerySystemInformation and its Ex form. Every number is the machine's own: its processors, frames, pool, registry
+// and clock.
 #include "nt/system_information.h"
 
 #include <algorithm>
@@ -70,7 +71,8 @@ abi::SystemPerformanceInformation performance_information(Call call) {
   for (u32 site = 1; site <= call->pool.site_count(); ++site) {
     const ex::PoolSiteInfo& info = call->pool.site_info({static_cast<u16>(site)});
     const bool paged = info.type == ex::PoolType::paged;
-    (paged ? information.paged_pool_allocations : information.nonpaged_pool_allocations) += static_cast<u32>(info.usage.allocations);
+    (paged ? information.paged_pool_allocations : information.nonpaged_pool_allocations) +=
+        static_cast<u32>(info.usage.allocations);
     (paged ? information.paged_pool_frees : information.nonpaged_pool_frees) += static_cast<u32>(info.usage.frees);
   }
   for (const ps::Process& process : call->processes.active_processes()) {
@@ -85,14 +87,16 @@ void fill_processor_performance(Call call, GuestRecord& record) {
     const ke::Processor& processor = call->kernel.processor(i);
     abi::SystemProcessorPerformanceInformation information{};
     information.idle_time = static_cast<i64>(processor.idle_ticks) * interval;
-    information.kernel_time = static_cast<i64>(processor.kernel_ticks + processor.idle_ticks) * interval;  // NT adds them
+    information.kernel_time =
+        static_cast<i64>(processor.kernel_ticks + processor.idle_ticks) * interval;  // NT adds them
     information.user_time = static_cast<i64>(processor.user_ticks) * interval;
     information.interrupt_count = static_cast<u32>(processor.interrupt_count);
     record.add(information);
   }
 }
 
-// The kernel is one module. NT shows its address to privileged callers only; others read zeroes [Windows 11 24H2 and later].
+// The kernel is one module. NT shows its address to privileged callers only; others read zeroes [Windows 11 24H2 and
+// later].
 void fill_modules(GuestRecord& record) {
   constexpr std::string_view kName = "\\SystemRoot\\system32\\ntoskrnl.exe";
   record.add(u64{1});  // a count of 32 bits and padding
@@ -103,7 +107,8 @@ void fill_modules(GuestRecord& record) {
   record.add(module);
 }
 
-// Programs of Wine take their random numbers from here (advapi32's SystemFunction036), so they are the machine's seeded ones.
+// Programs of Wine take their random numbers from here (advapi32's SystemFunction036), so they are the machine's seeded
+// ones.
 void fill_random(Call call, GuestRecord& record) {
   const u64 bytes = u64{abi::kInterruptInformationBytes} * call->kernel.processor_count();
   for (u64 done = 0; done < bytes; done += sizeof(u64)) record.add(call->random.next());
@@ -140,10 +145,18 @@ Status query_list(Call call, Class wanted, Buffer buffer, u32 length, UserPtr<u3
   u64 needed = 0;
   Status status;
   switch (wanted) {
-    case Class::process: status = fill_process_list(call, record, false, length, &needed); break;
-    case Class::extended_process: status = fill_process_list(call, record, true, length, &needed); break;
-    case Class::handle: status = fill_handle_list(call, record, false, length, &needed); break;
-    default: status = fill_handle_list(call, record, true, length, &needed); break;
+    case Class::process:
+      status = fill_process_list(call, record, false, length, &needed);
+      break;
+    case Class::extended_process:
+      status = fill_process_list(call, record, true, length, &needed);
+      break;
+    case Class::handle:
+      status = fill_handle_list(call, record, false, length, &needed);
+      break;
+    default:
+      status = fill_handle_list(call, record, true, length, &needed);
+      break;
   }
   if (is_success(status)) return record.deliver(call, buffer, length, return_length);
   if (return_length) VITRINE_TRY(return_length.write(call.space(), clamp32(needed)));
@@ -156,17 +169,39 @@ bool fill(Call call, GuestRecord& record, Class wanted) {
   switch (wanted) {
     case Class::basic:
     case Class::native_basic:
-    case Class::emulation_basic: record.add(basic_information(call)); return true;
-    case Class::processor: record.add(processor_information(call, abi::kArchitectureAmd64)); return true;
-    case Class::emulation_processor: record.add(processor_information(call, abi::kArchitectureIntel)); return true;
-    case Class::performance: record.add(performance_information(call)); return true;
-    case Class::processor_performance: fill_processor_performance(call, record); return true;
-    case Class::module: fill_modules(record); return true;
-    case Class::file_cache: record.add(abi::SystemCacheInformation{}); return true;  // the host caches files, not the machine
-    case Class::interrupt: fill_random(call, record); return true;
-    case Class::time_adjustment: record.add(abi::SystemTimeAdjustment{interval, interval, 1, {}}); return true;
-    case Class::kernel_debugger: record.add(std::array<u8, 2>{0, 1}); return true;  // not enabled, not present
-    case Class::kernel_debugger_ex: record.add(std::array<u8, 3>{}); return true;   // not allowed, enabled or present
+    case Class::emulation_basic:
+      record.add(basic_information(call));
+      return true;
+    case Class::processor:
+      record.add(processor_information(call, abi::kArchitectureAmd64));
+      return true;
+    case Class::emulation_processor:
+      record.add(processor_information(call, abi::kArchitectureIntel));
+      return true;
+    case Class::performance:
+      record.add(performance_information(call));
+      return true;
+    case Class::processor_performance:
+      fill_processor_performance(call, record);
+      return true;
+    case Class::module:
+      fill_modules(record);
+      return true;
+    case Class::file_cache:
+      record.add(abi::SystemCacheInformation{});
+      return true;  // the host caches files, not the machine
+    case Class::interrupt:
+      fill_random(call, record);
+      return true;
+    case Class::time_adjustment:
+      record.add(abi::SystemTimeAdjustment{interval, interval, 1, {}});
+      return true;
+    case Class::kernel_debugger:
+      record.add(std::array<u8, 2>{0, 1});
+      return true;  // not enabled, not present
+    case Class::kernel_debugger_ex:
+      record.add(std::array<u8, 3>{});
+      return true;  // not allowed, enabled or present
     case Class::registry_quota:
       record.add(abi::SystemRegistryQuota{static_cast<u32>(cm::kMaximumRegistryBytes), clamp32(call->registry.bytes()),
                                           call->profile.layout.paged_pool.bytes});
@@ -176,13 +211,26 @@ bool fill(Call call, GuestRecord& record, Class wanted) {
       record.add_bytes(std::as_bytes(std::span(&zone, 1)).first(abi::kTimeZoneFirstFormBytes));
       return true;
     }
-    case Class::dynamic_time_zone: record.add(time_zone()); return true;
-    case Class::shared_data_alignment: record.add(u32{64}); return true;  // a cache line
-    case Class::code_integrity: record.add(abi::CodeIntegrityInformation{8, abi::kCodeIntegrityEnabled}); return true;
-    case Class::logical_processor: fill_logical_processors(call, record); return true;
-    case Class::cpu_set: fill_cpu_sets(call, record); return true;
-    case Class::wine_version: fill_wine_version(record); return true;
-    default: return false;
+    case Class::dynamic_time_zone:
+      record.add(time_zone());
+      return true;
+    case Class::shared_data_alignment:
+      record.add(u32{64});
+      return true;  // a cache line
+    case Class::code_integrity:
+      record.add(abi::CodeIntegrityInformation{8, abi::kCodeIntegrityEnabled});
+      return true;
+    case Class::logical_processor:
+      fill_logical_processors(call, record);
+      return true;
+    case Class::cpu_set:
+      fill_cpu_sets(call, record);
+      return true;
+    case Class::wine_version:
+      fill_wine_version(record);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -210,16 +258,21 @@ Status fill_architectures(Call call, Buffer query, u32 query_length, GuestRecord
 
 }  // namespace
 
-Status nt_query_system_information(Call call, u32 information_class, Buffer buffer, u32 length, UserPtr<u32> return_length) {
+Status nt_query_system_information(Call call, u32 information_class, Buffer buffer, u32 length,
+                                   UserPtr<u32> return_length) {
   const auto wanted = static_cast<Class>(information_class);
   switch (wanted) {
     case Class::process:
     case Class::extended_process:
     case Class::handle:
-    case Class::extended_handle: return query_list(call, wanted, buffer, length, return_length);
-    case Class::time_of_day: return query_time_of_day(call, buffer, length, return_length);
-    case Class::firmware_table: return Status::not_implemented;  // NT: what a provider that does not exist gives
-    default: break;
+    case Class::extended_handle:
+      return query_list(call, wanted, buffer, length, return_length);
+    case Class::time_of_day:
+      return query_time_of_day(call, buffer, length, return_length);
+    case Class::firmware_table:
+      return Status::not_implemented;  // NT: what a provider that does not exist gives
+    default:
+      break;
   }
   GuestRecord record(buffer.address);
   if (!fill(call, record, wanted)) return Status::invalid_info_class;
@@ -249,7 +302,8 @@ Status nt_query_system_information_ex(Call call, u32 information_class, Buffer q
     case Class::supported_architectures:
       VITRINE_TRY(fill_architectures(call, query, query_length, record));
       return record.deliver(call, buffer, length, return_length, Status::buffer_too_small);
-    default: return Status::invalid_info_class;
+    default:
+      return Status::invalid_info_class;
   }
 }
 

@@ -40,7 +40,8 @@ abi::SystemThreadInformation describe(const ke::Thread& thread, u64 interval) {
   return information;
 }
 
-void add_thread(GuestRecord& record, const abi::SystemThreadInformation& information, const ps::Thread* thread, bool extended) {
+void add_thread(GuestRecord& record, const abi::SystemThreadInformation& information, const ps::Thread* thread,
+                bool extended) {
   if (!extended) {
     record.add(information);
     return;
@@ -58,8 +59,7 @@ void add_thread(GuestRecord& record, const abi::SystemThreadInformation& informa
 void add_idle_process(Call call, GuestRecord& record, const Sizes& sizes, bool extended) {
   abi::SystemProcessInformation information{};
   information.thread_count = call->kernel.processor_count();
-  information.next_entry_offset =
-      static_cast<u32>(sizeof(information) + information.thread_count * sizes.thread_bytes);
+  information.next_entry_offset = static_cast<u32>(sizeof(information) + information.thread_count * sizes.thread_bytes);
   for (u32 i = 0; i < information.thread_count; ++i) {
     information.kernel_time += static_cast<i64>(call->kernel.processor(i).idle_ticks * sizes.interval);
   }
@@ -138,12 +138,13 @@ std::vector<HandleSource> handle_tables(Call call) {
   return tables;
 }
 
-void add_handle(Call call, GuestRecord& record, u64 process_id, Handle handle, const ex::HandleEntry& entry, bool extended) {
+void add_handle(Call call, GuestRecord& record, u64 process_id, Handle handle, const ex::HandleEntry& entry,
+                bool extended) {
   const auto& object = *static_cast<const ob::Object*>(entry.object());
   const Va address = call->pool.address(object.block());
   if (extended) {
-    record.add(abi::SystemHandleEntryEx{address, process_id, handle.value, entry.granted_access(), 0, object.type().index,
-                                        entry.attributes(), 0});
+    record.add(abi::SystemHandleEntryEx{address, process_id, handle.value, entry.granted_access(), 0,
+                                        object.type().index, entry.attributes(), 0});
   } else {
     record.add(abi::SystemHandleEntry{static_cast<u32>(process_id), object.type().index, entry.attributes(),
                                       static_cast<u16>(handle.value), address, entry.granted_access(), 0});

@@ -1,4 +1,5 @@
-// Services about the system as a whole: information, power, atoms, debug text, and what only a privileged program may do.
+// Services about the system as a whole: information, power, atoms, debug text, and what only a privileged program may
+// do.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,13 +15,15 @@
 namespace vitrine::nt {
 namespace {
 
-// --- power -------------------------------------------------------------------------------------------------------------
+// --- power
+// -------------------------------------------------------------------------------------------------------------
 
 enum class PowerInformation : u32 { capabilities = 4, battery_state = 5, processor = 11, execution_state = 16 };
 
 struct PowerCapabilities {  // SYSTEM_POWER_CAPABILITIES
-  u8 power_button, sleep_button, lid, s1, s2, s3, s4, s5, hibernation_file, full_wake, video_dim, apm, ups, thermal_control,
-      processor_throttle, minimum_throttle, maximum_throttle, fast_system_s4, hiberboot, wake_alarm, aoac, disk_spin_down;
+  u8 power_button, sleep_button, lid, s1, s2, s3, s4, s5, hibernation_file, full_wake, video_dim, apm, ups,
+      thermal_control, processor_throttle, minimum_throttle, maximum_throttle, fast_system_s4, hiberboot, wake_alarm,
+      aoac, disk_spin_down;
   std::array<u8, 6> hibernation;
   u8 batteries_present, batteries_are_short_term;
   std::array<u8, 2> padding;
@@ -68,7 +71,8 @@ Status nt_power_information(Call call, u32 level, Buffer input, u32 /*input_leng
       if (input) return Status::invalid_parameter;
       record.add(kUserPresent);
       break;
-    default: return Status::not_implemented;  // NT gives this for a level that the platform has not
+    default:
+      return Status::not_implemented;  // NT gives this for a level that the platform has not
   }
   return record.deliver(call, output, length, {}, Status::buffer_too_small);
 }
@@ -77,7 +81,8 @@ Status nt_power_information(Call call, u32 level, Buffer input, u32 /*input_leng
 Status nt_shutdown_system(Call, u32) { return Status::privilege_not_held; }
 Status nt_initiate_power_action(Call, u32, u32, u32, bool) { return Status::privilege_not_held; }
 
-// --- atoms -------------------------------------------------------------------------------------------------------------
+// --- atoms
+// -------------------------------------------------------------------------------------------------------------
 
 // `name` below 0x10000 is an integer atom, as MAKEINTATOM makes it.
 Result<std::u16string> capture_atom_name(Call call, Buffer name, u32 bytes) {
@@ -131,7 +136,8 @@ Status nt_query_information_atom(Call call, u16 atom, u32 information_class, Buf
   return record.deliver(call, buffer, length, return_length, Status::buffer_too_small);
 }
 
-// --- text, debugging, licences -----------------------------------------------------------------------------------------
+// --- text, debugging, licences
+// -----------------------------------------------------------------------------------------
 
 Status nt_display_string(Call call, UserPtr<UnicodeString> text) {
   const auto captured = capture_string(call, text);
@@ -153,7 +159,8 @@ Status nt_query_license_value(Call call, UserPtr<UnicodeString> name, UserPtr<u3
   return text->empty() ? Status::invalid_parameter : Status::object_name_not_found;
 }
 
-// --- privileged --------------------------------------------------------------------------------------------------------
+// --- privileged
+// --------------------------------------------------------------------------------------------------------
 
 Status nt_set_system_information(Call, u32, Buffer, u32) { return Status::privilege_not_held; }
 Status nt_query_system_environment_value(Call, UserPtr<UnicodeString>, Buffer, u32, UserPtr<u32>) {
@@ -164,7 +171,9 @@ Status nt_query_system_environment_value_ex(Call, UserPtr<UnicodeString>, Buffer
 }
 Status nt_load_driver(Call, UserPtr<UnicodeString>) { return Status::privilege_not_held; }
 Status nt_unload_driver(Call, UserPtr<UnicodeString>) { return Status::privilege_not_held; }
-Status nt_create_paging_file(Call, UserPtr<UnicodeString>, UserPtr<i64>, UserPtr<i64>, u32) { return Status::privilege_not_held; }
+Status nt_create_paging_file(Call, UserPtr<UnicodeString>, UserPtr<i64>, UserPtr<i64>, u32) {
+  return Status::privilege_not_held;
+}
 Status nt_set_interval_profile(Call, u32, u32) { return Status::privilege_not_held; }
 
 using enum SupportLevel;
@@ -176,20 +185,22 @@ constexpr Service kServices[] = {
     service<&nt_delete_atom>("NtDeleteAtom", complete, "atom"),
     service<&nt_display_string>("NtDisplayString", complete, "text"),
     service<&nt_find_atom>("NtFindAtom", complete, "name, bytes, atom"),
-    service<&nt_initiate_power_action>("NtInitiatePowerAction", refused, "action, minimum_state, flags, asynchronous", kPrivileged),
+    service<&nt_initiate_power_action>("NtInitiatePowerAction", refused, "action, minimum_state, flags, asynchronous",
+                                       kPrivileged),
     service<&nt_load_driver>("NtLoadDriver", refused, "service_name", kPrivileged),
     service<&nt_power_information>("NtPowerInformation", partial, "level, input, input_length, output, output_length",
                                    "levels 4, 5, 11 and 16"),
-    service<&nt_query_information_atom>("NtQueryInformationAtom", complete, "atom, class, buffer, length, return_length"),
+    service<&nt_query_information_atom>("NtQueryInformationAtom", complete,
+                                        "atom, class, buffer, length, return_length"),
     service<&nt_query_license_value>("NtQueryLicenseValue", partial, "name, type, buffer, length, return_length",
                                      "there are no licence values"),
-    service<&nt_query_system_environment_value>("NtQuerySystemEnvironmentValue", refused, "name, value, length, return_length",
-                                                kPrivileged),
+    service<&nt_query_system_environment_value>("NtQuerySystemEnvironmentValue", refused,
+                                                "name, value, length, return_length", kPrivileged),
     service<&nt_query_system_environment_value_ex>("NtQuerySystemEnvironmentValueEx", refused,
                                                    "name, vendor, value, length, attributes", kPrivileged),
-    service<&nt_query_system_information>(
-        "NtQuerySystemInformation", partial, "class, buffer, length, return_length",
-        "classes 0-3, 5, 8, 11, 16, 21, 23, 28, 35, 37, 44, 57, 58, 62-64, 73, 102, 103, 114, 149, 175 and Wine's 1000"),
+    service<&nt_query_system_information>("NtQuerySystemInformation", partial, "class, buffer, length, return_length",
+                                          "classes 0-3, 5, 8, 11, 16, 21, 23, 28, 35, 37, 44, 57, 58, 62-64, 73, 102, "
+                                          "103, 114, 149, 175 and Wine's 1000"),
     service<&nt_query_system_information_ex>("NtQuerySystemInformationEx", partial,
                                              "class, query, query_length, buffer, length, return_length",
                                              "classes 107, 175 and 181"),
@@ -197,9 +208,11 @@ constexpr Service kServices[] = {
     service<&nt_set_interval_profile>("NtSetIntervalProfile", refused, "interval, source", kPrivileged),
     service<&nt_set_system_information>("NtSetSystemInformation", refused, "class, buffer, length", kPrivileged),
     service<&nt_shutdown_system>("NtShutdownSystem", refused, "action", kPrivileged),
-    service<&nt_system_debug_control>("NtSystemDebugControl", refused, "command, input, input_length, output, output_length, return_length",
+    service<&nt_system_debug_control>("NtSystemDebugControl", refused,
+                                      "command, input, input_length, output, output_length, return_length",
                                       kPrivileged),
-    service<&nt_trace_control>("NtTraceControl", refused, "function, input, input_length, output, output_length, return_length",
+    service<&nt_trace_control>("NtTraceControl", refused,
+                               "function, input, input_length, output, output_length, return_length",
                                "there is no event tracing"),
     service<&nt_unload_driver>("NtUnloadDriver", refused, "service_name", kPrivileged),
 };

@@ -1,4 +1,5 @@
-// What the processors look like to a program that asks the system; the same that CPUID tells one that asks the processor.
+// What the processors look like to a program that asks the system; the same that CPUID tells one that asks the
+// processor.
 #include <bit>
 #include <cstring>
 
@@ -26,8 +27,9 @@ std::vector<Cache> caches(Call call) {
     const u32 line = (leaf.ebx & 0xFFF) + 1, partitions = ((leaf.ebx >> 12) & 0x3FF) + 1, ways = (leaf.ebx >> 22) + 1;
     const u32 kind = type == 1 ? 2 : type == 2 ? 1 : 0;  // CPUID: 1 data, 2 instruction, 3 unified
     const u8 level = static_cast<u8>((leaf.eax >> 5) & 7);
-    found.push_back({{level, static_cast<u8>(ways), static_cast<u16>(line), line * partitions * ways * (leaf.ecx + 1), kind},
-                     ((leaf.eax >> 14) & 0xFFF) != 0});
+    found.push_back(
+        {{level, static_cast<u8>(ways), static_cast<u16>(line), line * partitions * ways * (leaf.ecx + 1), kind},
+         ((leaf.eax >> 14) & 0xFFF) != 0});
   }
   return found;
 }
@@ -44,7 +46,8 @@ abi::GroupAffinity affinity(u64 mask) { return {mask, 0, {}}; }
 
 template <typename T>
 void add_relation(GuestRecord& record, ProcessorRelation relation, const T& body) {
-  record.add(abi::RelationHeader{static_cast<u32>(relation), static_cast<u32>(sizeof(abi::RelationHeader) + sizeof(T))});
+  record.add(
+      abi::RelationHeader{static_cast<u32>(relation), static_cast<u32>(sizeof(abi::RelationHeader) + sizeof(T))});
   record.add(body);
 }
 
@@ -66,7 +69,9 @@ void fill_logical_processors(Call call, GuestRecord& record) {
 
 void fill_relations(Call call, GuestRecord& record, ProcessorRelation wanted) {
   const u64 all = call->kernel.active_processors();
-  auto is_wanted = [wanted](ProcessorRelation relation) { return wanted == ProcessorRelation::all || wanted == relation; };
+  auto is_wanted = [wanted](ProcessorRelation relation) {
+    return wanted == ProcessorRelation::all || wanted == relation;
+  };
   if (is_wanted(ProcessorRelation::core)) {
     for_each_mask(call, false, [&](u64 mask) {
       add_relation(record, ProcessorRelation::core, abi::ProcessorRelationship{0, 0, {}, 1, affinity(mask)});

@@ -61,14 +61,23 @@ abi::TokenStatistics statistics(const se::TokenData& token) {
 // Records with SIDs or lists in them: how long they are depends on the token. False: another class.
 bool fill_variable(GuestRecord& record, const se::TokenData& token, TokenInformationClass wanted) {
   switch (wanted) {
-    case TokenInformationClass::user: add_sid_and_attributes(record, token.user, 0); return true;
-    case TokenInformationClass::groups: add_groups(record, token.groups); return true;
+    case TokenInformationClass::user:
+      add_sid_and_attributes(record, token.user, 0);
+      return true;
+    case TokenInformationClass::groups:
+      add_groups(record, token.groups);
+      return true;
     case TokenInformationClass::privileges:
       record.add(static_cast<u32>(token.privileges.size()));
-      for (const se::TokenPrivilege& p : token.privileges) record.add(abi::LuidAndAttributes{guest(p.luid), p.attributes});
+      for (const se::TokenPrivilege& p : token.privileges)
+        record.add(abi::LuidAndAttributes{guest(p.luid), p.attributes});
       return true;
-    case TokenInformationClass::owner: add_sid_pointer(record, token.user); return true;  // NT: the default owner
-    case TokenInformationClass::primary_group: add_sid_pointer(record, token.primary_group); return true;
+    case TokenInformationClass::owner:
+      add_sid_pointer(record, token.user);
+      return true;  // NT: the default owner
+    case TokenInformationClass::primary_group:
+      add_sid_pointer(record, token.primary_group);
+      return true;
     case TokenInformationClass::default_dacl: {
       const u64 at = record.add_zeros(sizeof(Va));
       std::vector<std::byte> acl;
@@ -77,7 +86,9 @@ bool fill_variable(GuestRecord& record, const se::TokenData& token, TokenInforma
       return true;
     }
     case TokenInformationClass::restricted_sids:
-    case TokenInformationClass::capabilities: add_groups(record, {}); return true;
+    case TokenInformationClass::capabilities:
+      add_groups(record, {});
+      return true;
     case TokenInformationClass::logon_sid: {
       std::vector<se::TokenGroup> logon;
       std::ranges::copy_if(token.groups, std::back_inserter(logon), [](const se::TokenGroup& g) {
@@ -90,8 +101,11 @@ bool fill_variable(GuestRecord& record, const se::TokenData& token, TokenInforma
       add_sid_and_attributes(record, se::well_known::integrity(token.integrity_level),
                              se::group_attributes::kIntegrity | se::group_attributes::kIntegrityEnabled);
       return true;
-    case TokenInformationClass::app_container_sid: record.add(Va{0}); return true;
-    default: return false;
+    case TokenInformationClass::app_container_sid:
+      record.add(Va{0});
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -103,27 +117,45 @@ Status fill_fixed(GuestRecord& record, const se::TokenData& token, TokenInformat
       record.add(source);
       return Status::success;
     }
-    case TokenInformationClass::type: record.add(static_cast<u32>(token.type)); return Status::success;
+    case TokenInformationClass::type:
+      record.add(static_cast<u32>(token.type));
+      return Status::success;
     case TokenInformationClass::impersonation_level:
       if (token.type != se::TokenType::impersonation) return Status::invalid_parameter;
       record.add(static_cast<u32>(token.impersonation_level));
       return Status::success;
-    case TokenInformationClass::statistics: record.add(statistics(token)); return Status::success;
-    case TokenInformationClass::session_id: record.add(token.session_id); return Status::success;
-    case TokenInformationClass::origin: record.add(guest(token.authentication_id)); return Status::success;
-    case TokenInformationClass::elevation_type: record.add(abi::kElevationTypeDefault); return Status::success;
+    case TokenInformationClass::statistics:
+      record.add(statistics(token));
+      return Status::success;
+    case TokenInformationClass::session_id:
+      record.add(token.session_id);
+      return Status::success;
+    case TokenInformationClass::origin:
+      record.add(guest(token.authentication_id));
+      return Status::success;
+    case TokenInformationClass::elevation_type:
+      record.add(abi::kElevationTypeDefault);
+      return Status::success;
     // NT: a token that was not split at logon has no twin.
-    case TokenInformationClass::linked_token: return Status::no_such_logon_session;
-    case TokenInformationClass::elevation: record.add(u32{token.elevated}); return Status::success;
-    case TokenInformationClass::mandatory_policy: record.add(abi::kMandatoryPolicyNoWriteUp); return Status::success;
+    case TokenInformationClass::linked_token:
+      return Status::no_such_logon_session;
+    case TokenInformationClass::elevation:
+      record.add(u32{token.elevated});
+      return Status::success;
+    case TokenInformationClass::mandatory_policy:
+      record.add(abi::kMandatoryPolicyNoWriteUp);
+      return Status::success;
     case TokenInformationClass::sandbox_inert:
     case TokenInformationClass::has_restrictions:
     case TokenInformationClass::virtualization_allowed:
     case TokenInformationClass::virtualization_enabled:
     case TokenInformationClass::ui_access:
     case TokenInformationClass::is_app_container:
-    case TokenInformationClass::app_container_number: record.add(u32{0}); return Status::success;
-    default: return Status::invalid_info_class;
+    case TokenInformationClass::app_container_number:
+      record.add(u32{0});
+      return Status::success;
+    default:
+      return Status::invalid_info_class;
   }
 }
 
@@ -200,8 +232,10 @@ Status nt_set_information_token(Call call, Handle handle, u32 information_class,
       (*token)->data.integrity_level = sid->sub_authorities[0];
       return Status::success;
     }
-    case TokenInformationClass::session_id: return Status::privilege_not_held;  // NT: needs SeTcbPrivilege
-    default: return Status::invalid_info_class;
+    case TokenInformationClass::session_id:
+      return Status::privilege_not_held;  // NT: needs SeTcbPrivilege
+    default:
+      return Status::invalid_info_class;
   }
 }
 

@@ -41,7 +41,7 @@ namespace {
 namespace token_access = abi::token_access;
 
 constexpr u32 kProcessQueryLimited = 0x1000, kThreadQueryLimited = 0x800;  // [facts 10.3]
-constexpr u32 kMaximumPrivileges = 0x400;  // more than exist
+constexpr u32 kMaximumPrivileges = 0x400;                                  // more than exist
 constexpr u32 kMaximumGroups = 0x1000;
 
 se::Luid host(abi::Luid luid) { return {luid.low, luid.high}; }
@@ -51,14 +51,16 @@ se::Luid allocate_luid(Call call) {
   return {static_cast<u32>(value), static_cast<i32>(value >> 32)};
 }
 
-// --- open and make -----------------------------------------------------------------------------------------------------
+// --- open and make
+// -----------------------------------------------------------------------------------------------------
 
 Status nt_open_process_token_ex(Call call, Handle process_handle, u32 access, u32 attributes, UserPtr<Handle> handle) {
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto process = reference_process(call, process_handle, kProcessQueryLimited);
   if (!process) return process.error();
   if (!(*process)->token) return Status::no_token;
-  const auto opened = call.process().handles->open(*(*process)->token, access, attributes & abi::obj::kInherit, user_access(call));
+  const auto opened =
+      call.process().handles->open(*(*process)->token, access, attributes & abi::obj::kInherit, user_access(call));
   if (!opened) return opened.error();
   return return_handle(call, handle, *opened);
 }
@@ -68,8 +70,8 @@ Status nt_open_process_token(Call call, Handle process, u32 access, UserPtr<Hand
 }
 
 // No thread impersonates: NtSetInformationThread refuses an impersonation token.
-Status nt_open_thread_token_ex(Call call, Handle thread_handle, u32 /*access*/, bool /*open_as_self*/, u32 /*attributes*/,
-                               UserPtr<Handle> handle) {
+Status nt_open_thread_token_ex(Call call, Handle thread_handle, u32 /*access*/, bool /*open_as_self*/,
+                               u32 /*attributes*/, UserPtr<Handle> handle) {
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto thread = reference_thread(call, thread_handle, kThreadQueryLimited);
   return thread ? Status::no_token : thread.error();
@@ -93,8 +95,8 @@ Result<se::ImpersonationLevel> capture_level(Call call, UserPtr<ObjectAttributes
   return static_cast<se::ImpersonationLevel>(quality->impersonation_level);
 }
 
-Status nt_duplicate_token(Call call, Handle existing, u32 access, UserPtr<ObjectAttributes> attributes, bool effective_only,
-                          u32 type, UserPtr<Handle> handle) {
+Status nt_duplicate_token(Call call, Handle existing, u32 access, UserPtr<ObjectAttributes> attributes,
+                          bool effective_only, u32 type, UserPtr<Handle> handle) {
   if (type != static_cast<u32>(se::TokenType::primary) && type != static_cast<u32>(se::TokenType::impersonation)) {
     return Status::invalid_parameter;
   }
@@ -104,14 +106,16 @@ Status nt_duplicate_token(Call call, Handle existing, u32 access, UserPtr<Object
   const auto level = capture_level(call, attributes);
   if (!level) return level.error();
   ob::HandleInformation information{};
-  const auto token = ob::reference_by_handle<ps::TokenObject>(*call.process().handles, existing, call->processes.token_type(),
-                                                              token_access::kDuplicate, se::Mode::user, &information);
+  const auto token =
+      ob::reference_by_handle<ps::TokenObject>(*call.process().handles, existing, call->processes.token_type(),
+                                               token_access::kDuplicate, se::Mode::user, &information);
   if (!token) return token.error();
   const se::TokenData& source = (*token)->data;
   // NT: an impersonation token cannot gain a level, nor become primary below the level impersonation.
   if (source.type == se::TokenType::impersonation) {
     const bool becomes_primary = type == static_cast<u32>(se::TokenType::primary);
-    if (becomes_primary ? source.impersonation_level < se::ImpersonationLevel::impersonation : *level > source.impersonation_level) {
+    if (becomes_primary ? source.impersonation_level < se::ImpersonationLevel::impersonation
+                        : *level > source.impersonation_level) {
       return Status::bad_impersonation_level;
     }
   }
@@ -120,10 +124,13 @@ Status nt_duplicate_token(Call call, Handle existing, u32 access, UserPtr<Object
   copy.type = static_cast<se::TokenType>(type);
   copy.impersonation_level = copy.type == se::TokenType::primary ? se::ImpersonationLevel::anonymous : *level;
   if (effective_only) {
-    std::erase_if(copy.privileges, [](const se::TokenPrivilege& p) { return (p.attributes & se::privilege_attributes::kEnabled) == 0; });
-    std::erase_if(copy.groups, [](const se::TokenGroup& g) { return (g.attributes & se::group_attributes::kEnabled) == 0; });
+    std::erase_if(copy.privileges,
+                  [](const se::TokenPrivilege& p) { return (p.attributes & se::privilege_attributes::kEnabled) == 0; });
+    std::erase_if(copy.groups,
+                  [](const se::TokenGroup& g) { return (g.attributes & se::group_attributes::kEnabled) == 0; });
   }
-  const auto created = create_token(call, std::move(copy), *captured, access != 0 ? access : information.granted_access);
+  const auto created =
+      create_token(call, std::move(copy), *captured, access != 0 ? access : information.granted_access);
   if (!created) return created.error();
   return return_handle(call, handle, *created);
 }
@@ -158,7 +165,8 @@ Result<std::vector<abi::LuidAndAttributes>> capture_privileges(Call call, Va at,
 Status nt_filter_token(Call call, Handle existing, u32 flags, Buffer disabled_sids, Buffer deleted_privileges,
                        Buffer restricting_sids, UserPtr<Handle> handle) {
   constexpr u32 kDisableMaximumPrivilege = 1, kSandboxInert = 2, kLuaToken = 4, kWriteRestricted = 8;
-  if ((flags & ~(kDisableMaximumPrivilege | kSandboxInert | kLuaToken | kWriteRestricted)) != 0) return Status::invalid_parameter;
+  if ((flags & ~(kDisableMaximumPrivilege | kSandboxInert | kLuaToken | kWriteRestricted)) != 0)
+    return Status::invalid_parameter;
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto disabled = capture_groups(call, disabled_sids);
   if (!disabled) return disabled.error();
@@ -174,8 +182,9 @@ Status nt_filter_token(Call call, Handle existing, u32 flags, Buffer disabled_si
   if (!restricting) return restricting.error();
   if (!restricting->empty() || (flags & kWriteRestricted) != 0) return Status::not_supported;
   ob::HandleInformation information{};
-  const auto token = ob::reference_by_handle<ps::TokenObject>(*call.process().handles, existing, call->processes.token_type(),
-                                                              token_access::kDuplicate, se::Mode::user, &information);
+  const auto token =
+      ob::reference_by_handle<ps::TokenObject>(*call.process().handles, existing, call->processes.token_type(),
+                                               token_access::kDuplicate, se::Mode::user, &information);
   if (!token) return token.error();
   se::TokenData copy = (*token)->data;
   copy.id = allocate_luid(call);
@@ -194,7 +203,8 @@ Status nt_filter_token(Call call, Handle existing, u32 flags, Buffer disabled_si
   return return_handle(call, handle, *created);
 }
 
-// --- privileges --------------------------------------------------------------------------------------------------------
+// --- privileges
+// --------------------------------------------------------------------------------------------------------
 
 struct PrivilegeChange {
   se::Luid luid;
@@ -202,7 +212,8 @@ struct PrivilegeChange {
 };
 
 // What the program asks for: the list, or every privilege switched off.
-Result<std::vector<PrivilegeChange>> capture_changes(Call call, const se::TokenData& token, bool disable_all, Buffer wanted) {
+Result<std::vector<PrivilegeChange>> capture_changes(Call call, const se::TokenData& token, bool disable_all,
+                                                     Buffer wanted) {
   std::vector<PrivilegeChange> changes;
   if (disable_all) {
     for (const se::TokenPrivilege& p : token.privileges) changes.push_back({p.luid, 0});
@@ -219,10 +230,12 @@ Result<std::vector<PrivilegeChange>> capture_changes(Call call, const se::TokenD
   return changes;
 }
 
-// NT: the previous state holds only the privileges whose state really changes, and nothing changes when it does not fit.
-Status nt_adjust_privileges_token(Call call, Handle handle, bool disable_all, Buffer wanted, u32 length, Buffer previous,
-                                  UserPtr<u32> return_length) {
-  const auto token = reference_token(call, handle, token_access::kAdjustPrivileges | (previous ? token_access::kQuery : 0));
+// NT: the previous state holds only the privileges whose state really changes, and nothing changes when it does not
+// fit.
+Status nt_adjust_privileges_token(Call call, Handle handle, bool disable_all, Buffer wanted, u32 length,
+                                  Buffer previous, UserPtr<u32> return_length) {
+  const auto token =
+      reference_token(call, handle, token_access::kAdjustPrivileges | (previous ? token_access::kQuery : 0));
   if (!token) return token.error();
   if (!disable_all && wanted.is_null()) return Status::invalid_parameter;
   se::TokenData& data = (*token)->data;
@@ -274,7 +287,8 @@ Status nt_privilege_check(Call call, Handle handle, UserPtr<abi::PrivilegeSet> r
   return result.write(call.space(), all ? held == set->count : held != 0);
 }
 
-// --- access check ------------------------------------------------------------------------------------------------------
+// --- access check
+// ------------------------------------------------------------------------------------------------------
 
 Status nt_access_check(Call call, Buffer descriptor, Handle client, u32 desired, UserPtr<se::GenericMapping> mapping,
                        UserPtr<abi::PrivilegeSet> privileges, UserPtr<u32> privileges_length, UserPtr<u32> granted,
@@ -288,7 +302,8 @@ Status nt_access_check(Call call, Buffer descriptor, Handle client, u32 desired,
   const se::TokenData& data = (*token)->data;
   if (data.type != se::TokenType::impersonation) return Status::no_impersonation_token;
   if (data.impersonation_level < se::ImpersonationLevel::identification) return Status::bad_impersonation_level;
-  if ((desired & se::access::kGenericBits) != 0) return Status::invalid_parameter;  // NT: STATUS_GENERIC_NOT_MAPPED's family
+  if ((desired & se::access::kGenericBits) != 0)
+    return Status::invalid_parameter;  // NT: STATUS_GENERIC_NOT_MAPPED's family
   if (!captured->owner || !captured->group) return Status::invalid_security_descr;
   if (privileges_length) {
     const auto length = privileges_length.read(call.space());
@@ -305,8 +320,9 @@ Status nt_access_check(Call call, Buffer descriptor, Handle client, u32 desired,
 }
 
 // NT: needs SeAuditPrivilege, which no token here has.
-Status nt_access_check_and_audit_alarm(Call, UserPtr<UnicodeString>, Handle, UserPtr<UnicodeString>, UserPtr<UnicodeString>, Buffer,
-                                       u32, UserPtr<se::GenericMapping>, bool, UserPtr<u32>, UserPtr<u32>, UserPtr<u8>) {
+Status nt_access_check_and_audit_alarm(Call, UserPtr<UnicodeString>, Handle, UserPtr<UnicodeString>,
+                                       UserPtr<UnicodeString>, Buffer, u32, UserPtr<se::GenericMapping>, bool,
+                                       UserPtr<u32>, UserPtr<u32>, UserPtr<u8>) {
   return Status::privilege_not_held;
 }
 
@@ -315,13 +331,15 @@ Status nt_adjust_groups_token(Call call, Handle handle, bool, Buffer, u32, Buffe
   return token ? Status::cant_disable_mandatory : token.error();  // every group of these tokens is mandatory
 }
 
-Status nt_create_low_box_token(Call, UserPtr<Handle>, Handle, u32, UserPtr<ObjectAttributes>, Buffer, u32, Buffer, u32, Buffer) {
+Status nt_create_low_box_token(Call, UserPtr<Handle>, Handle, u32, UserPtr<ObjectAttributes>, Buffer, u32, Buffer, u32,
+                               Buffer) {
   return Status::not_supported;
 }
 
 Status nt_impersonate_anonymous_token(Call, Handle) { return Status::not_supported; }
 
-// --- ids ---------------------------------------------------------------------------------------------------------------
+// --- ids
+// ---------------------------------------------------------------------------------------------------------------
 
 Status nt_allocate_locally_unique_id(Call call, UserPtr<abi::Luid> luid) {
   VITRINE_TRY(call.space().probe(luid.address, sizeof(abi::Luid), 4, true));
@@ -329,7 +347,8 @@ Status nt_allocate_locally_unique_id(Call call, UserPtr<abi::Luid> luid) {
   return luid.write(call.space(), {id.low, id.high});
 }
 
-// NT: a time range to make UUIDs from, and the node's seed. The time is the machine's, the rest its seeded random numbers.
+// NT: a time range to make UUIDs from, and the node's seed. The time is the machine's, the rest its seeded random
+// numbers.
 Status nt_allocate_uuids(Call call, UserPtr<u64> time, UserPtr<u32> range, UserPtr<u32> sequence, UserPtr<u64> seed) {
   constexpr u32 kRange = 10'000'000;  // one second of ticks
   VITRINE_TRY(time.write(call.space(), static_cast<u64>(call->kernel.system_time().value)));
@@ -346,8 +365,10 @@ constexpr Service kServices[] = {
                               "descriptor, client, desired, mapping, privileges, privileges_length, granted, status"),
     service<&nt_access_check_and_audit_alarm>(
         "NtAccessCheckAndAuditAlarm", refused,
-        "subsystem, handle, type, name, descriptor, desired, mapping, creation, granted, status, generate", "nothing is audited"),
-    service<&nt_adjust_groups_token>("NtAdjustGroupsToken", refused, "token, reset, groups, length, previous, return_length",
+        "subsystem, handle, type, name, descriptor, desired, mapping, creation, granted, status, generate",
+        "nothing is audited"),
+    service<&nt_adjust_groups_token>("NtAdjustGroupsToken", refused,
+                                     "token, reset, groups, length, previous, return_length",
                                      "all groups are mandatory"),
     service<&nt_adjust_privileges_token>("NtAdjustPrivilegesToken", complete,
                                          "token, disable_all, privileges, length, previous, return_length"),
@@ -357,11 +378,13 @@ constexpr Service kServices[] = {
         "NtCreateLowBoxToken", refused,
         "token, existing, access, attributes, package_sid, capability_count, capabilities, handle_count, handles",
         "there are no app containers"),
-    service<&nt_duplicate_token>("NtDuplicateToken", complete, "existing, access, attributes, effective_only, type, token"),
+    service<&nt_duplicate_token>("NtDuplicateToken", complete,
+                                 "existing, access, attributes, effective_only, type, token"),
     service<&nt_filter_token>("NtFilterToken", partial,
                               "existing, flags, disabled_sids, deleted_privileges, restricting_sids, token",
                               "restricting SIDs are refused"),
-    service<&nt_impersonate_anonymous_token>("NtImpersonateAnonymousToken", refused, "thread", "threads do not impersonate"),
+    service<&nt_impersonate_anonymous_token>("NtImpersonateAnonymousToken", refused, "thread",
+                                             "threads do not impersonate"),
     service<&nt_open_process_token>("NtOpenProcessToken", complete, "process, access, token"),
     service<&nt_open_process_token_ex>("NtOpenProcessTokenEx", complete, "process, access, attributes, token"),
     service<&nt_open_thread_token>("NtOpenThreadToken", partial, "thread, access, open_as_self, token",
@@ -369,7 +392,8 @@ constexpr Service kServices[] = {
     service<&nt_open_thread_token_ex>("NtOpenThreadTokenEx", partial, "thread, access, open_as_self, attributes, token",
                                       "threads do not impersonate"),
     service<&nt_privilege_check>("NtPrivilegeCheck", complete, "token, required, result"),
-    service<&nt_query_information_token>("NtQueryInformationToken", partial, "token, class, buffer, length, return_length",
+    service<&nt_query_information_token>("NtQueryInformationToken", partial,
+                                         "token, class, buffer, length, return_length",
                                          "classes 13, 14, 16, 22 and those above 32 are refused"),
     service<&nt_set_information_token>("NtSetInformationToken", partial, "token, class, buffer, length",
                                        "classes 4, 5, 6 and 25"),

@@ -1,6 +1,6 @@
-// What Wine's DLLs ask of Wine's own kernel half: debug output, and calls into the "Unix halves" of a few DLLs. Services that
-// would lead out of the machine (host paths, host descriptors, host processes, the Wine server) do not exist here and say so.
-// [facts: user-mode.md "Calls that bypass NT services"]
+// What Wine's DLLs ask of Wine's own kernel half: debug output, and calls into the "Unix halves" of a few DLLs.
+// Services that would lead out of the machine (host paths, host descriptors, host processes, the Wine server) do not
+// exist here and say so. [facts: user-mode.md "Calls that bypass NT services"]
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -48,13 +48,16 @@ Status host_name(Call call, Buffer arguments) {
 
 std::optional<Status> ntdll_call(Call call, u32 code, Buffer arguments) {
   switch (code) {
-    case 0: return Status::dll_not_found;        // load_so_dll: there are no Unix libraries
-    case 1: return Status::unsuccessful;         // unwind_builtin_dll: there are no frames of Unix code
-    case 2: {  // system_time_precise: the clock of this processor, between two clock interrupts
+    case 0:
+      return Status::dll_not_found;  // load_so_dll: there are no Unix libraries
+    case 1:
+      return Status::unsuccessful;  // unwind_builtin_dll: there are no frames of Unix code
+    case 2: {                       // system_time_precise: the clock of this processor, between two clock interrupts
       const u64 now = call->machine.clock(call->kernel.executing_processor()).value / 100;
       return arguments.as<i64>().write(call.space(), call->machine.boot_time().value + static_cast<i64>(now));
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 
@@ -69,10 +72,13 @@ std::optional<Status> ws2_32_call(Call call, u32 code, Buffer arguments) {
 Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
   const std::string name = exported_module_name(call.space(), module);
   std::optional<Status> result;
-  if (name == "ntdll.dll") result = ntdll_call(call, code, arguments);
-  else if (name == "ws2_32.dll") result = ws2_32_call(call, code, arguments);
+  if (name == "ntdll.dll")
+    result = ntdll_call(call, code, arguments);
+  else if (name == "ws2_32.dll")
+    result = ws2_32_call(call, code, arguments);
   // bcrypt attaches to a host library for everything but random numbers; refusing that (0) makes it do without.
-  else if (name == "bcrypt.dll" && code == 0) result = Status::dll_not_found;
+  else if (name == "bcrypt.dll" && code == 0)
+    result = Status::dll_not_found;
   if (result) return *result;
   if (call->state->reported.emplace(module, code).second) {
     call->notice(fmt::format("{}: unix call {} of {} does not exist here; it got STATUS_NOT_IMPLEMENTED",
@@ -82,7 +88,9 @@ Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
 }
 
 Status wine_server_call(Call, Buffer) { return Status::not_implemented; }
-Status wine_nt_to_unix_file_name(Call, UserPtr<ObjectAttributes>, Buffer, UserPtr<u32>, u32) { return Status::object_path_not_found; }
+Status wine_nt_to_unix_file_name(Call, UserPtr<ObjectAttributes>, Buffer, UserPtr<u32>, u32) {
+  return Status::object_path_not_found;
+}
 Status wine_unix_to_nt_file_name(Call, Buffer, Buffer, UserPtr<u32>) { return Status::object_path_not_found; }
 Status wine_server_fd_to_handle(Call, u32, u32, u32, UserPtr<Handle>) { return Status::invalid_handle; }
 Status wine_server_handle_to_fd(Call, Handle, u32, UserPtr<u32>, UserPtr<u32>) { return Status::object_type_mismatch; }
@@ -95,9 +103,11 @@ constexpr Service kServices[] = {
     service<&wine_unix_call>(kUnixCallName, partial, "module, code, arguments",
                              "ntdll and ws2_32 whole; bcrypt offers random numbers only"),
     service<&wine_unix_spawnvp>("__wine_unix_spawnvp", refused, "arguments, wait", kIsolation),
-    service<&wine_nt_to_unix_file_name>("wine_nt_to_unix_file_name", refused, "attributes, name, size, disposition", kIsolation),
+    service<&wine_nt_to_unix_file_name>("wine_nt_to_unix_file_name", refused, "attributes, name, size, disposition",
+                                        kIsolation),
     service<&wine_server_call>("wine_server_call", refused, "request", "there is no Wine server"),
-    service<&wine_server_fd_to_handle>("wine_server_fd_to_handle", refused, "fd, access, attributes, handle", kIsolation),
+    service<&wine_server_fd_to_handle>("wine_server_fd_to_handle", refused, "fd, access, attributes, handle",
+                                       kIsolation),
     service<&wine_server_handle_to_fd>("wine_server_handle_to_fd", refused, "handle, access, fd, options", kIsolation),
     service<&wine_unix_to_nt_file_name>("wine_unix_to_nt_file_name", refused, "name, buffer, size", kIsolation),
 };

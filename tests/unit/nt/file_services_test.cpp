@@ -8,14 +8,17 @@ class FileServices : public ServiceTest {
  protected:
   static constexpr u32 kSynchronize = 0x10'0000;
 
-  u64 open(std::u16string_view path, u32 access, u32 options, abi::CreateDisposition disposition = abi::CreateDisposition::open) {
+  u64 open(std::u16string_view path, u32 access, u32 options,
+           abi::CreateDisposition disposition = abi::CreateDisposition::open) {
     const Va handle = room(8);
     io_status = room(sizeof(abi::IoStatusBlock));
-    status = invoke("NtCreateFile", handle, access, attributes(path), io_status, 0, 0, 7, static_cast<u32>(disposition), options, 0, 0);
+    status = invoke("NtCreateFile", handle, access, attributes(path), io_status, 0, 0, 7, static_cast<u32>(disposition),
+                    options, 0, 0);
     return value<u64>(handle);
   }
   u64 open_synchronous(std::u16string_view path) {
-    return open(path, abi::kFileGenericRead | abi::kFileGenericWrite, abi::kFileSynchronousIoNonalert, abi::CreateDisposition::open_if);
+    return open(path, abi::kFileGenericRead | abi::kFileGenericWrite, abi::kFileSynchronousIoNonalert,
+                abi::CreateDisposition::open_if);
   }
   abi::IoStatusBlock block() { return value<abi::IoStatusBlock>(io_status); }
 
@@ -57,7 +60,8 @@ TEST_F(FileServices, ATransferLongerThanOneRequestIsWhole) {
   const std::string content(io::kMaximumTransferBytes + 4096, 'x');
   write_host_file("big", content + "end");
   const u64 file = open_synchronous(u"\\??\\C:\\big");
-  const auto big = process->space->allocate({0, content.size() + 4096, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite});
+  const auto big = process->space->allocate(
+      {0, content.size() + 4096, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite});
   ASSERT_TRUE(big.has_value());
   EXPECT_EQ(invoke("NtReadFile", file, 0, 0, 0, io_status, big->base, content.size() + 100, 0, 0), Status::success);
   EXPECT_EQ(block().information, content.size() + 3);
@@ -79,14 +83,17 @@ TEST_F(FileServices, ACompletedRequestPostsAPacketToThePortOfItsFile) {
   const Va port = room(8);
   ASSERT_EQ(invoke("NtCreateIoCompletion", port, 0x1F0003, 0, 0), Status::success);
   const Va association = place(abi::FileCompletionInformation{value<u64>(port), 77});
-  ASSERT_EQ(invoke("NtSetInformationFile", file, io_status, association, sizeof(abi::FileCompletionInformation), 30), Status::success);
+  ASSERT_EQ(invoke("NtSetInformationFile", file, io_status, association, sizeof(abi::FileCompletionInformation), 30),
+            Status::success);
   ASSERT_EQ(invoke("NtReadFile", file, 0, 0, 0xABC, io_status, room(16), 16, place(i64{0}), 0), Status::success);
   const Va key = room(8), packet = room(8), block_address = room(16);
-  EXPECT_EQ(invoke("NtRemoveIoCompletion", value<u64>(port), key, packet, block_address, place(i64{0})), Status::success);
+  EXPECT_EQ(invoke("NtRemoveIoCompletion", value<u64>(port), key, packet, block_address, place(i64{0})),
+            Status::success);
   EXPECT_EQ(value<u64>(key), 77u);
   EXPECT_EQ(value<u64>(packet), 0xABCu);
   EXPECT_EQ(value<abi::IoStatusBlock>(block_address).information, 5u);
-  EXPECT_EQ(invoke("NtRemoveIoCompletion", value<u64>(port), key, packet, block_address, place(i64{0})), Status::timeout);
+  EXPECT_EQ(invoke("NtRemoveIoCompletion", value<u64>(port), key, packet, block_address, place(i64{0})),
+            Status::timeout);
 }
 
 TEST_F(FileServices, AnApcOnAFileWithAPortIsRefused) {
@@ -95,8 +102,10 @@ TEST_F(FileServices, AnApcOnAFileWithAPortIsRefused) {
   const Va port = room(8);
   ASSERT_EQ(invoke("NtCreateIoCompletion", port, 0x1F0003, 0, 0), Status::success);
   const Va association = place(abi::FileCompletionInformation{value<u64>(port), 77});
-  ASSERT_EQ(invoke("NtSetInformationFile", file, io_status, association, sizeof(abi::FileCompletionInformation), 30), Status::success);
-  EXPECT_EQ(invoke("NtReadFile", file, 0, 0x40'1000, 0, io_status, room(16), 16, place(i64{0}), 0), Status::invalid_parameter);
+  ASSERT_EQ(invoke("NtSetInformationFile", file, io_status, association, sizeof(abi::FileCompletionInformation), 30),
+            Status::success);
+  EXPECT_EQ(invoke("NtReadFile", file, 0, 0x40'1000, 0, io_status, room(16), 16, place(i64{0}), 0),
+            Status::invalid_parameter);
 }
 
 TEST_F(FileServices, RenamingMovesTheFileToTheNameGiven) {

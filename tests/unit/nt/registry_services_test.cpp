@@ -9,7 +9,8 @@ class RegistryServices : public ServiceTest {
   RegistryServices() {
     EXPECT_TRUE(registry.make(u"\\Registry\\Machine\\Software").has_value());
     const Va handle = room(8);
-    EXPECT_EQ(invoke("NtCreateKey", handle, 0xF003F, attributes(u"\\Registry\\Machine\\Software\\Test"), 0, 0, 0, 0), Status::success);
+    EXPECT_EQ(invoke("NtCreateKey", handle, 0xF003F, attributes(u"\\Registry\\Machine\\Software\\Test"), 0, 0, 0, 0),
+              Status::success);
     key = value<u64>(handle);
   }
   u64 key = 0;

@@ -1,5 +1,5 @@
-// A machine without instructions: every manager that services work on, one process with one thread, and a stretch of its memory to
-// pass arguments in. A test calls services by name, as the dispatcher does.
+// A machine without instructions: every manager that services work on, one process with one thread, and a stretch of
+// its memory to pass arguments in. A test calls services by name, as the dispatcher does.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -56,15 +56,18 @@ class ServiceTest : public testing::Test {
     EXPECT_EQ(io.add_device(u"\\Device\\HarddiskVolume1", *volume), Status::success);
     EXPECT_EQ(io.add_device(u"\\Device\\NamedPipe", pipes), Status::success);
     EXPECT_EQ(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"), Status::success);
-    executive = std::make_unique<Executive>(Executive{profile, machine, trace, random, *processor, kernel, pool, objects, sync,
-                                                      memory, io, pipes, registry, *processes, nullptr,
+    executive = std::make_unique<Executive>(Executive{profile, machine, trace, random, *processor, kernel, pool,
+                                                      objects, sync, memory, io, pipes, registry, *processes, nullptr,
                                                       [this](std::string_view line) { notices.emplace_back(line); }});
     sink = std::make_unique<IoCompletionSink>(*executive);
     io.set_completion_sink(sink.get());
-    process = std::move(*processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"}));
+    process = std::move(
+        *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"}));
     process->token->data = se::make_user_token(1, false);
-    thread = std::move(*processes->create_thread(*process, {.start_address = 0x40'0000, .stack_reserve = 1 << 20, .stack_commit = 4096}));
-    const auto arena = process->space->allocate({0, kArenaBytes, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite});
+    thread = std::move(*processes->create_thread(
+        *process, {.start_address = 0x40'0000, .stack_reserve = 1 << 20, .stack_commit = 4096}));
+    const auto arena =
+        process->space->allocate({0, kArenaBytes, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite});
     next_ = arena_ = arena->base;
     kernel.enter(0);
     kernel.dispatch(0);
@@ -106,7 +109,9 @@ class ServiceTest : public testing::Test {
     return at;
   }
   template <typename T>
-  T value(Va at) { return process->space->read_value<T>(at).value_or(T{}); }
+  T value(Va at) {
+    return process->space->read_value<T>(at).value_or(T{});
+  }
   std::string bytes(Va at, u64 count) {
     std::string text(count, '\0');
     EXPECT_EQ(process->space->read(at, std::as_writable_bytes(std::span(text))), Status::success);

@@ -57,7 +57,8 @@ TEST_F(SystemQueries, ADuplicatedHandleKeepsItsObjectWhenTheSourceIsClosed) {
 TEST_F(SystemQueries, AProtectedHandleCannotBeClosed) {
   const Va event = room(8);
   ASSERT_EQ(invoke("NtCreateEvent", event, 0x1F0003, 0, 0, 1), Status::success);
-  ASSERT_EQ(invoke("NtSetInformationObject", value<u64>(event), 4, place(abi::ObjectHandleFlagInformation{0, 1}), 2), Status::success);
+  ASSERT_EQ(invoke("NtSetInformationObject", value<u64>(event), 4, place(abi::ObjectHandleFlagInformation{0, 1}), 2),
+            Status::success);
   EXPECT_EQ(invoke("NtClose", value<u64>(event)), Status::handle_not_closable);
 }
 
@@ -73,11 +74,13 @@ TEST_F(SystemQueries, AnObjectsNameIsItsFullPath) {
 TEST_F(SystemQueries, PipeEndsExchangeBytes) {
   const Va server = room(8), client = room(8), io_status = room(16), buffer = room(16);
   constexpr u32 kAccess = 0x12019F;
-  ASSERT_EQ(invoke("NtCreateNamedPipeFile", server, kAccess, attributes(u"\\Device\\NamedPipe\\p"), io_status, 3, 2, 0x20, 0, 0, 0, 1,
-                   4096, 4096, place(i64{-500'000})),
+  ASSERT_EQ(invoke("NtCreateNamedPipeFile", server, kAccess, attributes(u"\\Device\\NamedPipe\\p"), io_status, 3, 2,
+                   0x20, 0, 0, 0, 1, 4096, 4096, place(i64{-500'000})),
             Status::success);
-  ASSERT_EQ(invoke("NtOpenFile", client, kAccess, attributes(u"\\Device\\NamedPipe\\p"), io_status, 3, 0x20), Status::success);
-  EXPECT_EQ(invoke("NtWriteFile", value<u64>(client), 0, 0, 0, io_status, place_bytes("ping"), 4, 0, 0), Status::success);
+  ASSERT_EQ(invoke("NtOpenFile", client, kAccess, attributes(u"\\Device\\NamedPipe\\p"), io_status, 3, 0x20),
+            Status::success);
+  EXPECT_EQ(invoke("NtWriteFile", value<u64>(client), 0, 0, 0, io_status, place_bytes("ping"), 4, 0, 0),
+            Status::success);
   EXPECT_EQ(invoke("NtReadFile", value<u64>(server), 0, 0, 0, io_status, buffer, 16, 0, 0), Status::success);
   EXPECT_EQ(bytes(buffer, 4), "ping");
 }
