@@ -132,8 +132,9 @@ Status fill_user(Registry& registry, const MachineFacts& facts) {
   VITRINE_TRY(put_texts(registry, user + u"\\Environment", environment));
   const Text volatile_environment[] = {{u"USERNAME", facts.user_name}};
   VITRINE_TRY(put_texts(registry, user + u"\\Volatile Environment", volatile_environment));
-  const Result<KeyNode*> software = registry.make(user + u"\\Software");
-  return software ? Status::success : software.error();
+  // Which Windows Wine's ntdll reports (DESIGN 3.3: 10.0.18362); it derives all version numbers from this name.
+  const Text wine[] = {{u"Version", u"win10"}};
+  return put_texts(registry, user + u"\\Software\\Wine", wine);
 }
 
 // NT: CurrentControlSet is a link to the control set that was booted [WI6 ch. 4].

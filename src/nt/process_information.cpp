@@ -34,7 +34,9 @@ abi::ProcessBasicInformation basic_information(const ps::Process& process) {
   information.exit_status = static_cast<u32>(ended ? process.exit_status : Status::pending);
   information.peb = process.peb;
   information.affinity_mask = process.pcb.affinity;
-  information.base_priority = process.pcb.base_priority;
+  // NT gives the base priority (8 for normal). Wine 8.0's kernelbase takes the priority class from this field; the guest gets
+  // what its own DLLs expect (DESIGN 3.3).
+  information.base_priority = static_cast<i32>(process.priority_class);
   information.unique_process_id = process.id;
   information.inherited_from_unique_process_id = process.parent_id;
   return information;

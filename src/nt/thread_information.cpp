@@ -47,7 +47,9 @@ abi::ThreadBasicInformation basic_information(Call call, const ps::Thread& threa
   information.teb = thread.teb;
   information.client_id = {thread.process->id, thread.id};
   information.affinity_mask = thread.tcb.affinity;
-  information.priority = thread.tcb.priority;
+  // NT gives the current priority here. Wine 8.0's kernelbase reads GetThreadPriority's answer from this field, where Windows'
+  // takes BasePriority; the guest gets what its own DLLs expect (DESIGN 3.3). The current one is in the process list.
+  information.priority = call->kernel.query_base_priority(thread.tcb);
   information.base_priority = call->kernel.query_base_priority(thread.tcb);
   return information;
 }

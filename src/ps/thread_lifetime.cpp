@@ -180,8 +180,8 @@ Status ProcessManager::terminate_process(Process& process, Status exit_status, T
 
 void ProcessManager::exit_thread(Thread& thread) {
   Process& process = *thread.process;
-  thread.flags |= cross_thread_flags::kTerminated;
-  if (thread.exit_status == Status::pending) thread.exit_status = Status::success;
+  // Whoever made it exit has set the status, which may be any number, 0x103 (pending) too.
+  VITRINE_CHECK(thread.has_flag(cross_thread_flags::kTerminated));
   (void)thread.rundown.begin();
   thread_notify.call(thread, false);
   const bool last = --process.active_threads == 0;

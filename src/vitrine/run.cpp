@@ -50,6 +50,15 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   return s;
 }
 
+// Instructions that the virtual processor does not have, named so that a user knows why a program ended with an illegal instruction.
+void report_unsupported(const Machine& machine, const RunOptions& options) {
+  if (!options.on_notice) return;
+  for (const cpu::Translator::Unsupported& u : machine.translator->unsupported()) {
+    options.on_notice(fmt::format("the virtual processor has no {}; the program executed it at {:#x} and got an illegal-instruction exception",
+                                  u.mnemonic, u.address));
+  }
+}
+
 }  // namespace
 
 std::expected<RunResult, StartError> run_program(const RunOptions& options, const std::atomic<bool>* interrupt) {
@@ -74,6 +83,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   RunLoop loop(machine, {options.timeout_seconds, options.host_limit_bytes, interrupt, options.check_invariants});
   RunResult result;
   result.end = loop.run(**process);
+  report_unsupported(machine, options);
   result.exit_code = static_cast<u32>((*process)->exit_status);
   if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);
   result.trace_hash = machine.trace.hash();

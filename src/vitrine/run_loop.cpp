@@ -26,14 +26,18 @@ RunEnd RunLoop::run(const ps::Process& main) {
     const auto processor = machine_.kernel.next_processor();
     if (!processor) return RunEnd::deadlocked;
     waited_ns_ = 0;
+    show_time();  // ticks that next_processor delivered or skipped: no thread may run and see an older clock
     window(*processor);
-    if (machine_.hal.tick_count() != shown_tick_) {
-      shown_tick_ = machine_.hal.tick_count();
-      if (machine_.loader != nullptr) machine_.loader->update_time();
-    }
     if (limits_.check_invariants) check_invariants();
   }
   return RunEnd::exited;
+}
+
+// The clocks of the shared user data page move with the clock interrupts.
+void RunLoop::show_time() {
+  if (machine_.hal.tick_count() == shown_tick_ || machine_.loader == nullptr) return;
+  shown_tick_ = machine_.hal.tick_count();
+  machine_.loader->update_time();
 }
 
 // --check: every violation in words, then the check that ends the tool.
@@ -97,7 +101,6 @@ void RunLoop::window(u32 processor) {
 RunLoop::Turn RunLoop::turn(u32 processor, ps::Thread& thread, u64& budget) {
   ke::Kernel& kernel = machine_.kernel;
   if (thread.tcb.continuation) {
-    charge(processor, machine_.options.profile->costs.context_switch);
     kernel.resume(thread.tcb);
     if (thread.user != nullptr && thread.user->service.valid()) machine_.dispatcher->service_ended(thread);
     return Turn::goes_on;

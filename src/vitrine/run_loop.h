@@ -42,6 +42,7 @@ class RunLoop {
   // Nothing can run: waits for host input if a thread wants some. False: nothing will ever happen.
   bool wait_for_input();
   void check_invariants() const;
+  void show_time();
   void charge(u32 processor, const sim::Cost& cost) {
     machine_.kernel.charge_picoseconds(processor, cost.picoseconds, ke::Mode::kernel);
   }
