@@ -15,6 +15,8 @@ namespace {
 constexpr u32 kTebPages = static_cast<u32>(abi::kTebRegionBytes / kPageSize);
 // ntdll expects this much between the initial RSP and the stack's end [facts: user-mode.md "First state of a process"].
 constexpr u64 kInitialStackGap = 0x28;
+// A thread without ntdll calls services from its first frame: room for a call's home area and stack arguments.
+constexpr u64 kBareInitialStack = 0x200;
 
 // The exit APC. Its kernel routine runs when the exit is taken up; exit_thread does the work, so only the record goes.
 void free_exit_apc(ke::Kernel&, ke::Apc& apc, ke::UserApcCall*) { delete &apc; }
@@ -129,7 +131,7 @@ Status ProcessManager::begin_user_mode(Thread& thread) {
   if (entry.ldr_initialize_thunk == 0) {  // a process without ntdll begins at its start address
     registers.rip = thread.start_address;
     registers[cpu::Gpr::rcx] = thread.argument;
-    registers[cpu::Gpr::rsp] = stack_top;
+    registers[cpu::Gpr::rsp] = thread.stack_base - kBareInitialStack;
     return Status::success;
   }
   abi::Context context{};
