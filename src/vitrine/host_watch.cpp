@@ -1,9 +1,11 @@
 #include "vitrine/host_watch.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
+#include <fstream>
+#include <limits>
+#include <string>
 
 #include "sim/host_clock.h"
 
@@ -34,10 +36,16 @@ u64 host_resident_bytes() {
   return fields == 2 ? u64{resident} * static_cast<u64>(sysconf(_SC_PAGESIZE)) : 0;
 }
 
+// VmHWM, not getrusage: the latter keeps the peak of whoever started this program across exec.
 u64 host_peak_bytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<u64>(usage.ru_maxrss) * 1024;
+  std::ifstream status("/proc/self/status");
+  std::string key;
+  while (status >> key) {
+    u64 kib = 0;
+    if (key == "VmHWM:" && status >> kib) return kib * 1024;
+    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
 }
 
 }  // namespace vitrine
