@@ -18,6 +18,12 @@ bool is_file_class(u32 information_class) {
   return information_class != 0 && information_class < static_cast<u32>(FileInformationClass::maximum);
 }
 
+// NT: FileBasicInformation needs FILE_READ_ATTRIBUTES. Wine 8.0's kernelbase asks for it with a handle that it opened for DELETE
+// only (MoveFileWithProgressW), because its kernel side asks for no right here; the guest gets what its DLLs expect (DESIGN 3.3).
+u32 guest_query_access(FileInformationClass wanted) {
+  return wanted == FileInformationClass::basic ? 0 : io::IoManager::query_access(wanted);
+}
+
 // Copies an answer out and fills in the status block. NT: warnings (a name that was cut) come with what fits.
 Status return_answer(Call call, Status status, Buffer buffer, std::span<const u8> answer, IoStatusPtr io_status) {
   if (is_error(status)) return status;
@@ -33,7 +39,7 @@ Outcome nt_query_information_file(Call call, Handle handle, IoStatusPtr io_statu
   if (const Status s = call.space().probe(io_status.address, sizeof(abi::IoStatusBlock), 4, true); !is_success(s))
     return s;
   if (const Status s = call.space().probe(buffer.address, length, 1, true); !is_success(s)) return s;
-  auto referenced = reference_file(call, handle, io::IoManager::query_access(wanted));
+  auto referenced = reference_file(call, handle, guest_query_access(wanted));
   if (!referenced) return referenced.error();
   return run_locked(call, std::move(referenced->file), [=](io::FileObject& file) {
     std::vector<u8> answer(std::min<u64>(length, kMaximumInformationBytes));

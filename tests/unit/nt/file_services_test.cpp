@@ -108,6 +108,17 @@ TEST_F(FileServices, AnApcOnAFileWithAPortIsRefused) {
             Status::invalid_parameter);
 }
 
+TEST_F(FileServices, AHandleForDeletionMayAskForBasicInformation) {
+  write_host_file("a.txt", "12345");
+  const u64 file = open(u"\\??\\C:\\a.txt", abi::kFileDelete | kSynchronize, abi::kFileSynchronousIoNonalert);
+  ASSERT_EQ(status, Status::success);
+  const Va answer = room(sizeof(abi::FileBasicInformation));
+  EXPECT_EQ(invoke("NtQueryInformationFile", file, io_status, answer, sizeof(abi::FileBasicInformation), 4),
+            Status::success);
+  EXPECT_EQ(invoke("NtQueryInformationFile", file, io_status, room(64), 56, 34), Status::access_denied)
+      << "network-open information needs the right";
+}
+
 TEST_F(FileServices, RenamingMovesTheFileToTheNameGiven) {
   write_host_file("a.txt", "12345");
   const u64 file = open(u"\\??\\C:\\a.txt", abi::kFileGenericRead | abi::kFileDelete, abi::kFileSynchronousIoNonalert);
