@@ -74,7 +74,14 @@ Status AddressSpace::grow_stack(Fault& fault, Vad& vad, bool& is_stack) {
   for (Va va = guard_start; va < fault.page; va += kPageSize) {
     const Pte pte = page_table_.get(va);
     if (is_committed(vad, va, pte)) {
-      if (at_end) drop_guard(vad, va);
+      // NT commits the page below again as a guard, which for a committed page changes its protection. So a stack that
+      // overflowed grows, and overflows, anew once any page of it was made a guard: what _resetstkoflw relies on.
+      if (at_end) {
+        drop_guard(vad, va);
+      } else if (!is_success(set_entry_protection(va, pte, guard))) {
+        status = Status::stack_overflow;
+        break;
+      }
     } else if (!is_success(charge(vad, 1))) {
       status = Status::stack_overflow;  // NT: no commit for the next page is the end of the stack as well
       break;
@@ -85,7 +92,8 @@ Status AddressSpace::grow_stack(Fault& fault, Vad& vad, bool& is_stack) {
     }
   }
   const Va new_limit = at_end ? guard_start : fault.page;
-  if (new_limit < stack.limit) VITRINE_TRY(write_value(now.teb + offsetof(abi::Teb, stack_limit), new_limit));
+  // Also upwards: a guard that was set again above the old limit is the stack's limit once more.
+  if (new_limit != stack.limit) VITRINE_TRY(write_value(now.teb + offsetof(abi::Teb, stack_limit), new_limit));
   return status;
 }
 

@@ -146,6 +146,27 @@ TEST_F(FaultTest, TheStackGrowsPageByPageToItsEnd) {
   EXPECT_EQ(touch(*space, stack.allocation_base).status, Status::access_violation);
 }
 
+TEST_F(FaultTest, AGuardSetAgainInAnOverflowedStackLetsItOverflowAnew) {
+  auto space = make_space();
+  const UserStack stack = make_thread(*space, 0x1'0000);
+  const auto overflow = [&](Va page) {
+    Status status = Status::success;
+    while (status == Status::success && page > stack.allocation_base) {
+      page -= kPageSize;
+      status = touch(*space, page, kWriteFault).status;
+    }
+    return status;
+  };
+  ASSERT_EQ(overflow(stack.limit), Status::stack_overflow);
+  const Va top = stack.base - kPageSize;
+  ASSERT_TRUE(space->protect(top, 1, page::kReadWrite | page::kGuard));
+  ASSERT_EQ(touch(*space, top, kWriteFault).resolution, FaultResolution::stack_growth);
+  EXPECT_EQ(limit(*space), top);
+  EXPECT_EQ(protect_at(*space, top - kPageSize), page::kReadWrite | page::kGuard) << "committed pages guard again";
+  EXPECT_EQ(overflow(top), Status::stack_overflow);
+  EXPECT_EQ(limit(*space), stack.allocation_base + kPageSize);
+}
+
 TEST_F(FaultTest, AJumpOverTheGuardTakesItAlong) {
   auto space = make_space();
   const UserStack stack = make_thread(*space, 0x10'0000);
