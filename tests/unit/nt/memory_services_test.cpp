@@ -55,6 +55,18 @@ TEST_F(MemoryServices, ArgumentsThatCannotBeReadAreAnAccessViolation) {
             Status::invalid_parameter_4);  // type comes first
 }
 
+TEST_F(MemoryServices, AReleaseWithASizeIsRefusedAndOneWithoutTakesAll) {
+  ASSERT_EQ(allocate(0, 0x3000, mem::kReserve, page::kReadWrite), Status::success);
+  m.write(m.scratch + 8, u64{0x1000});
+  EXPECT_EQ(m.call("NtFreeVirtualMemory", {ServiceMachine::kSelf, m.scratch, m.scratch + 8, mem::kRelease}),
+            Status::invalid_parameter);
+  EXPECT_EQ(m.process->space->query_basic(base())->region_size, 0x3000u);
+  m.write(m.scratch + 8, u64{0});
+  EXPECT_EQ(m.call("NtFreeVirtualMemory", {ServiceMachine::kSelf, m.scratch, m.scratch + 8, mem::kRelease}),
+            Status::success);
+  EXPECT_EQ(size(), 0x3000u);
+}
+
 TEST_F(MemoryServices, WritingToAProcessPassesReadOnlyPagesAndKeepsTheirProtection) {
   ASSERT_EQ(allocate(0, 0x1000, mem::kReserve | mem::kCommit, page::kExecuteRead), Status::success);
   const Va code = base();
