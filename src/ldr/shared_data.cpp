@@ -30,8 +30,7 @@ abi::UserSharedData& data_of(std::byte* page) { return *reinterpret_cast<abi::Us
 
 void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physical_pages, u64 seed) {
   abi::UserSharedData& data = data_of(page);
-  // Milliseconds = ticks * multiplier / 2^24, with ticks of the clock interval.
-  data.tick_count_multiplier = static_cast<u32>((u64{machine.clock_interval_100ns()} << 24) / 10'000);
+  data.tick_count_multiplier = 1u << 24;  // see write_shared_time
   data.image_number_low = data.image_number_high = 0x8664;
   constexpr std::u16string_view kRoot = u"C:\\windows";
   std::copy(kRoot.begin(), kRoot.end(), data.nt_system_root.begin());
@@ -56,8 +55,11 @@ void write_shared_time(std::byte* page, const hal::Machine& machine) {
   abi::UserSharedData& data = data_of(page);
   put_time(data.interrupt_time, machine.interrupt_time().value);
   put_time(data.system_time, machine.system_time().value);
-  put_time(data.tick_count, static_cast<i64>(machine.tick_count()));
-  data.tick_count_low_deprecated = static_cast<u32>(machine.tick_count());
+  // NT counts clock interrupts here, and milliseconds = ticks * multiplier / 2^24. Wine 8.0's GetTickCount64 leaves the multiplier
+  // out, so what the guest finds are milliseconds with a multiplier of one (DESIGN 3.3): right by both ways to read it.
+  const i64 milliseconds = machine.interrupt_time().value / 10'000;
+  put_time(data.tick_count, milliseconds);
+  data.tick_count_low_deprecated = static_cast<u32>(milliseconds);
 }
 
 void write_unix_call_stub(std::byte* page) {
