@@ -2,6 +2,7 @@
 // for one that it does not know. [facts 10.4]
 #include "abi/thread_information.h"
 
+#include <algorithm>
 #include <array>
 
 #include "abi/teb.h"
@@ -40,6 +41,8 @@ struct Query {
   UserPtr<u32> return_length;
 };
 
+constexpr i32 kSaturatedPriority = 15;  // THREAD_PRIORITY_TIME_CRITICAL; THREAD_PRIORITY_IDLE is its negative
+
 abi::ThreadBasicInformation basic_information(Call call, const ps::Thread& thread) {
   abi::ThreadBasicInformation information{};
   const bool ended = thread.tcb.state == ke::ThreadState::terminated;
@@ -49,8 +52,10 @@ abi::ThreadBasicInformation basic_information(Call call, const ps::Thread& threa
   information.affinity_mask = thread.tcb.affinity;
   // NT gives the current priority here. Wine 8.0's kernelbase reads GetThreadPriority's answer from this field, where Windows'
   // takes BasePriority; the guest gets what its own DLLs expect (DESIGN 3.3). The current one is in the process list.
-  information.priority = call->kernel.query_base_priority(thread.tcb);
-  information.base_priority = call->kernel.query_base_priority(thread.tcb);
+  // Windows' GetThreadPriority also turns the saturated increments of +-16 into THREAD_PRIORITY_TIME_CRITICAL and _IDLE [winbase.h].
+  const i32 increment = call->kernel.query_base_priority(thread.tcb);
+  information.priority = std::clamp(increment, -kSaturatedPriority, kSaturatedPriority);
+  information.base_priority = increment;
   return information;
 }
 

@@ -125,6 +125,17 @@ TEST_F(ThreadServices, InformationIsTheThreadsOwn) {
   EXPECT_EQ(m.call("NtSetInformationThread", {ServiceMachine::kThisThread, 4, out(), 8}), Status::invalid_parameter);
 }
 
+TEST_F(ThreadServices, SaturatedPrioritiesAreShownAsGetThreadPriorityGivesThem) {
+  for (const i32 increment : {15, -15}) {
+    m.write(out(), increment);
+    ASSERT_EQ(m.call("NtSetInformationThread", {ServiceMachine::kThisThread, 3, out(), 4}), Status::success);
+    ASSERT_EQ(m.call("NtQueryInformationThread", {ServiceMachine::kThisThread, 0, out(), 48, 0}), Status::success);
+    const auto basic = m.read<abi::ThreadBasicInformation>(out());
+    EXPECT_EQ(basic.priority, increment);
+    EXPECT_EQ(basic.base_priority, increment > 0 ? 16 : -16) << "NT's own answer";
+  }
+}
+
 TEST_F(ThreadServices, ANameIsKeptUntilTheThreadGoes) {
   const Va text = m.scratch + 0x300;
   m.write(text, std::array<char16_t, 3>{u'a', u'b', u'c'});
