@@ -31,13 +31,10 @@ std::size_t decode(std::string_view text, char32_t& code) {
   return code < kSmallest[length] || surrogate || code > 0x10FFFF ? 0 : length;
 }
 
+// So that the C runtime's rules give the argument back: quotes around it when white space would split it or it is empty.
 void append_quoted(std::u16string& line, std::u16string_view argument) {
-  const bool plain = !argument.empty() && argument.find_first_of(u" \t\n\v\"") == std::u16string_view::npos;
-  if (plain) {
-    line += argument;
-    return;
-  }
-  line += u'"';
+  const bool quoted = argument.empty() || argument.find_first_of(u" \t\n\v") != std::u16string_view::npos;
+  if (quoted) line += u'"';
   std::size_t backslashes = 0;
   for (char16_t c : argument) {
     if (c == u'\\') {
@@ -49,6 +46,7 @@ void append_quoted(std::u16string& line, std::u16string_view argument) {
     }
     line += c;
   }
+  if (!quoted) return;
   line.append(backslashes, u'\\');
   line += u'"';
 }

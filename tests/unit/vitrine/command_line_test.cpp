@@ -14,6 +14,10 @@ TEST(CommandLine, DoublesBackslashesBeforeAQuoteOnly) {
             u"\"a\" a\\b \"say \\\"hi\\\"\" \"dir\\ x\\\\\"");
 }
 
+TEST(CommandLine, AQuoteAloneIsEscapedWithoutQuotesAround) {
+  EXPECT_EQ(make_command_line(u"a", {"a\"b", "\\\""}), u"\"a\" a\\\"b \\\\\\\"");
+}
+
 TEST(CommandLine, ConvertsUtf8AndReplacesWhatIsNot) {
   EXPECT_EQ(to_utf16("\xC3\xA4\xF0\x9F\x98\x80"), u"\u00E4\U0001F600");
   EXPECT_EQ(to_utf16("a\xFFz"), u"a\uFFFDz");
