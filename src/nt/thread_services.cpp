@@ -5,6 +5,7 @@
 #include "abi/thread_information.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/ps_attributes.h"
 #include "nt/thread_context.h"
 #include "nt/user_completion.h"
 #include "ps/access.h"
@@ -28,35 +29,27 @@ struct ThreadAttributes {
 // Errors: access_violation, invalid_parameter (shape, or an attribute that threads do not take).
 Result<ThreadAttributes> capture_thread_attributes(Call call, Va list) {
   ThreadAttributes attributes;
-  if (list == 0) return attributes;
-  const auto bytes = UserPtr<u64>{list}.read(call.space());
-  if (!bytes) return Failure(bytes.error());
-  constexpr u64 kMost = 32;
-  if (*bytes < sizeof(u64) || (*bytes - sizeof(u64)) % sizeof(abi::PsAttribute) != 0)
-    return Failure(Status::invalid_parameter);
-  const u64 count = (*bytes - sizeof(u64)) / sizeof(abi::PsAttribute);
-  if (count > kMost) return Failure(Status::invalid_parameter);
-  for (u64 i = 0; i < count; ++i) {
-    const auto attribute = UserPtr<abi::PsAttribute>{list + sizeof(u64)}.element(i).read(call.space());
-    if (!attribute) return Failure(attribute.error());
-    switch (attribute->attribute) {
+  const auto captured = capture_attribute_list(call, list);
+  if (!captured) return Failure(captured.error());
+  for (const abi::PsAttribute& attribute : *captured) {
+    switch (attribute.attribute) {
       case abi::ps_attribute::kClientId:
-        if (attribute->size < sizeof(abi::ClientId)) return Failure(Status::info_length_mismatch);
-        attributes.client_id = *attribute;
+        if (attribute.size < sizeof(abi::ClientId)) return Failure(Status::info_length_mismatch);
+        attributes.client_id = attribute;
         break;
       case abi::ps_attribute::kTebAddress:
-        if (attribute->size < sizeof(Va)) return Failure(Status::info_length_mismatch);
-        attributes.teb = *attribute;
+        if (attribute.size < sizeof(Va)) return Failure(Status::info_length_mismatch);
+        attributes.teb = attribute;
         break;
       case abi::ps_attribute::kGroupAffinity: {
-        const auto affinity = UserPtr<abi::GroupAffinity>{attribute->value}.read(call.space());
+        const auto affinity = UserPtr<abi::GroupAffinity>{attribute.value}.read(call.space());
         if (!affinity) return Failure(affinity.error());
         if (affinity->group != 0 || affinity->mask == 0) return Failure(Status::invalid_parameter);
         attributes.affinity = affinity->mask;
         break;
       }
       case abi::ps_attribute::kIdealProcessor: {
-        const auto number = UserPtr<abi::ProcessorNumber>{attribute->value}.read(call.space());
+        const auto number = UserPtr<abi::ProcessorNumber>{attribute.value}.read(call.space());
         if (!number) return Failure(number.error());
         if (number->group != 0 || number->number >= call->kernel.processor_count())
           return Failure(Status::invalid_parameter);
@@ -68,14 +61,6 @@ Result<ThreadAttributes> capture_thread_attributes(Call call, Va list) {
     }
   }
   return attributes;
-}
-
-template <typename T>
-Status return_attribute(Call call, const abi::PsAttribute& attribute, const T& value) {
-  if (attribute.value == 0) return Status::success;
-  VITRINE_TRY(UserPtr<T>{attribute.value}.write(call.space(), value));
-  if (attribute.return_length == 0) return Status::success;
-  return UserPtr<u64>{attribute.return_length}.write(call.space(), sizeof(T));
 }
 
 // The thread exists and is ready: what is left can fail only through the caller's own addresses or handle table.
