@@ -231,6 +231,7 @@ HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
       return do_save_x87(runtime, at);
     case ZYDIS_MNEMONIC_FRSTOR:
       return do_restore_x87(runtime, at);
+    case ZYDIS_MNEMONIC_VLDMXCSR:
     case ZYDIS_MNEMONIC_LDMXCSR: {
       u32 value;
       if (!runtime.read(at, &value, 4, instruction.memory.stack)) return HelperResult::fault;

@@ -35,7 +35,9 @@ Form classify_control(const Instruction& instruction) {
     case ZYDIS_MNEMONIC_PAUSE: return Form::pause;
     default: break;
   }
-  if (instruction.z.meta.category == ZYDIS_CATEGORY_COND_BR) return Form::jump_if;
+  // Not XBEGIN or the branches of other processors, which are of the same category.
+  const bool own = instruction.z.meta.isa_set == ZYDIS_ISA_SET_I86 || instruction.z.meta.isa_set == ZYDIS_ISA_SET_I386;
+  if (own && instruction.z.meta.category == ZYDIS_CATEGORY_COND_BR) return Form::jump_if;
   return Form::plain;
 }
 
@@ -46,6 +48,7 @@ bool is_helper(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDRAND:
     case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_XLAT: case ZYDIS_MNEMONIC_ENTER:
     case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_VLDMXCSR:
     case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR:
     case ZYDIS_MNEMONIC_FXRSTOR64:
     case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
@@ -75,16 +78,29 @@ bool is_bit_string(const Instruction& instruction) {
   return instruction.has_memory && instruction.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 }
 
+// Sets with privileged members that the virtual processor has. Privileged instructions of any other set (VMX, CET, TDX)
+// are unknown to it, and MONITOR and MWAIT are #UD outside ring 0 (SDM vol. 2B): both are refused.
+bool privileged_set(ZydisISASet set) {
+  switch (set) {
+    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I286REAL: case ZYDIS_ISA_SET_I286PROTECTED:
+    case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486: case ZYDIS_ISA_SET_I486REAL: case ZYDIS_ISA_SET_PENTIUMREAL:
+    case ZYDIS_ISA_SET_PPRO: case ZYDIS_ISA_SET_LONGMODE: case ZYDIS_ISA_SET_RDPMC: case ZYDIS_ISA_SET_XSAVE:
+    case ZYDIS_ISA_SET_XSAVES: return true;
+    default: return false;
+  }
+}
+
 // #GP(0) in user mode: privileged ones, port I/O (no I/O map), interrupt flag, and the descriptor-table stores (UMIP
 // is on).
 bool is_privileged(const Instruction& instruction) {
+  if (!privileged_set(instruction.z.meta.isa_set)) return false;
   if ((instruction.z.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0) return true;
   switch (instruction.z.meta.category) {
     case ZYDIS_CATEGORY_IO: case ZYDIS_CATEGORY_IOSTRINGOP: return true;
     default: break;
   }
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_SGDT:
+    case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_LGDT: case ZYDIS_MNEMONIC_SGDT:
     case ZYDIS_MNEMONIC_SIDT:
     case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_SMSW: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_RDPMC: return true;
     default: return false;
@@ -133,12 +149,16 @@ bool computational_category(ZydisInstructionCategory category) {
   switch (category) {
     case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_BITBYTE: case ZYDIS_CATEGORY_CMOV: case ZYDIS_CATEGORY_CONVERT:
     case ZYDIS_CATEGORY_DATAXFER: case ZYDIS_CATEGORY_FLAGOP: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_ROTATE:
-    case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_SEMAPHORE: return true;
+    case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_SEMAPHORE:
+    case ZYDIS_CATEGORY_X87_ALU: return true;  // FCOMI and the like came with the Pentium Pro
     default: return false;
   }
 }
 
+// Also the instructions of later processors in the encodings that earlier ones reserve as NOPs: RDSSP, which programs
+// use to ask whether there is a shadow stack, the bounds checks of MPX, CLDEMOTE.
 bool is_hint(const Instruction& instruction) {
+  if (instruction.z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   switch (instruction.z.meta.category) {
     case ZYDIS_CATEGORY_NOP: case ZYDIS_CATEGORY_WIDENOP: case ZYDIS_CATEGORY_PREFETCH: return true;
     default: break;
@@ -147,11 +167,12 @@ bool is_hint(const Instruction& instruction) {
     case ZYDIS_MNEMONIC_NOP: case ZYDIS_MNEMONIC_ENDBR64: case ZYDIS_MNEMONIC_ENDBR32: case ZYDIS_MNEMONIC_PREFETCHW:
     case ZYDIS_MNEMONIC_PREFETCH: case ZYDIS_MNEMONIC_PREFETCHNTA: case ZYDIS_MNEMONIC_PREFETCHT0:
     case ZYDIS_MNEMONIC_PREFETCHT1:
-    case ZYDIS_MNEMONIC_PREFETCHT2: return true;
+    case ZYDIS_MNEMONIC_PREFETCHT2: case ZYDIS_MNEMONIC_PREFETCHWT1: case ZYDIS_MNEMONIC_CLDEMOTE:
+    case ZYDIS_MNEMONIC_RDSSPD: case ZYDIS_MNEMONIC_RDSSPQ: return true;
     default: break;
   }
   const ZydisISASet set = instruction.z.meta.isa_set;
-  return set == ZYDIS_ISA_SET_FAT_NOP || set == ZYDIS_ISA_SET_PREFETCH_NOP;
+  return set == ZYDIS_ISA_SET_FAT_NOP || set == ZYDIS_ISA_SET_PREFETCH_NOP || set == ZYDIS_ISA_SET_MPX;
 }
 
 }  // namespace

@@ -146,11 +146,12 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
   }
   if (memory.base < 0 && memory.index < 0) {
     if (instruction.z.raw.disp.size != 32 && instruction.z.raw.disp.size != 64) return false;
-    const bool relative = instruction.operands[0].mem.base == ZYDIS_REGISTER_RIP ||
-                          instruction.operands[1].mem.base == ZYDIS_REGISTER_RIP ||
-                          instruction.operands[2].mem.base == ZYDIS_REGISTER_RIP ||
-                          instruction.operands[0].mem.base == ZYDIS_REGISTER_EIP ||
-                          instruction.operands[1].mem.base == ZYDIS_REGISTER_EIP;
+    bool relative = false;
+    for (u8 n = 0; n < instruction.z.operand_count; ++n) {
+      const ZydisRegister base = instruction.operands[n].mem.base;
+      if (instruction.operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY)
+        relative |= base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP;
+    }
     const Va next = code_ + program.code.size() + instruction.z.length;
     const u64 value = relative ? target - next : target;
     std::memcpy(bytes.data() + instruction.z.raw.disp.offset, &value, instruction.z.raw.disp.size / 8);

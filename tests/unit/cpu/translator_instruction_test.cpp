@@ -198,6 +198,28 @@ TEST_F(TranslatorTest, TheHostKeepsItsOwnFloatingPointControl) {
   expect_exception(guest.run(), Vector::general_protection, kCode);
 }
 
+TEST_F(TranslatorTest, ReservedMxcsrBitsFaultInTheVexFormToo) {
+  guest.code({0xC5, 0xF8, 0xAE, 0x17, 0x0F, 0x05});  // vldmxcsr [rdi]
+  guest.context[Gpr::rdi] = kData;
+  guest.store(kData, 0x8000'1F80, 4);
+  expect_exception(guest.run(), Vector::general_protection, kCode);
+  guest.store(kData, 0x9F80, 4);
+  EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+  EXPECT_EQ(guest.context.mxcsr(), 0x9F80u);
+}
+
+TEST_F(TranslatorTest, LaterInstructionsInReservedEncodingsDoNothingOrFault) {
+  guest.code({0xF3, 0x48, 0x0F, 0x1E, 0xC8, 0x0F, 0x05});  // rdsspq rax: no shadow stack, so RAX stays
+  EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+  EXPECT_EQ(guest.context[Gpr::rax], 0u);
+  guest.code({0xC7, 0xF8, 0, 0, 0, 0});  // xbegin
+  guest.context.rip = kCode;
+  expect_exception(guest.run(), Vector::invalid_opcode, kCode);
+  guest.code({0xC5, 0xF8, 0x84, 0, 0, 0, 0});  // jkzd k0, which only another processor has
+  guest.context.rip = kCode;
+  expect_exception(guest.run(), Vector::invalid_opcode, kCode);
+}
+
 TEST_F(TranslatorTest, X87StateShowsGuestAddresses) {
   guest.code({0xD9, 0xE8, 0xDD, 0x17, 0xD9, 0x77, 0x10, 0x0F, 0xAE, 0x46, 0x40, 0x0F,
               0x05});  // fld1; fst qword [rdi]; fnstenv [rdi+16]; fxsave [rsi+64]
