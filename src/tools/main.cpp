@@ -1,9 +1,24 @@
 // vitrine: the command line. Each command is one file; this one only dispatches.
+#include <sys/resource.h>
+
 #include <CLI/CLI.hpp>
 
 #include "tools/commands.h"
 
+namespace {
+
+// Each file that the guest opens costs one or two descriptors; the soft limit is meant for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);  // as many as there are will do
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  raise_descriptor_limit();
   CLI::App app{"Vitrine runs Windows x86-64 console programs on an NT kernel in user space, deterministically and in full view."};
   app.require_subcommand(1);
   app.set_version_flag("--version", "vitrine " VITRINE_VERSION);

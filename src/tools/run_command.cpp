@@ -35,6 +35,7 @@ struct Settings {
   bool strace = false;
   bool verify = false;
   bool check = false;
+  bool threads = false;
   std::vector<std::string> environment;
   std::vector<std::string> command;
 };
@@ -86,6 +87,7 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
   options.check_invariants = settings.check;
+  options.record_threads = settings.threads;
   options.program = settings.command.front();
   options.arguments.assign(settings.command.begin() + 1, settings.command.end());
   options.on_notice = [](std::string_view line) { fmt::print(stderr, "vitrine: {}\n", line); };
@@ -111,6 +113,7 @@ int exit_code_of(const RunResult& result) {
 int verify(const RunOptions& options, const RunResult& first) {
   RunOptions again = options;
   again.show_output = false;
+  again.record_threads = false;
   again.replay = first.input_log;
   again.on_service = {};
   again.on_notice = {};
@@ -138,8 +141,12 @@ int run(const Settings& settings) {
   const auto result = run_program(*options, &g_interrupted);
   if (!result) return fail(result.error().exit_code, result.error().message);
   if (!result->explanation.empty()) fmt::print(stderr, "vitrine: {}\n", result->explanation);
-  if (settings.stats == "json") print_statistics_json(*result);
-  else if (!settings.stats.empty()) print_statistics(*result);
+  if (settings.stats == "json") {
+    print_statistics_json(*result);
+  } else {
+    if (!settings.stats.empty()) print_statistics(*result);
+    if (settings.threads) print_threads(*result);
+  }
   if (settings.verify && result->end == RunEnd::exited) return verify(*options, *result);
   return exit_code_of(*result);
 }
@@ -158,8 +165,10 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--host-limit", settings->host_limit, "Host memory that the run may use (default: 75 % of what is free)");
   command->add_option("--system32", settings->system32, "Folder with Wine's PE DLLs (default: where the package libwine puts them)");
   command->add_option("--env", settings->environment, "NAME=VALUE for the program; may be repeated")->take_all()->allow_extra_args(false);
-  command->add_option("--stats", settings->stats, "Print what the run did; --stats=json for JSON")
-      ->expected(0, 1)->default_str("text")->check(CLI::IsMember({"text", "json"}));
+  // A flag, so that it never takes the program's name for its value.
+  command->add_flag("--stats{text}", settings->stats, "Print what the run did; --stats=json for JSON")
+      ->check(CLI::IsMember({"text", "json"}));
+  command->add_flag("--threads", settings->threads, "Print a line per thread: its times, its waits and who woke it");
   command->add_flag("--strace", settings->strace, "Print each system service with its arguments and status");
   command->add_flag("--verify", settings->verify, "Run twice and compare the traces");
   command->add_flag("--check", settings->check, "Check the kernel's invariants after every window (slow)");

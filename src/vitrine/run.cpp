@@ -76,6 +76,10 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
   Machine& machine = **made;
   if (options.on_event) machine.trace.add_listener(options.on_event);
+  ThreadHistory history;
+  if (options.record_threads) {
+    machine.trace.add_listener([&history](const trace::Event& event) { history.observe(event); });
+  }
   if (options.on_service) machine.dispatcher->set_trace(options.on_service);
 
   const auto process = start_program(machine, options);
@@ -90,6 +94,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   result.explanation = explain(result.end, options, machine);
   result.input_log = std::make_shared<sim::InputLog>(std::move(machine.input_log));
   result.statistics = collect(machine, loop, loop.host_nanoseconds());
+  history.finish(result.statistics.virtual_nanoseconds);
+  result.threads = history.take();
   return result;
 }
 

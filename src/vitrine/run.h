@@ -16,6 +16,7 @@
 #include "sim/input_log.h"
 #include "sim/profile.h"
 #include "trace/event.h"
+#include "vitrine/thread_history.h"
 
 namespace vitrine {
 
@@ -40,6 +41,7 @@ struct RunOptions {
   std::map<std::string, std::string> environment;  // added to the fixed default environment
   bool show_output = true;              // false: guest output goes nowhere (second run of --verify)
   bool check_invariants = false;
+  bool record_threads = false;          // fill RunResult::threads
   std::array<int, 3> streams{0, 1, 2};  // host descriptors of standard input, output, error
   std::shared_ptr<sim::InputLog> replay;  // not null: standard input comes from an earlier run's log
   std::function<void(const trace::Event&)> on_event;          // may be empty
@@ -68,6 +70,7 @@ struct RunResult {
   u32 exit_code = 0;
   u64 trace_hash = 0;
   RunStatistics statistics;
+  std::vector<ThreadRecord> threads;  // every thread that existed, by birth; empty unless record_threads
   std::shared_ptr<sim::InputLog> input_log;  // what the run learned from outside, for a replay
   std::string explanation;  // one line where `end` is not exited
 };
