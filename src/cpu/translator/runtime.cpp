@@ -11,6 +11,9 @@ namespace {
 // Generated code returns at least this often (in instructions), so that a kick is noticed.
 constexpr u64 kSlice = 1u << 20;
 constexpr u64 kDr6SingleStep = 1u << 14;
+
+// Generated code has no type that a sanitizer could check before the call.
+[[clang::no_sanitize("function")]] void enter(Stubs::Enter stub, Frame* frame, const u8* code) { stub(frame, code); }
 }  // namespace
 
 struct Runtime::Pass {
@@ -111,7 +114,7 @@ void Runtime::step(Pass& pass) {
   frame_->budget = granted_;
   const u64 before = retired_;
   ++statistics_.dispatches;
-  (variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live)(frame_, entry);
+  enter(variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live, frame_, entry);
   switch (frame_->exit_kind) {
     case ExitKind::chain:
       after_chain(pass);

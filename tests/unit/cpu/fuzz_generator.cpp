@@ -148,9 +148,9 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
     if (instruction.z.raw.disp.size != 32 && instruction.z.raw.disp.size != 64) return false;
     bool relative = false;
     for (u8 n = 0; n < instruction.z.operand_count; ++n) {
+      if (instruction.operands[n].type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
       const ZydisRegister base = instruction.operands[n].mem.base;
-      if (instruction.operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY)
-        relative |= base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP;
+      relative |= base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP;
     }
     const Va next = code_ + program.code.size() + instruction.z.length;
     const u64 value = relative ? target - next : target;

@@ -103,6 +103,7 @@ void NativeRunner::build_trampoline(NativeState& state) {
   e.byte(0xC3);
 }
 
+[[clang::no_sanitize("function")]]  // generated code has no type to check
 void NativeRunner::run(std::span<const u8> code, u64 at, NativeState& state) {
   build_trampoline(state);
   auto* const target = reinterpret_cast<u8*>(at);
