@@ -64,6 +64,7 @@ struct RenameParameters {
 class Device {
  public:
   virtual ~Device() = default;
+  std::u16string shown_as;  // how the names of its files begin; set by IoManager::add_device
   [[nodiscard]] virtual abi::DeviceType type(const FileObject& file) const = 0;
   // FILE_xxx characteristics of volume class 4.
   [[nodiscard]] virtual u32 characteristics() const { return 0; }

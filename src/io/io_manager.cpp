@@ -79,6 +79,10 @@ IoManager::IoManager(ke::Kernel& kernel, ob::ObjectManager& objects) : kernel_(k
   file.close = close_file;
   file.dispatcher = [](ob::Object& object) { return &static_cast<FileObject&>(object).event.header; };
   file.parse = parse_file;
+  file.query_name = [](ob::Object& object) -> Result<std::u16string> {
+    const auto& self = static_cast<FileObject&>(object);
+    return self.device->shown_as + self.name;
+  };
   file_type_ = &objects.register_type(file);
 
   ob::TypeTraits device;
@@ -135,7 +139,8 @@ void IoManager::abandon_device(Device& device) {
   }
 }
 
-Status IoManager::add_device(std::u16string_view path, Device& device) {
+Status IoManager::add_device(std::u16string_view path, Device& device, std::u16string_view shown_as) {
+  device.shown_as = shown_as.empty() ? path : shown_as;
   auto object =
       objects_.create<DeviceObject>(*device_type_, ob::CreateRequest{.attributes = {}, .kernel_object = true});
   if (!object) return object.error();

@@ -50,7 +50,9 @@ class IoManager {
   void set_completion_sink(CompletionSink* sink) { sink_ = sink; }
 
   // Puts `device` into the namespace: add_device(u"\\Device\\HarddiskVolume1", volume). The device is not owned.
-  Status add_device(std::u16string_view path, Device& device);
+  // `shown_as`: the beginning of its files' names as NtQueryObject gives them; empty: `path`. NT gives the device's name; Wine's
+  // kernelbase expects the DOS name of a volume ("\\??\\C:"), and the guest gets what its own DLLs expect (DESIGN 3.3).
+  Status add_device(std::u16string_view path, Device& device, std::u16string_view shown_as = {});
   // The device goes away (each device calls this from its destructor): its requests end unheard, its files are closed.
   void abandon_device(Device& device);
 

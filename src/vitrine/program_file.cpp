@@ -62,6 +62,7 @@ bool equal_without_case(std::string_view a, std::string_view b) {
 
 bool folder_has(const fs::path& folder, std::string_view name) {
   std::error_code code;
+  if (folder.empty()) return false;
   if (fs::exists(folder / name, code)) return true;
   for (fs::directory_iterator it(folder, code), end; !code && it != end; it.increment(code)) {
     if (equal_without_case(it->path().filename().string(), name)) return true;
@@ -97,7 +98,7 @@ std::expected<void, StartError> check_program_file(const fs::path& program, cons
   if (problem) {
     return refuse(kNotRunnable, fmt::format("{} {}; Vitrine runs x86-64 Windows console programs (.exe)", name, pe::describe(*problem)));
   }
-  const fs::path folders[] = {system.dlls, resolved(program).parent_path(), fs::current_path(code)};
+  const fs::path folders[] = {system.dlls, system.own, resolved(program).parent_path(), fs::current_path(code)};
   for (std::string_view module : image->imported_modules()) {
     if (is_api_set(module)) continue;
     if (std::ranges::any_of(folders, [&](const fs::path& folder) { return folder_has(folder, module); })) continue;

@@ -21,6 +21,17 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, error);
 }
 
+// Beside the tool in a build, or where an installation puts them.
+fs::path own_dlls() {
+  std::error_code error;
+  const fs::path tool = fs::read_symlink("/proc/self/exe", error);
+  if (error) return {};
+  for (const fs::path& folder : {tool.parent_path() / "guest", tool.parent_path().parent_path() / "lib" / "vitrine" / "guest"}) {
+    if (is_file(folder / "bcryptprimitives.dll")) return folder;
+  }
+  return {};
+}
+
 }  // namespace
 
 std::expected<SystemFiles, std::string> find_system_files(const fs::path& system32) {
@@ -43,6 +54,7 @@ std::expected<SystemFiles, std::string> find_system_files(const fs::path& system
   }
   if (found.nls.empty() && is_file(found.dlls / "locale.nls")) found.nls = found.dlls;
   if (found.nls.empty()) return std::unexpected(fmt::format("Wine's NLS files are not on this system: {}", kInstall));
+  found.own = own_dlls();
   return found;
 }
 
