@@ -172,7 +172,10 @@ Status ObjectManager::attach(Object& object, ObjectType& type, const CreateReque
     info_of(object).security = request.attributes.security;
     info_of(object).security_block = security_block;
   }
-  if (request.payer != nullptr && type.traits.quota_payer == nullptr) info_of(object).payer = request.payer;
+  if (request.payer != nullptr && type.traits.quota_payer == nullptr) {
+    info_of(object).payer = request.payer;
+    request.payer->add_reference();
+  }
   ++type.object_count;
   if (type.object_count > type.peak_object_count) type.peak_object_count = type.object_count;
   return Status::success;
@@ -209,6 +212,7 @@ void ObjectManager::delete_object(Object& object) {
   if (payer != nullptr) {
     payer->return_pool(ex::PoolType::nonpaged, type.traits.nonpaged_charge);
     payer->return_pool(ex::PoolType::paged, type.traits.paged_charge);
+    if (type.traits.quota_payer == nullptr) payer->release();
   }
   if (ObjectInfo* info = std::exchange(object.info_, nullptr)) {
     VITRINE_CHECK(info->directory == nullptr);

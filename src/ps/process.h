@@ -62,7 +62,7 @@ struct Process : ob::Object {
   ListLink active_link;                // ProcessManager's list, in order of creation
   std::unique_ptr<mm::AddressSpace> space;   // null for System
   std::unique_ptr<ob::ObjectHandles> handles;
-  std::unique_ptr<QuotaBlock> quota;
+  QuotaBlock::Owner quota;
   ob::Ref<TokenObject> token;
   ob::Ref<ob::Object> section;         // of the main image
   UserEntryPoints entry_points;

@@ -71,7 +71,7 @@ Result<ob::Ref<Process>> ProcessManager::create_process(const ProcessParameters&
   process->parent_id = parent == nullptr ? 0 : parent->id;
   process->cookie = static_cast<u32>(random_.next());
   process->create_time = on_.kernel.system_time();
-  process->quota = std::make_unique<QuotaBlock>();
+  process->quota = QuotaBlock::create();
 
   const auto id = allocate_id(*process);
   if (!id) return Failure(id.error());

@@ -6,6 +6,10 @@
 
 namespace vitrine::ps {
 
+void QuotaBlock::release() {
+  if (--references_ == 0) delete this;
+}
+
 Status QuotaBlock::charge_pool(ex::PoolType type, u64 bytes) {
   QuotaUse& use = pool_[static_cast<u32>(type)];
   if (bytes > use.limit - use.usage) return Status::quota_exceeded;

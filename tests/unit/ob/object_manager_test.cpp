@@ -58,8 +58,10 @@ TEST_F(ObjectTest, TheCreatorPaysAndGetsItBack) {
   quota.limit = 30;
   EXPECT_EQ(objects.create<TestObject>(*type, {.payer = &quota}).error(), Status::quota_exceeded);
   EXPECT_EQ(type->object_count, 1u);
+  EXPECT_EQ(quota.references, 1) << "the object may outlive its creator";
   object.reset();
   EXPECT_EQ(quota.bytes[0], 0u);
+  EXPECT_EQ(quota.references, 0);
 }
 
 // A million links deep: deletion must neither recurse nor leave anything behind.

@@ -29,6 +29,9 @@ struct Quota : ex::QuotaCharger {
     return Status::success;
   }
   void return_pool(ex::PoolType type, u64 amount) override { bytes[static_cast<u32>(type)] -= amount; }
+  i32 references = 0;
+  void add_reference() override { ++references; }
+  void release() override { --references; }
 };
 
 struct ObjectTest : testing::Test {
