@@ -26,6 +26,7 @@ class Recorder {
   // Mixes bytes that are part of the outcome but of no event (guest output, exit code) into the hash.
   void absorb(const void* bytes, std::size_t size);
   void add_listener(Listener listener) { listeners_.push_back(std::move(listener)); }
+  void remove_listeners() { listeners_.clear(); }
 
   [[nodiscard]] u64 hash() const;
   [[nodiscard]] u64 count(EventType type) const { return counts_[static_cast<u16>(type)]; }

@@ -5,6 +5,7 @@
 #include "cm/initial_keys.h"
 #include "mm/section.h"
 #include "ob/standard_directories.h"
+#include "vitrine/tear_down.h"
 
 namespace vitrine {
 namespace {
@@ -62,6 +63,7 @@ std::unique_ptr<cpu::Backend> Machine::make_processor() {
 
 // In an order that the members' own does not give: programs and files before what they stand on.
 Machine::~Machine() {
+  tear_down(*this);
   executive.reset();
   loader.reset();
   objects.empty_directories();
