@@ -16,7 +16,12 @@ Machine::Machine(const MachineOptions& options)
   processors_.resize(options.processor_count);
   // The interrupts of different processors do not coincide on real machines either; where they fall is the seed's
   // choice.
-  for (Processor& processor : processors_) processor.next_tick = {1 + random.below(clock_interval().value)};
+  tick_count_ = static_cast<u64>(std::max<i64>(options.uptime.value, 0)) / interval_100ns_;
+  const u64 start = tick_count_ * clock_interval().value;
+  for (Processor& processor : processors_) {
+    processor.clock = {start};
+    processor.next_tick = {start + 1 + random.below(clock_interval().value)};
+  }
 }
 
 void Machine::advance_picoseconds(u32 processor, u64 picoseconds) {

@@ -23,6 +23,7 @@ struct MachineOptions {
   u64 seed = 0;
   u32 clock_interval_100ns = 156'250;   // sim::SchedulerPolicy
   Ticks boot_time = kDefaultBootTime;   // FILETIME of the system clock at interrupt time 0
+  Ticks uptime{};                       // how long it has been up when the first processor starts, rounded down to ticks
 };
 
 class Machine {

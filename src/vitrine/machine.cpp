@@ -26,7 +26,8 @@ std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader* loader) {
 Machine::Machine(Options options_, ram::GuestRam ram_)
     : options(std::move(options_)),
       random(options.seed, "guest"),
-      hal({options.processors, options.seed, options.profile->scheduler.clock_interval_100ns}),
+      hal({.processor_count = options.processors, .seed = options.seed,
+           .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
       processor(make_processor()),
@@ -86,6 +87,7 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
 }
 
 Status Machine::boot() {
+  start_time_ = hal.clock(0);
   VITRINE_TRY(ob::make_standard_directories(objects));
   objects.register_type(mm::section_type_traits(options.profile->sizes.section_object));
   auto manager = ps::ProcessManager::create({*options.profile, kernel, hal, objects, memory, pool, trace, options.seed});
@@ -110,7 +112,7 @@ Status Machine::make_devices() {
   volume = std::move(*host_volume);
   volume->set_memory_manager(&memory);
   volume->set_io_manager(&io);
-  VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume));
+  VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume, u"\\??\\C:"));
   VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
   VITRINE_TRY(io.add_device(u"\\Device\\ConDrv", console));
   VITRINE_TRY(io.add_device(u"\\Device\\Null", null_device));

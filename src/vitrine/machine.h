@@ -41,6 +41,10 @@
 
 namespace vitrine {
 
+// How long the machine has been up when its first program starts: a program may take a clock that reads 0 for a broken one
+// (current Go does), and none that booted could show it.
+inline constexpr Ticks kUptimeAtStart{600'000'000};  // a minute
+
 // What runs guest instructions.
 enum class ProcessorKind : u8 {
   translator,  // real x86-64 code; boots with Wine's user-mode half from the mounts
@@ -100,6 +104,8 @@ class Machine {
   std::unique_ptr<nt::ServiceDispatcher> dispatcher;
   std::unique_ptr<nt::IoCompletionSink> completion_sink;
 
+  // Every processor's clock when the machine was made.
+  [[nodiscard]] Nanoseconds start_time() const { return start_time_; }
   // Bytes (or the end) of standard input are there: waiting readers get them.
   void input_arrived();
 
@@ -109,6 +115,8 @@ class Machine {
   [[nodiscard]] Status make_devices();
   [[nodiscard]] Status make_executive();
   [[nodiscard]] std::unique_ptr<cpu::Backend> make_processor();
+
+  Nanoseconds start_time_;
 };
 
 }  // namespace vitrine

@@ -37,7 +37,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   s.processes_created = counts.processes_created;
   s.peak_threads = counts.peak_threads;
   for (u32 p = 0; p < machine.hal.processor_count(); ++p) {
-    s.virtual_nanoseconds = std::max(s.virtual_nanoseconds, machine.hal.clock(p).value);
+    s.virtual_nanoseconds = std::max(s.virtual_nanoseconds, machine.hal.clock(p).value - machine.start_time().value);
   }
   s.host_nanoseconds = host_nanoseconds;
   s.peak_host_bytes = host_peak_bytes();

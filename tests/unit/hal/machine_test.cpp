@@ -90,5 +90,16 @@ TEST(Machine, SettingTheSystemTimeLeavesInterruptTimeAlone) {
   EXPECT_EQ(m.interrupt_time(), before);
 }
 
+TEST(Machine, StartsWithTheUptimeAskedForOnEveryClock) {
+  Machine machine({.processor_count = 2, .seed = 3, .clock_interval_100ns = 100'000, .uptime = {605'000}});
+  EXPECT_EQ(machine.tick_count(), 6u);
+  EXPECT_EQ(machine.interrupt_time(), Ticks{600'000});
+  for (u32 p = 0; p < 2; ++p) {
+    EXPECT_EQ(machine.clock(p).value, 60'000'000u);
+    EXPECT_GT(machine.next_tick(p).value, 60'000'000u);
+    EXPECT_LE(machine.next_tick(p).value, 70'000'000u);
+  }
+}
+
 }  // namespace
 }  // namespace vitrine::hal
