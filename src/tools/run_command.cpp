@@ -6,10 +6,13 @@
 #include <atomic>
 #include <csignal>
 #include <fstream>
+#include <optional>
 
 #include "tools/commands.h"
 #include "tools/report.h"
 #include "tools/size.h"
+#include "vitrine/folder_copy.h"
+#include "vitrine/program_file.h"
 #include "vitrine/run.h"
 
 namespace vitrine::tools {
@@ -22,6 +25,9 @@ void on_signal(int) {
   // A second Ctrl-C ends the tool at once, whatever the run is doing.
   if (g_interrupted.exchange(true)) _exit(kExitInterrupted);
 }
+
+// What --verify copies of the current folder at most.
+constexpr u64 kVerifyCopyLimit = 1ull << 30;
 
 struct Settings {
   std::string profile{sim::kDefaultProfile};
@@ -110,8 +116,12 @@ int exit_code_of(const RunResult& result) {
   return kExitUsage;
 }
 
-int verify(const RunOptions& options, const RunResult& first) {
+// The second run finds what the first one found: the same input, and the current folder as it was.
+int verify(const RunOptions& options, const RunResult& first, const FolderCopy& before) {
   RunOptions again = options;
+  again.current_folder = before.path();
+  const std::filesystem::path inside = resolved(options.program).lexically_relative(std::filesystem::current_path());
+  if (!inside.empty() && !inside.native().starts_with("..")) again.program = before.path() / inside;
   again.show_output = false;
   again.record_threads = false;
   again.replay = first.input_log;
@@ -138,6 +148,12 @@ int run(const Settings& settings) {
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a status that the guest sees, not the end of the tool
 
+  std::optional<FolderCopy> before;
+  if (settings.verify) {
+    auto copy = FolderCopy::make(std::filesystem::current_path(), kVerifyCopyLimit);
+    if (!copy) return fail(kExitUsage, copy.error());
+    before = std::move(*copy);
+  }
   const auto result = run_program(*options, &g_interrupted);
   if (!result) return fail(result.error().exit_code, result.error().message);
   if (!result->explanation.empty()) fmt::print(stderr, "vitrine: {}\n", result->explanation);
@@ -147,7 +163,7 @@ int run(const Settings& settings) {
     if (!settings.stats.empty()) print_statistics(*result);
     if (settings.threads) print_threads(*result);
   }
-  if (settings.verify && result->end == RunEnd::exited) return verify(*options, *result);
+  if (settings.verify && result->end == RunEnd::exited) return verify(*options, *result, *before);
   return exit_code_of(*result);
 }
 

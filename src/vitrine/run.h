@@ -37,6 +37,7 @@ struct RunOptions {
   double timeout_seconds = 0;           // host time; 0: none
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found
+  std::filesystem::path current_folder;  // becomes C:\work; empty: the host process's own
   std::vector<Mount> mounts;            // besides the program's folder and the current folder
   std::map<std::string, std::string> environment;  // added to the fixed default environment
   bool show_output = true;              // false: guest output goes nowhere (second run of --verify)

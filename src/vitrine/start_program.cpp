@@ -99,7 +99,7 @@ std::vector<io::Mount> program_mounts(const RunOptions& options, const SystemFil
   std::vector<std::string> system_folders;
   for (const fs::path& path : system.folders()) system_folders.push_back(path.string());
   std::error_code code;
-  const fs::path current = fs::current_path(code);
+  const fs::path current = options.current_folder.empty() ? fs::current_path(code) : options.current_folder;
   const fs::path program_folder = resolved(options.program).parent_path();
   std::vector<io::Mount> mounts{
       {u"\\windows\\system32", std::move(system_folders), io::MountAccess::read_only},
