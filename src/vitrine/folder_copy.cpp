@@ -37,7 +37,7 @@ std::string copy_tree(const fs::path& source, const fs::path& target, u64 limit_
   u64 bytes = 0, files = 0;
   std::vector<fs::path> folders;  // their times are set last: filling them changes them
   for (fs::recursive_directory_iterator it(source, code), end; !code && it != end; it.increment(code)) {
-    const fs::path to = target / fs::relative(it->path(), source, code);
+    const fs::path to = target / it->path().lexically_relative(source);
     if (it->is_regular_file(code) && !it->is_symlink(code)) bytes += it->file_size(code);
     if (++files > kMostFiles || bytes > limit_bytes) {
       return fmt::format("{} holds more than {} MiB or {} files; run --verify in a smaller folder", source.string(),
@@ -50,7 +50,7 @@ std::string copy_tree(const fs::path& source, const fs::path& target, u64 limit_
   }
   if (code) return fmt::format("{}: {}", source.string(), code.message());
   for (auto folder = folders.rbegin(); folder != folders.rend(); ++folder) {
-    copy_times(*folder, target / fs::relative(*folder, source, code));
+    copy_times(*folder, target / folder->lexically_relative(source));
   }
   copy_times(source, target);
   return {};
