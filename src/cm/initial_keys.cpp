@@ -92,6 +92,9 @@ constexpr Text kVersion[] = {{u"ProductName", u"Windows 10 Pro"},
 constexpr Text kWindowsVersion[] = {{u"ProgramFilesDir", u"C:\\Program Files"},
                                     {u"CommonFilesDir", u"C:\\Program Files\\Common Files"}};
 constexpr Text kProduct[] = {{u"ProductType", u"WinNT"}};
+// No debugger starts when nobody handles an exception, as on a Windows without one. With nothing here Wine's kernelbase
+// starts winedbg, whose output would be the program's and whose end would replace its exit code.
+constexpr Text kDebugger[] = {{u"Auto", u"1"}, {u"Debugger", u"none"}};
 
 constexpr KeyTexts kMachineTexts[] = {
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Nls\\CodePage", kCodePages},
@@ -100,6 +103,7 @@ constexpr KeyTexts kMachineTexts[] = {
     {u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion\\Time Zones\\UTC", kTimeZoneUtc},
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager\\Environment", kEnvironment},
     {u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion", kVersion},
+    {u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion\\AeDebug", kDebugger},
     {u"\\Registry\\Machine\\Software\\Microsoft\\Windows\\CurrentVersion", kWindowsVersion},
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\ProductOptions", kProduct}};
 
@@ -109,7 +113,6 @@ constexpr std::u16string_view kEmptyKeys[] = {
     u"\\Registry\\Machine\\SAM",
     u"\\Registry\\Machine\\Security",
     u"\\Registry\\Machine\\Software\\Classes",
-    u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion\\AeDebug",
     u"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion\\Image File Execution Options",
     u"\\Registry\\Machine\\System\\ControlSet001\\Services\\Tcpip\\Parameters"};
 
