@@ -57,7 +57,9 @@ class MappedFile {
 };
 
 bool equal_without_case(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) { return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y)); });
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return std::tolower(static_cast<unsigned char>(x)) == std::tolower(static_cast<unsigned char>(y));
+  });
 }
 
 bool folder_has(const fs::path& folder, std::string_view name) {
@@ -102,7 +104,10 @@ std::expected<void, StartError> check_program_file(const fs::path& program, cons
   for (std::string_view module : image->imported_modules()) {
     if (is_api_set(module)) continue;
     if (std::ranges::any_of(folders, [&](const fs::path& folder) { return folder_has(folder, module); })) continue;
-    return refuse(kNotRunnable, fmt::format("{} needs {}, which is neither beside it nor among Wine's DLLs; put it beside the program", name, module));
+    return refuse(
+        kNotRunnable,
+        fmt::format("{} needs {}, which is neither beside it nor among Wine's DLLs; put it beside the program", name,
+                    module));
   }
   return {};
 }

@@ -54,8 +54,9 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
 void report_unsupported(const Machine& machine, const RunOptions& options) {
   if (!options.on_notice) return;
   for (const cpu::Translator::Unsupported& u : machine.translator->unsupported()) {
-    options.on_notice(fmt::format("the virtual processor has no {}; the program executed it at {:#x} and got an illegal-instruction exception",
-                                  u.mnemonic, u.address));
+    options.on_notice(fmt::format(
+        "the virtual processor has no {}; the program executed it at {:#x} and got an illegal-instruction exception",
+        u.mnemonic, u.address));
   }
 }
 

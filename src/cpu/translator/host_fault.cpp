@@ -8,9 +8,11 @@
 namespace vitrine::cpu::translator {
 namespace {
 
-thread_local HostFaultScope* current_scope = nullptr;
+// A signal handler belongs to the process and is told nothing but the signal: what it needs has to be found from here. None of
+// this is seen by a guest.
+thread_local HostFaultScope* current_scope = nullptr;  // tidy: allow global: the only way to the handler
 struct sigaction previous_action;
-std::once_flag installed;
+std::once_flag installed;  // tidy: allow global: one handler for the process
 
 void on_sigfpe(int number, siginfo_t* info, void* opaque) {
   auto* const context = static_cast<ucontext_t*>(opaque);
