@@ -22,6 +22,10 @@ CodeCache::CodeCache(u64 bytes) : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 
   cold_end_ = base_ + bytes_;
   hot.place(hot_start_);
   cold.place(cold_start_);
+  // Large enough that growing, which copies, is rare; memory that is not used costs nothing.
+  sites_.reserve(bytes_ / 512);
+  exits_.reserve(bytes_ / 4096);
+  blocks_.reserve(4096);
 }
 
 CodeCache::~CodeCache() { munmap(base_, bytes_); }

@@ -67,6 +67,13 @@ void note_memory(Instruction& out, const ZydisDecodedOperand& operand) {
   memory.stack = mem.segment == ZYDIS_REGISTER_SS;
 }
 
+// XLAT: only the prefixes matter, the registers are implied.
+void note_implied_memory(Instruction& out) {
+  for (u8 n = 0; n < out.z.operand_count; ++n) {
+    if (out.operands[n].type == ZYDIS_OPERAND_TYPE_MEMORY && !out.has_memory) note_memory(out, out.operands[n]);
+  }
+}
+
 bool is_vector_register(ZydisRegister reg) {
   const ZydisRegisterClass kind = ZydisRegisterGetClass(reg);
   return kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM;
@@ -135,25 +142,32 @@ RegisterName general_register(ZydisRegister reg) {
 Decoder::Decoder() { ZydisDecoderInit(&zydis_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
 
 DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out) const {
-  const ZyanStatus status = ZydisDecoderDecodeFull(&zydis_, code.data(), code.size(), &out.z, out.operands.data());
+  ZydisDecoderContext decoding;
+  const ZyanStatus status = ZydisDecoderDecodeInstruction(&zydis_, &decoding, code.data(), code.size(), &out.z);
   if (status == ZYDIS_STATUS_NO_MORE_DATA) return DecodeResult::truncated;
   if (!ZYAN_SUCCESS(status)) return DecodeResult::invalid;
+  const auto decode_operands = [&](u8 count) {
+    return ZYAN_SUCCESS(ZydisDecoderDecodeOperands(&zydis_, &decoding, &out.z, out.operands.data(), count));
+  };
+  if (!decode_operands(out.z.operand_count_visible)) return DecodeResult::invalid;
   out.rip = rip;
   std::memcpy(out.bytes.data(), code.data(), out.z.length);
   out.x87 = out.x87_address = out.simd_float = out.full_flag_writer = false;
   out.flags_read = out.flags_written = 0;
   out.has_memory = out.memory_written = out.memory_aligned = false;
-  for (u8 n = 0; n < out.z.operand_count; ++n) {
+  out.memory = {};
+  for (u8 n = 0; n < out.z.operand_count_visible; ++n) {
     const ZydisDecodedOperand& operand = out.operands[n];
     if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) note_register(out, operand);
-    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.visibility != ZYDIS_OPERAND_VISIBILITY_HIDDEN &&
-        !out.has_memory) {
-      note_memory(out, operand);
-    }
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && !out.has_memory) note_memory(out, operand);
   }
   note_x87(out);
   note_flags(out);
   out.form = classify(out);
+  if (out.form == Form::helper || out.form == Form::string) {  // C++ executes them with their implied operands
+    if (!decode_operands(out.z.operand_count)) return DecodeResult::invalid;
+    if (out.mnemonic() == ZYDIS_MNEMONIC_XLAT) note_implied_memory(out);
+  }
   out.memory_aligned = out.has_memory && requires_alignment(out);
   switch (out.form) {
     case Form::plain:

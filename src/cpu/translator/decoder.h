@@ -51,6 +51,7 @@ struct MemoryOperand {
 
 struct Instruction {
   ZydisDecodedInstruction z;
+  // The visible ones; all of them where C++ executes the instruction (helpers and strings).
   std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT> operands;
   std::array<u8, ZYDIS_MAX_INSTRUCTION_LENGTH> bytes;
   Va rip = 0;

@@ -60,8 +60,11 @@ void BlockTranslator::emit_go_to_indirect() {
     e().jump(stubs_.exit_rip);
     return;
   }
-  e().mov32(kScratch1, kScratch0);
-  e().shift_right(Width::b32, kScratch1, 4);
+  e().mov(kScratch1, kScratch0);
+  e().shift_right(Width::b64, kScratch1, kPageShift);
+  e().op_register(Width::b32, 0x69, kScratch1, kScratch1);
+  e().dword(kJumpFactor);
+  e().shift_right(Width::b32, kScratch1, kJumpShift);
   e().op_register(Width::b32, 0x33, kScratch1, kScratch0);
   e().alu_immediate(Width::b32, 4, kScratch1, kJumpEntries - 1);
   e().shift_left(Width::b32, kScratch1, 4);

@@ -37,7 +37,7 @@ bool encoded_register(const ZydisDecodedOperand& operand) {
 
 Uses find_uses(const Instruction& instruction) {
   Uses uses;
-  for (u8 n = 0; n < instruction.z.operand_count; ++n) {
+  for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
     const ZydisDecodedOperand& operand = instruction.operands[n];
     if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
       uses.high8 |= general_register(operand.reg.value).high8;
@@ -128,7 +128,7 @@ RegisterFields host_fields(const Instruction& instruction, const std::array<i8, 
     rm |= z.raw.rex.B << 3;
     in_opcode |= z.raw.rex.B << 3;
   }
-  for (u8 n = 0; n < z.operand_count; ++n) {
+  for (u8 n = 0; n < z.operand_count_visible; ++n) {
     const ZydisDecodedOperand& operand = instruction.operands[n];
     if (!encoded_register(operand)) continue;
     const RegisterName name = general_register(operand.reg.value);

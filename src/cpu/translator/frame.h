@@ -20,7 +20,10 @@ inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
 inline constexpr u32 kTlbEntries = 4096;
-inline constexpr u32 kJumpEntries = 4096;
+inline constexpr u32 kJumpEntries = 16384;
+inline constexpr u32 kJumpFactor =
+    0x9E37'79B1;                       // spreads page numbers: images lie at addresses that differ in a few bits
+inline constexpr int kJumpShift = 18;  // leaves as many bits of a 32-bit product as an index has
 
 // Why generated code returned to the dispatcher.
 enum class ExitKind : u32 {
@@ -80,8 +83,10 @@ struct alignas(64) Frame {
 
 [[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
 [[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
+// The addresses of one page share a run of kPageSize entries, one each.
 [[nodiscard]] constexpr u32 jump_index(Va va) {
-  return ((static_cast<u32>(va) >> 4) ^ static_cast<u32>(va)) & (kJumpEntries - 1);
+  const u32 page = static_cast<u32>(va >> kPageShift) * kJumpFactor >> kJumpShift;
+  return (page ^ static_cast<u32>(va)) & (kJumpEntries - 1);
 }
 
 // RFLAGS bits that generated code keeps in the host's flags.

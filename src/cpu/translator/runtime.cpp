@@ -107,7 +107,7 @@ void Runtime::step(Pass& pass) {
     if (variant.limit != 0)
       limited = block->instructions;
     else if (variant.flags_saved && options_.chain)
-      frame_->jump[jump_index(pass.rip)] = {pass.rip, reinterpret_cast<u64>(entry)};
+      space_->install_jump(pass.rip, entry);
   }
 
   granted_ = variant.limit != 0 ? 0 : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;

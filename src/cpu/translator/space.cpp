@@ -50,6 +50,7 @@ void TranslatorSpace::forget_jumps(const u8* jump_miss) {
   for (JumpEntry& entry : frame_->jump) {
     if (entry.code != 0) entry = {0, reinterpret_cast<u64>(jump_miss)};
   }
+  jump_pages_.reset();
 }
 
 void TranslatorSpace::forget_jump(Va va, const u8* jump_miss) {
@@ -67,12 +68,14 @@ void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
   if (entry.tag_read == page_floor(va)) entry.tag_read = tlb_invalid_tag(index);
   if (entry.tag_write == page_floor(va)) entry.tag_write = tlb_invalid_tag(index);
   if (!executable) return;
+  const auto forget = [&](JumpEntry& jump, Va page) {
+    if (jump.code != 0 && page_floor(jump.va) == page) jump = {0, reinterpret_cast<u64>(jump_miss)};
+  };
+  if (!jump_pages_.test(jump_page(va)) && !jump_pages_.test(jump_page(va - kPageSize))) return;
+  const u32 first = jump_index(va) & ~static_cast<u32>(kPageMask);
+  for (u32 n = 0; n < kPageSize; ++n) forget(frame_->jump[first + n], page_floor(va));
   // A block across a page boundary depends on the page after its own as well.
-  for (JumpEntry& jump : frame_->jump) {
-    if (jump.code == 0) continue;
-    if (page_floor(jump.va) == page_floor(va) || page_floor(jump.va + 15) == page_floor(va))
-      jump = {0, reinterpret_cast<u64>(jump_miss)};
-  }
+  for (Va at = page_floor(va) - 15; at != page_floor(va); ++at) forget(frame_->jump[jump_index(at)], page_floor(at));
 }
 
 void TranslatorSpace::revoke_writes(const std::byte* host) {

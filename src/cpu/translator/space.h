@@ -4,6 +4,8 @@
 // Owned by whoever asked for the space; registered with its Runtime, which must outlive it.
 #pragma once
 
+#include <bitset>
+
 #include "cpu/backend.h"
 #include "cpu/page_walk.h"
 #include "cpu/translator/frame.h"
@@ -29,6 +31,11 @@ class TranslatorSpace final : public Space {
   // A frame is about to hold translated code: writes to it must take the slow path from now on.
   void revoke_writes(const std::byte* host);
   void install(Va va, std::byte* host, bool write);
+  // Precondition: the space has a frame.
+  void install_jump(Va va, const u8* code) {
+    frame_->jump[jump_index(va)] = {va, reinterpret_cast<u64>(code)};
+    jump_pages_.set(jump_page(va));
+  }
 
   [[nodiscard]] const Translation* cached_fetch(Va va) const {
     const FetchEntry& entry = fetches_[fetch_index(va)];
@@ -44,11 +51,17 @@ class TranslatorSpace final : public Space {
   static constexpr u32 kFetchEntries = 64;
   [[nodiscard]] static u32 fetch_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kFetchEntries - 1); }
 
+  static constexpr std::size_t kJumpPages = 1024;
+  [[nodiscard]] static std::size_t jump_page(Va va) { return (va >> kPageShift) % kJumpPages; }
+
   Runtime& runtime_;
   Pfn root_;
   Frame* frame_ = nullptr;
   void* memory_ = nullptr;
   std::array<FetchEntry, kFetchEntries> fetches_{};
+  // Pages (by the low bits of their number) that may have entries in the jump cache: most changes of a mapping find
+  // none.
+  std::bitset<kJumpPages> jump_pages_;
 };
 
 }  // namespace vitrine::cpu::translator

@@ -120,7 +120,8 @@ class AllowList : public ::testing::Test {
     (runs(instruction.form) ? seen.running : seen.refused) = true;
   }
 
-  // Memory forms (with and without SIB) and a register form of each value of the ModRM byte's middle field; `all`: every register form.
+  // Memory forms (with and without SIB) and a register form of each value of the ModRM byte's middle field; `all`:
+  // every register form.
   void see_forms(std::vector<u8> opcode, bool all) {
     opcode.push_back(0);
     for (u32 modrm = 0; modrm < 0x100; ++modrm) {

@@ -147,7 +147,7 @@ bool FuzzGenerator::set_up_memory(FuzzProgram& program, Instruction& instruction
   if (memory.base < 0 && memory.index < 0) {
     if (instruction.z.raw.disp.size != 32 && instruction.z.raw.disp.size != 64) return false;
     bool relative = false;
-    for (u8 n = 0; n < instruction.z.operand_count; ++n) {
+    for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
       if (instruction.operands[n].type != ZYDIS_OPERAND_TYPE_MEMORY) continue;
       const ZydisRegister base = instruction.operands[n].mem.base;
       relative |= base == ZYDIS_REGISTER_RIP || base == ZYDIS_REGISTER_EIP;

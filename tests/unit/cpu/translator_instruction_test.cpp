@@ -220,6 +220,22 @@ TEST_F(TranslatorTest, LaterInstructionsInReservedEncodingsDoNothingOrFault) {
   expect_exception(guest.run(), Vector::invalid_opcode, kCode);
 }
 
+TEST_F(TranslatorTest, TheTableOfXlatFollowsItsOwnPrefixesOnly) {
+  guest.code({0xD7, 0x65, 0x8A, 0x0E, 0x0F, 0x05});     // xlat; mov cl,gs:[rsi]
+  guest.code({0x65, 0xD7, 0x0F, 0x05}, kCode + 0x800);  // xlat gs:[rbx+al]
+  guest.context[Gpr::rbx] = kData;
+  guest.context[Gpr::rsi] = kData;
+  guest.context[Gpr::rax] = 0x1103;
+  guest.context.gs_base = 0x20;
+  guest.store(kData + 3, 0x44, 1);
+  guest.store(kData + 0x44 + 0x20, 0x55, 1);
+  EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+  EXPECT_EQ(guest.context[Gpr::rax], 0x1144u);
+  guest.context.rip = kCode + 0x800;
+  EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+  EXPECT_EQ(guest.context[Gpr::rax], 0x1155u);
+}
+
 TEST_F(TranslatorTest, X87StateShowsGuestAddresses) {
   guest.code({0xD9, 0xE8, 0xDD, 0x17, 0xD9, 0x77, 0x10, 0x0F, 0xAE, 0x46, 0x40, 0x0F,
               0x05});  // fld1; fst qword [rdi]; fnstenv [rdi+16]; fxsave [rsi+64]
