@@ -223,6 +223,14 @@ class BadInput(unittest.TestCase):
         self.assertEqual((returned, output), (OWN, b"running\r\n"), errors)
         self.assertEqual(len(errors.splitlines()), 1, errors)
 
+    # A program that fails.
+
+    def test_a_crash_is_told_in_one_line(self):
+        returned, output, errors = self.run_vitrine(self.program("exit_code.exe"), "violation")
+        self.assertEqual((returned, output), (5, b"ending by violation\r\n"), errors)
+        self.assertEqual(len(errors.splitlines()), 1, errors)
+        self.assertIn("page fault on write access", errors)
+
     # Streams.
 
     def test_closed_output(self):
