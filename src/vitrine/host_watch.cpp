@@ -17,7 +17,8 @@ HostWatch::HostWatch(double timeout_seconds, u64 host_bytes)
 u64 HostWatch::elapsed_ns() const { return sim::host_nanoseconds() - start_ns_; }
 
 std::optional<RunEnd> HostWatch::check(bool idle) {
-  if (!idle && ++windows_ % kWindowsBetweenLooks != 0) return std::nullopt;
+  // The first window looks too: a limit below what the tool itself needs is told before anything runs.
+  if (!idle && windows_++ % kWindowsBetweenLooks != 0) return std::nullopt;
   const u64 elapsed = elapsed_ns();
   if (timeout_ns_ != 0 && elapsed >= timeout_ns_) return RunEnd::timed_out;
   if (host_bytes_ != 0 && elapsed >= next_memory_look_ns_) {

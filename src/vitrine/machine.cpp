@@ -21,6 +21,10 @@ std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader* loader) {
   return stubs;
 }
 
+// Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain nothing.
+constexpr u64 kLeastRamBytes = 16ull << 20;
+constexpr const char* kTooLittleRam = "--ram is too small to start a program; give it at least 16M";
+
 }  // namespace
 
 Machine::Machine(Options options_, ram::GuestRam ram_)
@@ -75,12 +79,13 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
   if (options.processor_kind == ProcessorKind::translator && !cpu::host_supports_translator()) {
     return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the translator needs");
   }
+  if (options.processor_kind == ProcessorKind::translator && options.ram_bytes < kLeastRamBytes) return std::unexpected(kTooLittleRam);
   auto ram = ram::GuestRam::create(options.ram_bytes);
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
   std::unique_ptr<Machine> machine(new Machine(std::move(options), std::move(*ram)));
   if (const Status status = machine->boot(); !is_success(status)) {
     const bool memory = status == Status::no_memory || status == Status::commitment_limit || status == Status::insufficient_resources;
-    if (memory) return std::unexpected("--ram is too small to start a program; give it at least 64M");
+    if (memory) return std::unexpected(kTooLittleRam);
     return std::unexpected(fmt::format("the machine did not start: {}", status_name(status)));
   }
   return machine;

@@ -38,7 +38,8 @@ std::expected<SystemFiles, std::string> find_system_files(const fs::path& system
   SystemFiles found;
   if (!system32.empty()) {
     if (!is_file(system32 / "ntdll.dll")) {
-      return std::unexpected(fmt::format("--system32 {}: there is no ntdll.dll in it", system32.string()));
+      return std::unexpected(fmt::format("--system32 {}: there is no ntdll.dll in it; Wine's DLLs come with Debian's package libwine",
+                                         system32.string()));
     }
     found.dlls = system32;
   } else {
