@@ -1,5 +1,6 @@
 #include "ldr/loader.h"
 
+#include <array>
 #include <cstring>
 
 #include "abi/context.h"
@@ -229,9 +230,9 @@ Status Loader::make_peb(ps::Process& process, Va api_set) {
   peb.image_subsystem_minor_version = process.image.subsystem_minor;
   peb.session_id = process.session_id;
   VITRINE_TRY(process.space->write_value(*address, peb));
-  // One default channel with errors and messages of class "err" alone, as Wine starts without WINEDEBUG but quieter.
-  abi::WineDebugChannel channels{};
-  channels.flags = kWineDebugErrors;
+  // All channels show errors and nothing else: as Wine starts without WINEDEBUG, but quieter. Except that of exceptions: its errors are
+  // two lines about a debugger that cannot be started, after the message that names the crash.
+  const std::array<abi::WineDebugChannel, 2> channels{{{0, {'s', 'e', 'h'}}, {kWineDebugErrors, {}}}};
   VITRINE_TRY(process.space->write_value(*address + abi::kWineDebugChannelOffset, channels));
   process.peb = *address;
   return Status::success;

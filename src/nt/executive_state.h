@@ -23,6 +23,8 @@ struct ExecutiveState {
   std::map<std::u16string, ob::Ref<mm::SectionObject>> nls_sections;
   // What has already been named to the user as missing: unix calls (module base, code) and information classes.
   std::set<std::pair<u64, u64>> reported;
+  // What threads have written to Wine's debug output without a line's end, by thread id. At most 64 of 4,096 bytes.
+  std::map<u64, std::string> debug_lines;
 };
 
 }  // namespace vitrine::nt
