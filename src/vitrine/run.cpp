@@ -77,7 +77,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
   Machine& machine = **made;
   if (options.on_event) machine.trace.add_listener(options.on_event);
-  ThreadHistory history;
+  ThreadHistory history(machine.start_time().value);
   if (options.record_threads) {
     machine.trace.add_listener([&history](const trace::Event& event) { history.observe(event); });
   }

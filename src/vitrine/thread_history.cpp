@@ -12,7 +12,8 @@ std::optional<ThreadRecord::Waker> ThreadRecord::most_frequent_waker() const {
   return Waker{most->first, most->second};
 }
 
-void ThreadHistory::observe(const trace::Event& event) {
+void ThreadHistory::observe(trace::Event event) {
+  event.time_ns -= std::min(event.time_ns, start_ns_);
   switch (event.type) {
     case EventType::thread_create:
       create(event);

@@ -16,7 +16,7 @@
 
 namespace vitrine {
 
-// All times are virtual nanoseconds. A span counts on the clock of the processor where each of its ends was seen, so
+// All times are virtual nanoseconds since the machine started. A span counts on the clock of the processor where each of its ends was seen, so
 // that a span across processors is exact to one window.
 struct ThreadRecord {
   u32 thread_id = 0;
@@ -43,7 +43,9 @@ struct ThreadRecord {
 
 class ThreadHistory {
  public:
-  void observe(const trace::Event& event);
+  // `start_ns`: what the processors' clocks showed when the machine started.
+  explicit ThreadHistory(u64 start_ns) : start_ns_(start_ns) {}
+  void observe(trace::Event event);
   // Ends the spans that are still open. Call once, after the run.
   void finish(u64 now_ns);
   // In the order of birth. An id may occur more than once: NT gives the ids of the dead to new threads.
@@ -64,6 +66,7 @@ class ThreadHistory {
   void enter(u64 thread_id, Phase phase, u64 now_ns);
   [[nodiscard]] Live* find(u64 thread_id);
 
+  u64 start_ns_;
   std::vector<ThreadRecord> records_;
   std::map<u64, Live> live_;   // by thread id; a dead thread's entry stays until its id is used again
   bool in_interrupt_ = false;  // wake-ups since the last clock interrupt are its timers', whoever was running

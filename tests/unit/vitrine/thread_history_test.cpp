@@ -27,7 +27,7 @@ class ThreadHistoryTest : public ::testing::Test {
     return history.take();
   }
 
-  ThreadHistory history;
+  ThreadHistory history{0};
 };
 
 TEST_F(ThreadHistoryTest, SplitsALifeIntoRunningReadyAndWaiting) {
@@ -122,6 +122,15 @@ TEST_F(ThreadHistoryTest, ASpanBetweenTwoProcessorsClocksIsNeverNegative) {
   const auto records = end(95);
   EXPECT_EQ(records[0].ready_ns, 0u);
   EXPECT_EQ(records[0].running_ns, 5u);
+}
+
+TEST_F(ThreadHistoryTest, TimesCountFromTheStartOfTheMachine) {
+  history = ThreadHistory(1000);
+  create(1010, 4);
+  switch_to(1020, 0, 4, ke::ThreadState::running);
+  const auto records = end(50);
+  EXPECT_EQ(records[0].created_ns, 10u);
+  EXPECT_EQ(records[0].running_ns, 30u);
 }
 
 TEST_F(ThreadHistoryTest, AThreadThatNeverWaitedHasNoWaker) {
