@@ -13,6 +13,13 @@ namespace {
 constexpr u64 kWindowInstructions = 10'000;  // DESIGN 3.6
 constexpr u64 kLongestHostWaitMs = 100;      // between looks at --timeout and Ctrl-C while a thread waits for input
 
+// NT: a thread that waits or ends leaves the processor; one that readies a better thread, or forbids itself this processor
+// (SetThreadAffinityMask), loses it before it returns to user mode [WI5 ch.5 "Affinity"].
+bool may_stay(const ke::Kernel& kernel, u32 processor, const ke::Thread& thread) {
+  return kernel.current(processor) == &thread && kernel.processor(processor).next == nullptr &&
+         (thread.affinity >> processor & 1) != 0;
+}
+
 }  // namespace
 
 RunEnd RunLoop::run(const ps::Process& main) {
@@ -88,9 +95,7 @@ void RunLoop::window(u32 processor) {
     ps::Thread& thread = *ps::Thread::from(tcb);
     machine_.processes->set_current(&thread);
     u64 budget = window_budget(processor);
-    // A thread that waits or ends leaves the processor; one that readies a better thread loses it at once.
-    while (budget > 0 && turn(processor, thread, budget) == Turn::goes_on && kernel.current(processor) == tcb &&
-           kernel.processor(processor).next == nullptr) {
+    while (budget > 0 && turn(processor, thread, budget) == Turn::goes_on && may_stay(kernel, processor, *tcb)) {
     }
     machine_.processes->set_current(nullptr);
   }
