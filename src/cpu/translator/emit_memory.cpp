@@ -41,9 +41,8 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
   const std::size_t tag =
       offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
-  e().mov32(kScratch1, kScratch0);
   static_assert(sizeof(TlbEntry) == 1 << 5);
-  e().shift_right(Width::b32, kScratch1, kPageShift - 5);
+  e().rotate_right32(kScratch1, kScratch0, kPageShift - 5);
   e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 5);
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
   // miss and a crossing.

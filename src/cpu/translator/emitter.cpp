@@ -77,6 +77,15 @@ void Emitter::alu_memory_immediate(Width width, int extension, HostMemory memory
   dword(static_cast<u32>(value));
 }
 
+void Emitter::rotate_right32(int to, int from, int count) {
+  byte(0xC4);
+  byte((high(to) ? 0u : 0x80u) | 0x40u | (high(from) ? 0u : 0x20u) | 3u);
+  byte(0x7B);
+  byte(0xF0);
+  byte(0xC0u | static_cast<u32>(to & 7) << 3 | static_cast<u32>(from & 7));
+  byte(static_cast<u32>(count));
+}
+
 u8* Emitter::jump() {
   byte(0xE9);
   dword(0);

@@ -69,6 +69,9 @@ class Emitter {
     byte(static_cast<u32>(count));
   }
 
+  // RORX (BMI2): rotates 32 bits into another register, and leaves the flags alone.
+  void rotate_right32(int to, int from, int count);
+
   // Jumps return the address of their 32-bit displacement, for `patch`.
   u8* jump();
   u8* jump(Condition condition);
