@@ -85,15 +85,14 @@ nlohmann::json threads_json(const RunResult& result) {
 }  // namespace
 
 void print_threads(const RunResult& result) {
-  fmt::print(stderr, "\n{:>6} {:>14} {:>9} {:>9} {:>10} {:>9} {:>9} {:>9} {:>8} {:>6}  {:<22} {}\n", "thread",
-             "start address", "born ms", "ended ms", "status", "ran ms", "ready ms", "wait ms", "switches", "woken",
-             "mostly by", "waits");
+  fmt::print(stderr, "\n{:>6} {:>7} {:>14} {:>9} {:>9} {:>10} {:>9} {:>9} {:>9} {:>8} {:>6}  {:<22} {}\n", "thread", "process",
+             "start address", "born ms", "ended ms", "status", "ran ms", "ready ms", "wait ms", "switches", "woken", "mostly by", "waits");
   for (const ThreadRecord& t : result.threads) {
-    fmt::print(stderr, "{:>#6x} {:>#14x} {:>9.3f} {:>9} {:>10} {:>9.3f} {:>9.3f} {:>9.3f} {:>8} {:>6}  {:<22} {}\n",
-               t.thread_id, t.start_address, milliseconds(t.created_ns),
+    fmt::print(stderr, "{:>#6x} {:>#7x} {:>#14x} {:>9.3f} {:>9} {:>10} {:>9.3f} {:>9.3f} {:>9.3f} {:>8} {:>6}  {:<22} {}\n", t.thread_id,
+               t.process_id, t.start_address, milliseconds(t.created_ns),
                t.ended_ns ? fmt::format("{:.3f}", milliseconds(*t.ended_ns)) : "-",
-               t.ended_ns ? fmt::format("{:#x}", t.exit_status) : "-", milliseconds(t.running_ns),
-               milliseconds(t.ready_ns), milliseconds(t.waiting_ns), t.switches, t.woken, waker_of(t), waits_of(t));
+               t.ended_ns ? fmt::format("{:#x}", t.exit_status) : "-", milliseconds(t.running_ns), milliseconds(t.ready_ns),
+               milliseconds(t.waiting_ns), t.switches, t.woken, waker_of(t), waits_of(t));
   }
 }
 

@@ -16,8 +16,8 @@
 
 namespace vitrine {
 
-// All times are virtual nanoseconds since the machine started. A span counts on the clock of the processor where each of its ends was seen, so
-// that a span across processors is exact to one window.
+// All times are virtual nanoseconds since the machine started. A span counts on the clock of the processor where each
+// of its ends was seen, so that a span across processors is exact to one window.
 struct ThreadRecord {
   u32 thread_id = 0;
   u32 process_id = 0;
