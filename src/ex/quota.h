@@ -13,8 +13,8 @@ class QuotaCharger {
   virtual Status charge_pool(PoolType type, u64 bytes) = 0;
   // Precondition: at least `bytes` of `type` are charged.
   virtual void return_pool(PoolType type, u64 bytes) = 0;
-  // Whoever may have charges to return after the charger's owner is gone keeps it alive. A charger whose owner outlives all that it
-  // pays for needs neither.
+  // Whoever may have charges to return after the charger's owner is gone keeps it alive. A charger whose owner outlives
+  // all that it pays for needs neither.
   virtual void add_reference() {}
   virtual void release() {}
 };

@@ -1,4 +1,5 @@
-// ExecutiveState: the few things that system services keep between calls and that belong to no manager. One per machine.
+// ExecutiveState: the few things that system services keep between calls and that belong to no manager. One per
+// machine.
 #pragma once
 
 #include <map>
@@ -10,7 +11,8 @@
 
 namespace vitrine::nt {
 
-// NT: ExAllocateLocallyUniqueId starts here; smaller ones are the system's own (0x3E7 is LocalSystem's logon) [WDK ntifs.h].
+// NT: ExAllocateLocallyUniqueId starts here; smaller ones are the system's own (0x3E7 is LocalSystem's logon) [WDK
+// ntifs.h].
 inline constexpr u64 kFirstLuid = 1001;
 
 struct ExecutiveState {

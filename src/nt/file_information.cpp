@@ -18,8 +18,9 @@ bool is_file_class(u32 information_class) {
   return information_class != 0 && information_class < static_cast<u32>(FileInformationClass::maximum);
 }
 
-// NT: FileBasicInformation needs FILE_READ_ATTRIBUTES. Wine 8.0's kernelbase asks for it with a handle that it opened for DELETE
-// only (MoveFileWithProgressW), because its kernel side asks for no right here; the guest gets what its DLLs expect (DESIGN 3.3).
+// NT: FileBasicInformation needs FILE_READ_ATTRIBUTES. Wine 8.0's kernelbase asks for it with a handle that it opened
+// for DELETE only (MoveFileWithProgressW), because its kernel side asks for no right here; the guest gets what its DLLs
+// expect (DESIGN 3.3).
 u32 guest_query_access(FileInformationClass wanted) {
   return wanted == FileInformationClass::basic ? 0 : io::IoManager::query_access(wanted);
 }

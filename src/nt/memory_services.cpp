@@ -157,8 +157,9 @@ Status nt_free_virtual_memory(Call call, Handle process_handle, UserPtr<Va> base
   if (type != mm::mem::kDecommit && type != mm::mem::kRelease) return Status::invalid_parameter_4;
   const auto arguments = capture_range(call, base, size);
   if (!arguments) return arguments.error();
-  // NT releases a part of an allocation (mm does); Windows' kernelbase refuses a size with MEM_RELEASE before it gets here. Wine
-  // 8.0's kernelbase leaves that to its own NtFreeVirtualMemory, so the guest gets the refusal from ours (DESIGN 3.3).
+  // NT releases a part of an allocation (mm does); Windows' kernelbase refuses a size with MEM_RELEASE before it gets
+  // here. Wine 8.0's kernelbase leaves that to its own NtFreeVirtualMemory, so the guest gets the refusal from ours
+  // (DESIGN 3.3).
   if (type == mm::mem::kRelease && arguments->size != 0) return Status::invalid_parameter;
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
   if (!process) return process.error();

@@ -50,9 +50,10 @@ abi::ThreadBasicInformation basic_information(Call call, const ps::Thread& threa
   information.teb = thread.teb;
   information.client_id = {thread.process->id, thread.id};
   information.affinity_mask = thread.tcb.affinity;
-  // NT gives the current priority here. Wine 8.0's kernelbase reads GetThreadPriority's answer from this field, where Windows'
-  // takes BasePriority; the guest gets what its own DLLs expect (DESIGN 3.3). The current one is in the process list.
-  // Windows' GetThreadPriority also turns the saturated increments of +-16 into THREAD_PRIORITY_TIME_CRITICAL and _IDLE [winbase.h].
+  // NT gives the current priority here. Wine 8.0's kernelbase reads GetThreadPriority's answer from this field, where
+  // Windows' takes BasePriority; the guest gets what its own DLLs expect (DESIGN 3.3). The current one is in the
+  // process list. Windows' GetThreadPriority also turns the saturated increments of +-16 into
+  // THREAD_PRIORITY_TIME_CRITICAL and _IDLE [winbase.h].
   const i32 increment = call->kernel.query_base_priority(thread.tcb);
   information.priority = std::clamp(increment, -kSaturatedPriority, kSaturatedPriority);
   information.base_priority = increment;

@@ -18,7 +18,8 @@ constexpr u32 kMaximumDebugBytes = 4096;  // of one write; the rest is dropped a
 
 constexpr std::size_t kMaximumUnfinishedLines = 64;
 
-// Adds `text` to the thread's unfinished line and notes every line that it ends. A line as long as the limit is noted as it is.
+// Adds `text` to the thread's unfinished line and notes every line that it ends. A line as long as the limit is noted
+// as it is.
 void note_lines(Call call, std::string_view text) {
   auto& lines = call->state->debug_lines;
   if (lines.size() >= kMaximumUnfinishedLines && !lines.contains(call.thread->id)) {  // threads that ended in mid-line
@@ -35,8 +36,8 @@ void note_lines(Call call, std::string_view text) {
   if (unfinished.empty()) lines.erase(call.thread->id);
 }
 
-// write(2, ...) for Wine's debug channels. Returns the count, as write does, not a status. Wine's ntdll writes whole lines; what
-// comes in pieces is joined, so that lines of several threads do not mix.
+// write(2, ...) for Wine's debug channels. Returns the count, as write does, not a status. Wine's ntdll writes whole
+// lines; what comes in pieces is joined, so that lines of several threads do not mix.
 Status wine_dbg_write(Call call, Buffer text, u32 length) {
   auto bytes = capture_bytes(call, text, std::min(length, kMaximumDebugBytes), kMaximumDebugBytes);
   if (!bytes) return static_cast<Status>(~0u);

@@ -1,6 +1,6 @@
-// QuotaBlock (EPROCESS_QUOTA_BLOCK): what a process may charge of paged and nonpaged pool and page file, and what it does.
-// NT 5.2 shares one block among the processes of a logon; a block here may be shared the same way. NT counts its references, because
-// an object is paid for by its creator's block until it goes, and it may outlive the creator.
+// QuotaBlock (EPROCESS_QUOTA_BLOCK): what a process may charge of paged and nonpaged pool and page file, and what it
+// does. NT 5.2 shares one block among the processes of a logon; a block here may be shared the same way. NT counts its
+// references, because an object is paid for by its creator's block until it goes, and it may outlive the creator.
 #pragma once
 
 #include <array>

@@ -27,7 +27,8 @@ std::vector<ob::Ref<ps::Process>> program_processes(Machine& machine) {
 }
 
 void end_service(ps::Thread& thread) {
-  if (thread.user != nullptr && thread.user->service.valid() && thread.user->service.done()) thread.user->service.reset();
+  if (thread.user != nullptr && thread.user->service.valid() && thread.user->service.done())
+    thread.user->service.reset();
 }
 
 // What the run loop does for a thread on its way to user mode, as far as its exit.
@@ -37,9 +38,11 @@ void turn(Machine& machine, ps::Thread& thread) {
   if (thread.tcb.continuation) {
     kernel.resume(thread.tcb);
     end_service(thread);
-  } else if (kernel.deliver_kernel_apcs(thread.tcb) == ke::ApcOutcome::continues && kernel.user_apc_pending(thread.tcb)) {
+  } else if (kernel.deliver_kernel_apcs(thread.tcb) == ke::ApcOutcome::continues &&
+             kernel.user_apc_pending(thread.tcb)) {
     const auto call = kernel.take_user_apc(thread.tcb);
-    if (call && call->exit_thread) machine.processes->exit_thread(thread);  // other APCs were user mode's, which is over
+    if (call && call->exit_thread)
+      machine.processes->exit_thread(thread);  // other APCs were user mode's, which is over
   }
   machine.processes->set_current(nullptr);
 }
@@ -78,7 +81,8 @@ void tear_down(Machine& machine) {
   for (u32 round = 0; round < kRounds; ++round) {
     // Again in every round: a service on its way out may have made a thread or a process.
     auto processes = program_processes(machine);
-    for (const auto& process : processes) (void)machine.processes->terminate_process(*process, Status::process_is_terminating, nullptr);
+    for (const auto& process : processes)
+      (void)machine.processes->terminate_process(*process, Status::process_is_terminating, nullptr);
     run_until_idle(machine);
     if (machine.processes->counts().threads == 0) break;
     end_waits(machine, processes);

@@ -1,5 +1,5 @@
-// A machine that is taken down in the middle of its run: whatever its threads do at that moment, they end without running on,
-// and nothing of the machine trips over what they leave.
+// A machine that is taken down in the middle of its run: whatever its threads do at that moment, they end without
+// running on, and nothing of the machine trips over what they leave.
 #include <gtest/gtest.h>
 
 #include "abi/object_information.h"

@@ -17,7 +17,8 @@ TEST(SharedData, TickCountIsMillisecondsWhicheverWayItIsRead) {
   const i64 milliseconds = machine.interrupt_time().value / 10'000;
   ASSERT_GE(milliseconds, 180);
   EXPECT_EQ(data.tick_count.low, milliseconds) << "Wine's GetTickCount64";
-  EXPECT_EQ(u64{data.tick_count.low} * data.tick_count_multiplier >> 24, static_cast<u64>(milliseconds)) << "Windows' GetTickCount64";
+  EXPECT_EQ(u64{data.tick_count.low} * data.tick_count_multiplier >> 24, static_cast<u64>(milliseconds))
+      << "Windows' GetTickCount64";
   EXPECT_EQ(data.tick_count_low_deprecated, milliseconds);
 }
 
