@@ -65,7 +65,10 @@ void ProcessManager::link_thread(Process& process, Thread& thread, const ThreadP
   counts_.peak_threads = std::max(counts_.peak_threads, ++counts_.threads);
   ob::reference(thread);  // keep-alive, until the reaper is done with it
   on_.kernel.init_thread(thread.tcb, process.pcb,
-                         {.base_priority = process.pcb.base_priority, .thread_id = thread.id,
+                         {.base_priority = process.pcb.base_priority,
+                          .affinity = 0,
+                          .ideal_processor = std::nullopt,
+                          .thread_id = thread.id,
                           .system_thread = thread.has_flag(cross_thread_flags::kSystem)});
   on_.kernel.start_thread(thread.tcb);
   thread.create_time = on_.kernel.system_time();
@@ -98,7 +101,8 @@ Status ProcessManager::make_user_memory(Process& process, Thread& thread, const 
   return Status::success;
 }
 
-void ProcessManager::fill(mm::AddressSpace& space, Va block, u32 page_index, u64 cookie, std::span<std::byte, kPageSize> into) {
+void ProcessManager::fill(mm::AddressSpace& space, Va block, u32 page_index, u64 cookie,
+                          std::span<std::byte, kPageSize> into) {
   const ob::Ref<Thread> thread = find_thread(cookie);
   if (!thread || thread->process->space.get() != &space) return;
   // The TEB proper spans two pages; the rest of the region starts as zero.
@@ -113,7 +117,8 @@ void ProcessManager::fill(mm::AddressSpace& space, Va block, u32 page_index, u64
   teb.peb = thread->process->peb;
   teb.frame_list_cache = {block + offsetof(abi::Teb, frame_list_cache), block + offsetof(abi::Teb, frame_list_cache)};
   teb.activation_context_stack = block + offsetof(abi::Teb, active_frame);
-  teb.static_unicode_string = {0, sizeof teb.static_unicode_buffer, 0, block + offsetof(abi::Teb, static_unicode_buffer)};
+  teb.static_unicode_string = {0, sizeof teb.static_unicode_buffer, 0,
+                               block + offsetof(abi::Teb, static_unicode_buffer)};
   teb.deallocation_stack = thread->stack_allocation;
   static_assert(sizeof teb <= sizeof pages);
   std::memcpy(pages.data(), &teb, sizeof teb);
@@ -190,7 +195,8 @@ void ProcessManager::exit_thread(Thread& thread) {
   if (last) {
     process.deleting = true;
     if (process.exit_status == Status::pending) {
-      process.exit_status = thread.exit_status == Status::thread_is_terminating ? process.last_thread_exit_status : thread.exit_status;
+      process.exit_status =
+          thread.exit_status == Status::thread_is_terminating ? process.last_thread_exit_status : thread.exit_status;
     }
   } else if (thread.exit_status != Status::thread_is_terminating) {
     process.last_thread_exit_status = thread.exit_status;
@@ -219,7 +225,8 @@ void ProcessManager::release_user_memory(Thread& thread) {
   thread.stack_allocation = thread.stack_base = thread.teb = 0;
 }
 
-// NT: PspExitProcess and what PspExitThread does for the last thread: handles closed, address space emptied, waiters told.
+// NT: PspExitProcess and what PspExitThread does for the last thread: handles closed, address space emptied, waiters
+// told.
 void ProcessManager::exit_process(Process& process) {
   process.exiting = true;
   process.exit_time = on_.kernel.system_time();
