@@ -88,7 +88,9 @@ TEST(MillionThreads, FitIn1250BytesEachAndGiveEverythingBack) {
   for (std::size_t i = 1; i < progress.host_ns.size(); ++i) {
     fmt::print("{:>8} threads: {} ns each\n", i * (kThreads / 10), (progress.host_ns[i] - progress.host_ns[i - 1]) / (kThreads / 10));
   }
+#if !__has_feature(address_sanitizer)  // which pads every record
   EXPECT_LE(used, kHostBytes);
+#endif
   EXPECT_EQ(static_cast<u32>(bare.process->exit_status), 7u);
 
   // Only the process itself is left, as before.
