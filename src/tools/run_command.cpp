@@ -117,7 +117,7 @@ int exit_code_of(const RunResult& result) {
 }
 
 // The second run finds what the first one found: the same input, and the current folder as it was.
-int verify(const RunOptions& options, const RunResult& first, const FolderCopy& before) {
+int verify(const RunOptions& options, const RunResult& first, const TemporaryFolder& before) {
   RunOptions again = options;
   again.current_folder = before.path();
   const std::filesystem::path inside = resolved(options.program).lexically_relative(std::filesystem::current_path());
@@ -148,9 +148,9 @@ int run(const Settings& settings) {
   sigaction(SIGTERM, &action, nullptr);
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a status that the guest sees, not the end of the tool
 
-  std::optional<FolderCopy> before;
+  std::optional<TemporaryFolder> before;
   if (settings.verify) {
-    auto copy = FolderCopy::make(std::filesystem::current_path(), kVerifyCopyLimit);
+    auto copy = copy_folder(std::filesystem::current_path(), kVerifyCopyLimit);
     if (!copy) return fail(kExitUsage, copy.error());
     before = std::move(*copy);
   }

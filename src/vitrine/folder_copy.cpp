@@ -3,11 +3,7 @@
 #include <fmt/format.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <vector>
 
 namespace vitrine {
@@ -58,23 +54,12 @@ std::string copy_tree(const fs::path& source, const fs::path& target, u64 limit_
 
 }  // namespace
 
-std::expected<FolderCopy, std::string> FolderCopy::make(const fs::path& source, u64 limit_bytes) {
-  std::error_code code;
-  const fs::path parent = fs::temp_directory_path(code);
-  std::string pattern = ((code ? fs::path("/tmp") : parent) / "vitrine-copy-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) {
-    return std::unexpected(fmt::format("no temporary folder {}: {}; set TMPDIR", pattern, std::strerror(errno)));
-  }
-  FolderCopy copy;
-  copy.path_ = pattern;
-  const std::string problem = copy_tree(source, copy.path_, limit_bytes);
+std::expected<TemporaryFolder, std::string> copy_folder(const fs::path& source, u64 limit_bytes) {
+  auto copy = TemporaryFolder::create("vitrine-copy");
+  if (!copy) return copy;
+  const std::string problem = copy_tree(source, copy->path(), limit_bytes);
   if (!problem.empty()) return std::unexpected(problem);
   return copy;
-}
-
-FolderCopy::~FolderCopy() {
-  std::error_code ignored;  // nobody is left to tell
-  if (!path_.empty()) fs::remove_all(path_, ignored);
 }
 
 }  // namespace vitrine

@@ -66,8 +66,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   const auto system = find_system_files(options.system32);
   if (!system) return std::unexpected(StartError{kCouldNotRun, system.error()});
   if (auto checked = check_program_file(options.program, *system); !checked) return std::unexpected(checked.error());
-  const auto folder = PrivateFolder::create();
-  if (!folder) return std::unexpected(folder.error());
+  const auto folder = make_private_folder();
+  if (!folder) return std::unexpected(StartError{kCouldNotRun, folder.error()});
 
   if (options.replay != nullptr) options.replay->rewind();
   auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,

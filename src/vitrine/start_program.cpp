@@ -1,12 +1,8 @@
 #include "vitrine/start_program.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 
 #include "vitrine/command_line.h"
 #include "vitrine/program_file.h"
@@ -74,28 +70,18 @@ Status open_streams(Machine& machine, ps::Process& process, ldr::ParameterBlock&
 
 }  // namespace
 
-std::expected<PrivateFolder, StartError> PrivateFolder::create() {
-  std::error_code code;
-  const fs::path parent = fs::temp_directory_path(code);
-  std::string pattern = ((code ? fs::path("/tmp") : parent) / "vitrine-XXXXXX").string();
-  if (mkdtemp(pattern.data()) == nullptr) {
-    return std::unexpected(error(kCouldNotRun, fmt::format("no temporary folder {}: {}; set TMPDIR", pattern, std::strerror(errno))));
-  }
-  PrivateFolder folder;
-  folder.path_ = pattern;
+std::expected<TemporaryFolder, std::string> make_private_folder() {
+  auto folder = TemporaryFolder::create("vitrine");
+  if (!folder) return folder;
   for (const char* name : {"temp", "profile"}) {
-    fs::create_directory(folder.path_ / name, code);
-    if (code) return std::unexpected(error(kCouldNotRun, fmt::format("{}: {}", (folder.path_ / name).string(), code.message())));
+    std::error_code code;
+    fs::create_directory(folder->path() / name, code);
+    if (code) return std::unexpected(fmt::format("{}: {}", (folder->path() / name).string(), code.message()));
   }
   return folder;
 }
 
-PrivateFolder::~PrivateFolder() {
-  std::error_code ignored;  // nobody is left to tell
-  if (!path_.empty()) fs::remove_all(path_, ignored);
-}
-
-std::vector<io::Mount> program_mounts(const RunOptions& options, const SystemFiles& system, const PrivateFolder& folder) {
+std::vector<io::Mount> program_mounts(const RunOptions& options, const SystemFiles& system, const TemporaryFolder& folder) {
   std::vector<std::string> system_folders;
   for (const fs::path& path : system.folders()) system_folders.push_back(path.string());
   std::error_code code;

@@ -25,7 +25,7 @@ class FolderCopyTest : public ::testing::Test {
 };
 
 TEST_F(FolderCopyTest, KeepsContentsLinksAndTimes) {
-  const auto copy = FolderCopy::make(source_, 1 << 20);
+  const auto copy = copy_folder(source_, 1 << 20);
   ASSERT_TRUE(copy.has_value()) << copy.error();
   std::string text;
   std::ifstream(copy->path() / "sub" / "a.txt") >> text;
@@ -37,7 +37,7 @@ TEST_F(FolderCopyTest, KeepsContentsLinksAndTimes) {
 }
 
 TEST_F(FolderCopyTest, RefusesMoreThanItsLimitAndLeavesNothing) {
-  const auto copy = FolderCopy::make(source_, 4);
+  const auto copy = copy_folder(source_, 4);
   ASSERT_FALSE(copy.has_value());
   EXPECT_NE(copy.error().find("smaller folder"), std::string::npos);
 }
@@ -45,7 +45,7 @@ TEST_F(FolderCopyTest, RefusesMoreThanItsLimitAndLeavesNothing) {
 TEST_F(FolderCopyTest, GoesAwayWithItsOwner) {
   fs::path path;
   {
-    const auto copy = FolderCopy::make(source_, 1 << 20);
+    const auto copy = copy_folder(source_, 1 << 20);
     path = copy->path();
     EXPECT_TRUE(fs::exists(path));
   }
