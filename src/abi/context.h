@@ -1,5 +1,5 @@
 // CONTEXT and EXCEPTION_RECORD for x64, and the stack frames on which the kernel enters ntdll's dispatchers.
-// [winnt.h, public WDK header; frame shapes as ntdll's dispatchers read them, facts: user-mode.md "Dispatchers"]
+// [winnt.h, public WDK header; frame shapes as ntdll's dispatchers read them, seen in Wine 8.0's user mode]
 #pragma once
 
 #include <array>

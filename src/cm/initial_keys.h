@@ -1,5 +1,5 @@
 // The keys that every program of Wine 8.0's user-mode half looks up at its start. Without them kernelbase writes them
-// itself, 47 values at each start [facts user-mode.md]. Values are Windows' own defaults for US English and for the
+// itself, 47 values at each start [seen in Wine 8.0's user mode]. Values are Windows' own defaults for US English and for the
 // reported version 10.0.18362.
 #pragma once
 

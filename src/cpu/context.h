@@ -16,7 +16,7 @@ enum class Gpr : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, 
 inline constexpr u64 kUserRflagsMask = 0x0004'0DD5;  // CF PF AF ZF SF TF DF OF AC: what user mode may set (no IF, IOPL)
 inline constexpr u64 kRflagsFixed = 0x202;           // bit 1 always, IF on
 inline constexpr u32 kMxcsrReset = 0x1F80;
-inline constexpr u16 kFpcwWindows = 0x027F;  // NT: 53-bit precision, all masked [facts: user-mode.md]
+inline constexpr u16 kFpcwWindows = 0x027F;  // NT: 53-bit precision, all masked [seen in Wine 8.0's user mode]
 
 struct alignas(64) GuestContext {
   std::array<u64, 16> gpr{};  // indexed by Gpr

@@ -1,5 +1,5 @@
 // The shared user data page and the page after it, written into their frames. The first shows version, processor features and
-// the clocks to every process [facts: user-mode.md]; the second holds the stub through which Wine's DLLs ask for
+// the clocks to every process [seen in Wine 8.0's user mode]; the second holds the stub through which Wine's DLLs ask for
 // their Unix halves: a system call of our own.
 #pragma once
 

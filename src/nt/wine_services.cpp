@@ -1,6 +1,6 @@
 // What Wine's DLLs ask of Wine's own kernel half: debug output, and calls into the "Unix halves" of a few DLLs.
 // Services that would lead out of the machine (host paths, host descriptors, host processes, the Wine server) do not
-// exist here and say so. [facts: user-mode.md "Calls that bypass NT services"]
+// exist here and say so. [seen in Wine 8.0's user mode]
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -13,7 +13,7 @@ namespace vitrine::ps {
 namespace {
 
 constexpr u32 kTebPages = static_cast<u32>(abi::kTebRegionBytes / kPageSize);
-// ntdll expects this much between the initial RSP and the stack's end [facts: user-mode.md "First state of a process"].
+// ntdll expects this much between the initial RSP and the stack's end [seen in Wine 8.0's user mode].
 constexpr u64 kInitialStackGap = 0x28;
 // A thread without ntdll calls services from its first frame: room for a call's home area and stack arguments.
 constexpr u64 kBareInitialStack = 0x200;

@@ -1,7 +1,6 @@
 // Entering ntdll's dispatchers: the kernel lays a frame on the user stack and sends the thread there. And the way back:
 // a CONTEXT in user memory, with the extended (AVX) part behind it if it has one, becomes the thread's registers. NT:
-// KiDispatchException, KiInitializeUserApc, KeContextFromKframes and back. None suspends. [facts: user-mode.md
-// "Dispatchers"]
+// KiDispatchException, KiInitializeUserApc, KeContextFromKframes and back. None suspends. [seen in Wine 8.0's user mode]
 //
 // Precondition everywhere: the thread has entered user mode (thread.user is there) and its address space lives.
 #pragma once

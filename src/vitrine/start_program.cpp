@@ -32,7 +32,7 @@ constexpr std::array kStreams{
     Stream{u"\\Device\\Stream\\Output", u"\\Device\\ConDrv\\CurrentOut", abi::kFileGenericWrite, kReadWrite},
     Stream{u"\\Device\\Stream\\Error", u"\\Device\\ConDrv\\CurrentOut", abi::kFileGenericWrite, kReadWrite}};
 constexpr std::u16string_view kConsoleReference = u"\\Device\\ConDrv\\Reference";
-// kernelbase takes 0 as an order to start a console host; this value means that there is none [facts: user-mode.md].
+// kernelbase takes 0 as an order to start a console host; this value means that there is none [seen in Wine 8.0's user mode].
 constexpr u64 kNoConsole = static_cast<u64>(-4);
 
 // A handle of the new process to a device.

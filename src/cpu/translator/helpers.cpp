@@ -6,7 +6,7 @@ namespace vitrine::cpu::translator {
 namespace {
 
 constexpr u64 kCarry = 1;
-// What Windows puts into the segment registers of a 64-bit thread [facts: cpu.md].
+// What Windows puts into the segment registers of a 64-bit thread [measured].
 constexpr u64 kSelectorCode = 0x33, kSelectorData = 0x2B, kSelectorTeb = 0x53;
 constexpr u64 kXcr0 = 7;  // x87, SSE, AVX
 
