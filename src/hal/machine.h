@@ -16,7 +16,9 @@ namespace vitrine::hal {
 inline constexpr u64 kTscHz = 3'000'000'000;           // three cycles a nanosecond
 inline constexpr u64 kCyclesPerNanosecond = 3;
 inline constexpr u64 kPerformanceCounterHz = 10'000'000;  // what Windows 10 reports for QueryPerformanceFrequency
-inline constexpr Ticks kDefaultBootTime{132'223'104'000'000'000};  // 2020-01-01 00:00 UTC as a FILETIME
+// 2030-01-01 00:00 UTC as a FILETIME: the same in every run, and later than the files that a host holds today, so that what a
+// guest writes is newer to it than what it read.
+inline constexpr Ticks kDefaultBootTime{135'379'296'000'000'000};
 
 struct MachineOptions {
   u32 processor_count = 1;
