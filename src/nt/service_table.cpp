@@ -31,12 +31,12 @@ const Service* find_service(std::string_view name) {
   return it != all.end() && (*it)->name == name ? *it : nullptr;
 }
 
-ServiceTable::ServiceTable(std::span<const ExportedStub> stubs) {
+ServiceTable::ServiceTable(std::span<const ldr::Stub> stubs) {
   auto place = [this](u32 number, std::string_view name) {
     if (entries_.size() <= number) entries_.resize(number + 1);
     entries_[number] = {std::string(name), find_service(name), false};
   };
-  for (const ExportedStub& stub : stubs) {
+  for (const ldr::Stub& stub : stubs) {
     if (stub.number < kUnixCallNumber) place(stub.number, stub.name);
   }
   place(kUnixCallNumber, kUnixCallName);

@@ -8,19 +8,15 @@
 #include <string>
 #include <vector>
 
+#include "ldr/loader.h"
+#include "ldr/shared_data.h"
 #include "nt/service.h"
 
 namespace vitrine::nt {
 
-// A stub found in ntdll's exports.
-struct ExportedStub {
-  u32 number;
-  std::string name;
-};
-
 class ServiceTable {
  public:
-  explicit ServiceTable(std::span<const ExportedStub> stubs);
+  explicit ServiceTable(std::span<const ldr::Stub> stubs);
 
   // Null: the number has no stub (`is_known_number` false) or nobody implements its name.
   [[nodiscard]] const Service* find(u32 number) const;
@@ -44,7 +40,7 @@ class ServiceTable {
 [[nodiscard]] const Service* find_service(std::string_view name);
 
 // Wine's DLLs reach their Unix halves through this number, placed in a stub of ours behind the shared user data page.
-inline constexpr u32 kUnixCallNumber = 0x7FF;
+using ldr::kUnixCallNumber;
 inline constexpr std::string_view kUnixCallName = "__wine_unix_call";
 
 }  // namespace vitrine::nt

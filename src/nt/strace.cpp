@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "ex/unicode.h"
+
 namespace vitrine::nt {
 namespace {
 
@@ -61,26 +63,6 @@ std::string format_argument(Call call, ArgumentKind kind, u64 raw) {
   }
 }
 
-void append_utf8(std::string& out, char32_t c) {
-  if (c < 0x20 || c == 0x7F) {
-    out += fmt::format("\\x{:02x}", static_cast<u32>(c));
-  } else if (c < 0x80) {
-    out += static_cast<char>(c);
-  } else if (c < 0x800) {
-    out += static_cast<char>(0xC0 | (c >> 6));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    out += static_cast<char>(0xE0 | (c >> 12));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (c >> 18));
-    out += static_cast<char>(0x80 | ((c >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((c >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (c & 0x3F));
-  }
-}
-
 }  // namespace
 
 std::string printable(std::u16string_view text, std::size_t limit) {
@@ -88,12 +70,12 @@ std::string printable(std::u16string_view text, std::size_t limit) {
   for (std::size_t i = 0; i < text.size() && i < limit; ++i) {
     const char16_t unit = text[i];
     const bool high = unit >= 0xD800 && unit < 0xDC00;
-    const bool pair = high && i + 1 < text.size() && text[i + 1] >= 0xDC00 && text[i + 1] < 0xE000;
-    if (pair) {
-      append_utf8(out, 0x10000 + ((static_cast<char32_t>(unit) - 0xD800) << 10) + (text[i + 1] - 0xDC00));
-      ++i;
+    if (unit < 0x20 || unit == 0x7F) {
+      out += fmt::format("\\x{:02x}", static_cast<u32>(unit));
+    } else if (high && i + 1 < text.size() && text[i + 1] >= 0xDC00 && text[i + 1] < 0xE000) {
+      out += ex::to_utf8(text.substr(i++, 2));
     } else {
-      append_utf8(out, unit >= 0xD800 && unit < 0xE000 ? U'\uFFFD' : static_cast<char32_t>(unit));
+      out += ex::to_utf8(unit >= 0xD800 && unit < 0xE000 ? std::u16string_view(u"\uFFFD") : text.substr(i, 1));
     }
   }
   if (text.size() > limit) out += "...";

@@ -10,14 +10,11 @@
 namespace vitrine {
 namespace {
 
-// What ldr found in ntdll, in the form that the service table takes. Without ntdll: every service, by name.
-std::vector<nt::ExportedStub> exported_stubs(const ldr::Loader* loader) {
-  std::vector<nt::ExportedStub> stubs;
-  if (loader != nullptr) {
-    for (const ldr::Stub& stub : loader->stubs()) stubs.push_back({stub.number, stub.name});
-  } else {
-    for (const nt::Service* service : nt::all_services()) stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
-  }
+// What ldr found in ntdll. Without ntdll: every service, by name.
+std::vector<ldr::Stub> exported_stubs(const ldr::Loader* loader) {
+  if (loader != nullptr) return loader->stubs();
+  std::vector<ldr::Stub> stubs;
+  for (const nt::Service* service : nt::all_services()) stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
   return stubs;
 }
 
