@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 export CCACHE_NOHASHDIR := 1
+export CCACHE_BASEDIR := $(CURDIR)
 export NINJA_STATUS := [%f/%t] 
 
 .PHONY: help build test demo asan fuzz corpus tidy lint format clean packages
