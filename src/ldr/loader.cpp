@@ -66,7 +66,12 @@ Result<ob::Ref<mm::SectionObject>> Loader::image_section(io::FileObject& file) {
 Result<ob::Ref<mm::SectionObject>> Loader::open_image(std::u16string_view nt_path) {
   auto file = open_file(nt_path);
   if (!file) return Failure(file.error());
-  return image_section(**file);
+  auto image = image_section(**file);
+  // An x86 image can be mapped, as data, but there is no WOW64 that could run it.
+  if (image && (*image)->section.image_information()->machine != pe::kMachineAmd64) {
+    return Failure(Status::invalid_image_format);
+  }
+  return image;
 }
 
 Result<std::vector<std::byte>> Loader::read_whole(io::FileObject& file) {

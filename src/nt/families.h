@@ -17,6 +17,7 @@ namespace vitrine::nt {
 [[nodiscard]] std::span<const Service> process_services();      // process_services.cpp
 [[nodiscard]] std::span<const Service> process_information_services();  // process_information.cpp
 [[nodiscard]] std::span<const Service> process_creation_services();  // process_creation.cpp
+[[nodiscard]] std::span<const Service> job_services();          // job_services.cpp
 [[nodiscard]] std::span<const Service> exception_services();    // exception_services.cpp
 [[nodiscard]] std::span<const Service> object_services();       // object_services.cpp
 [[nodiscard]] std::span<const Service> file_services();         // file_services.cpp

@@ -94,9 +94,10 @@ Status query_working_set_ex(Call call, mm::AddressSpace& space, Buffer buffer, u
 }
 
 // Wine's DLLs ask which functions their Unix half has, and hand the answer back with every call; ours is the module's
-// base, so that the call finds its module. A module without a half here is told that the library is missing. [seen in Wine
-// 8.0's user mode]
-constexpr std::array<std::string_view, 3> kModulesWithUnixHalf{"bcrypt.dll", "ntdll.dll", "ws2_32.dll"};
+// base, so that the call finds its module. A module without a half here is told that the library is missing. [seen in
+// Wine 8.0's user mode]
+constexpr std::array<std::string_view, 5> kModulesWithUnixHalf{"bcrypt.dll", "crypt32.dll", "dnsapi.dll", "ntdll.dll",
+                                                               "ws2_32.dll"};
 
 Status query_unix_functions(Call call, mm::AddressSpace& space, Va address, Buffer buffer, u64 length) {
   if (length != sizeof(u64)) return Status::info_length_mismatch;

@@ -9,6 +9,7 @@
 #include "nt/families.h"
 #include "nt/ps_attributes.h"
 #include "ps/access.h"
+#include "ps/job.h"
 
 namespace vitrine::nt {
 namespace {
@@ -25,6 +26,8 @@ struct Request {
   ps::PriorityClass priority_class = ps::PriorityClass::normal;
   bool inherit_handles = false;
   bool has_handle_list = false;
+  bool breakaway = false;  // from the parent's job
+  std::vector<ob::Ref<ps::Job>> jobs;  // to join instead
   std::vector<u64> handle_list;
   abi::PsAttribute client_id{}, teb{}, image_information{};
   ldr::ParameterBlock parameters;
@@ -85,6 +88,21 @@ Status capture_handle_list(Call call, const abi::PsAttribute& attribute, Request
   return call.space().read(attribute.value, std::as_writable_bytes(std::span(request.handle_list)));
 }
 
+// NT: PROC_THREAD_ATTRIBUTE_JOB_LIST; without nesting there can be one.
+Status capture_job_list(Call call, const abi::PsAttribute& attribute, Request& request) {
+  if (attribute.size == 0 || attribute.size % sizeof(u64) != 0 || attribute.size > kMaximumHandleListBytes) {
+    return Status::invalid_parameter;
+  }
+  std::vector<u64> handles(attribute.size / sizeof(u64));
+  VITRINE_TRY(call.space().read(attribute.value, std::as_writable_bytes(std::span(handles))));
+  for (const u64 handle : handles) {
+    auto job = reference<ps::Job>(call, Handle{handle}, call->processes.jobs().type(), ps::job_access::kAssignProcess);
+    if (!job) return job.error();
+    request.jobs.push_back(std::move(*job));
+  }
+  return Status::success;
+}
+
 Status capture_priority_class(Call call, const abi::PsAttribute& attribute, Request& request) {
   const auto value = UserPtr<abi::ProcessPriorityClass>{attribute.value}.read(call.space());
   if (!value) return value.error();
@@ -112,6 +130,7 @@ Status capture_attribute(Call call, const abi::PsAttribute& attribute, Request& 
     case Number::teb_address: request.teb = attribute; return Status::success;
     case Number::image_information: request.image_information = attribute; return Status::success;
     case Number::handle_list: return capture_handle_list(call, attribute, request);
+    case Number::job_list: return capture_job_list(call, attribute, request);
     case Number::priority_class: return capture_priority_class(call, attribute, request);
     case Number::memory_reserve:
     case Number::error_mode:
@@ -119,7 +138,7 @@ Status capture_attribute(Call call, const abi::PsAttribute& attribute, Request& 
     case Number::preferred_node:
     case Number::mitigation_options:
     case Number::child_process_policy: return Status::success;  // hints; nothing that a program can miss
-    default: return Status::not_supported;  // a debugger, another user's token, a job: there are none yet
+    default: return Status::not_supported;  // a debugger, another user's token: there are none yet
   }
 }
 
@@ -133,6 +152,13 @@ void keep_listed_handles(ps::Process& process, const Request& request) {
     }
     handle = next;
   }
+}
+
+// The jobs that the caller names, else the parent's.
+Status join_jobs(Call call, const Request& request, const ps::Process& parent, ps::Process& child) {
+  if (request.jobs.empty()) return call->processes.jobs().join_at_birth(parent, child, request.breakaway);
+  for (const auto& job : request.jobs) VITRINE_TRY(call->processes.jobs().assign(*job, child));
+  return Status::success;
 }
 
 struct Born {
@@ -149,6 +175,7 @@ Result<Born> give_birth(Call call, const Request& request, ob::Ref<mm::SectionOb
   if (!process) return Failure(process.error());
   keep_listed_handles(**process, request);
   Status status = call->loader->set_up(**process, std::move(image), request.parameters);
+  if (is_success(status)) status = join_jobs(call, request, *parent, **process);
   if (is_success(status)) {
     auto thread = call->processes.create_thread(**process, {.start_address = (*process)->image.entry_point,
                                                             .argument = (*process)->peb, .suspended = suspended});
@@ -197,6 +224,7 @@ Status nt_create_user_process(Call call, UserPtr<Handle> process_handle, UserPtr
   }
   Request request;
   request.inherit_handles = (process_flags & abi::process_create_flags::kInheritHandles) != 0;
+  request.breakaway = (process_flags & abi::process_create_flags::kBreakaway) != 0;
   const auto list = capture_attribute_list(call, attribute_list.address);
   if (!list) return list.error();
   for (const abi::PsAttribute& attribute : *list) VITRINE_TRY(capture_attribute(call, attribute, request));
@@ -223,7 +251,7 @@ constexpr std::array kServices{
     service<&nt_create_user_process>("NtCreateUserProcess", SupportLevel::partial,
                                      "process, thread, process access, thread access, process attributes, thread attributes, "
                                      "process flags, thread flags, parameters, create info, attribute list",
-                                     "debug port, token and job attributes are refused"),
+                                     "debug port and token attributes are refused"),
 };
 
 }  // namespace

@@ -73,16 +73,6 @@ Status nt_resume_process(Call call, Handle handle) {
   return Status::success;
 }
 
-Status nt_is_process_in_job(Call call, Handle handle, Handle job) {
-  const auto process = reference_process(call, handle, process_access::kQueryInformation);
-  if (!process) return process.error();
-  if (job) {
-    const auto object = reference_any(call, job, 0);
-    return object ? Status::object_type_mismatch : object.error();  // no jobs exist
-  }
-  return Status::process_not_in_job;
-}
-
 }  // namespace
 
 std::span<const Service> process_services() {
@@ -92,7 +82,6 @@ std::span<const Service> process_services() {
       service<&nt_open_process>("NtOpenProcess", complete, "handle, access, attributes, client id"),
       service<&nt_suspend_process>("NtSuspendProcess", complete, "process"),
       service<&nt_resume_process>("NtResumeProcess", complete, "process"),
-      service<&nt_is_process_in_job>("NtIsProcessInJob", partial, "process, job", "no process is in a job"),
   };
   return table;
 }

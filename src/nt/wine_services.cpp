@@ -87,6 +87,21 @@ std::optional<Status> ws2_32_call(Call call, u32 code, Buffer arguments) {
   return code <= kLast ? std::optional(winsock_error(kWsaHostNotFound)) : std::nullopt;
 }
 
+// crypt32 keeps the certificates of the host's stores, of which there are none here, and reads PKCS #12 with a library
+// of the host's; both are optional to it.
+std::optional<Status> crypt32_call(u32 code) {
+  constexpr u32 kAttach = 0, kDetach = 1, kEnumerateRootCertificates = 6;
+  if (code == kAttach || code == kDetach) return Status::success;
+  if (code == kEnumerateRootCertificates) return Status::no_more_entries;
+  return code < kEnumerateRootCertificates ? std::optional(Status::dll_not_found) : std::nullopt;
+}
+
+// DNS errors, which the dnsapi calls return instead of statuses [winerror.h]. No server is configured, none can be.
+std::optional<Status> dnsapi_call(u32 code) {
+  constexpr u32 kNoDnsServers = 9852, kLast = 3;  // get_searchlist, get_serverlist, set_serverlist, query
+  return code <= kLast ? std::optional(static_cast<Status>(kNoDnsServers)) : std::nullopt;
+}
+
 // `module` is what NtQueryVirtualMemory class 1000 gave for the DLL: its base.
 Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
   const std::string name = exported_module_name(call.space(), module);
@@ -95,6 +110,10 @@ Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
     result = ntdll_call(call, code, arguments);
   else if (name == "ws2_32.dll")
     result = ws2_32_call(call, code, arguments);
+  else if (name == "crypt32.dll")
+    result = crypt32_call(code);
+  else if (name == "dnsapi.dll")
+    result = dnsapi_call(code);
   // bcrypt attaches to a host library for everything but random numbers; refusing that (0) makes it do without.
   else if (name == "bcrypt.dll" && code == 0)
     result = Status::dll_not_found;
@@ -119,8 +138,9 @@ using enum SupportLevel;
 constexpr std::string_view kIsolation = "nothing of the host can be reached";
 constexpr Service kServices[] = {
     service<&wine_dbg_write>("__wine_dbg_write", complete, "text, length"),
-    service<&wine_unix_call>(kUnixCallName, partial, "module, code, arguments",
-                             "ntdll and ws2_32 whole; bcrypt offers random numbers only"),
+    service<&wine_unix_call>(
+        kUnixCallName, partial, "module, code, arguments",
+        "ntdll, ws2_32 and dnsapi whole; bcrypt offers random numbers only, crypt32 no stores of the host"),
     service<&wine_unix_spawnvp>("__wine_unix_spawnvp", refused, "arguments, wait", kIsolation),
     service<&wine_nt_to_unix_file_name>("wine_nt_to_unix_file_name", refused, "attributes, name, size, disposition",
                                         kIsolation),

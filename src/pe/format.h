@@ -1,4 +1,4 @@
-// The on-disk layout of a PE32+ file, as plain structures. Offsets are those of Microsoft's "PE Format" specification
+// The on-disk layout of a PE file, as plain structures. Offsets are those of Microsoft's "PE Format" specification
 // (learn.microsoft.com, revision of 2021). Nothing here checks anything: `pe::parse` does.
 #pragma once
 
@@ -78,6 +78,22 @@ struct OptionalHeader64 {
 };
 static_assert(sizeof(OptionalHeader64) == 112);
 static_assert(offsetof(OptionalHeader64, image_base) == 24 && offsetof(OptionalHeader64, stack_reserve) == 72);
+
+// The same of a PE32 (32-bit) image.
+struct OptionalHeader32 {
+  u16 magic;
+  u8 linker_major, linker_minor;
+  u32 size_of_code, size_of_initialized_data, size_of_uninitialized_data, entry_point, base_of_code, base_of_data;
+  u32 image_base;
+  u32 section_alignment, file_alignment;
+  u16 os_major, os_minor, image_major, image_minor, subsystem_major, subsystem_minor;
+  u32 win32_version, size_of_image, size_of_headers, checksum;
+  u16 subsystem, dll_characteristics;
+  u32 stack_reserve, stack_commit, heap_reserve, heap_commit;
+  u32 loader_flags, directory_count;
+};
+static_assert(sizeof(OptionalHeader32) == 96);
+static_assert(offsetof(OptionalHeader32, image_base) == 28 && offsetof(OptionalHeader32, stack_reserve) == 72);
 
 struct SectionHeader {
   char name[8];  // not terminated when all eight are used

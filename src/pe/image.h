@@ -1,9 +1,10 @@
-// Image: a PE32+ file, parsed and bounded. Owns copies of the header values and the section table; the optional file
+// Image: a PE file, parsed and bounded. Owns copies of the header values and the section table; the optional file
 // bytes stay the caller's. No kernel in it.
 //
 // Every offset, size and count of the file is hostile input: whatever the bytes are, `parse` returns an Image whose
-// invariants hold or one clear cause, and no later query reads outside the span. Refuses: 32-bit images, other
-// machines, images that a loader of NT would refuse, images beyond the limits below.
+// invariants hold or one clear cause, and no later query reads outside the span. A PE32 image
+// of an x86 processor is an image, too (NT maps one, and programs keep data in DLLs without code), but no program.
+// Refuses: other machines, images that a loader of NT would refuse, images beyond the limits below.
 //
 // Invariants of an Image: sections are sorted by address, page-aligned, disjoint and inside size_of_image; raw data
 // lies inside the file; the headers end before the first section.
@@ -40,9 +41,9 @@ enum class Error : u8 {
   windows_16_bit,       // NE or LE
   bad_signature,        // e_lfanew points at something else
   truncated,            // ends inside the headers
-  image_32_bit,         // PE32: a 32-bit program, or .NET of any CPU
-  wrong_machine,        // PE32+ of another processor
+  wrong_machine,        // neither x86-64 nor x86
   not_executable,       // IMAGE_FILE_EXECUTABLE_IMAGE is clear: an object file or a failed link
+  image_32_bit,         // only from `check_program`: an x86 program, or .NET of any CPU
   is_dll,               // only from `check_program`
   no_entry_point,       // only from `check_program`
   wrong_subsystem,      // only from `check_program`: neither console nor GUI
@@ -89,7 +90,6 @@ struct Headers {
   u32 section_alignment = 0, file_alignment = 0;
   u32 checksum = 0;
   u32 loader_flags = 0;
-  u32 image_base_field_offset = 0;  // file offset of ImageBase, for a kernel that relocates in memory
   u64 image_base = 0;
   u64 stack_reserve = 0, stack_commit = 0, heap_reserve = 0, heap_commit = 0;
   std::array<DataDirectory, static_cast<u8>(Directory::count)> directories{};
@@ -142,7 +142,7 @@ class Image {
 // Parses the headers alone: `head` holds the first min(file_bytes, kMaximumHeaderBytes) bytes of a file of `file_bytes`
 // bytes.
 [[nodiscard]] std::expected<Headers, Error> parse_headers(std::span<const std::byte> head, u64 file_bytes);
-// What a program needs beyond being an image: not a DLL, an entry point, the console or GUI subsystem.
+// What a program needs beyond being an image: x86-64, not a DLL, an entry point, the console or GUI subsystem.
 [[nodiscard]] std::optional<Error> check_program(const Headers& headers);
 
 }  // namespace vitrine::pe

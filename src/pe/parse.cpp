@@ -1,4 +1,4 @@
-// The headers of a PE32+ file, checked in the order in which NT's image creation does: signature, machine, optional
+// The headers of a PE file, checked in the order in which NT's image creation does: signature, machine, optional
 // header, alignments, section table. [Microsoft "PE Format"; behaviour of NT as public documents describe it]
 #include <algorithm>
 #include <bit>
@@ -68,6 +68,53 @@ std::optional<Error> check_alignments(const OptionalHeader64& optional) {
   if (section < kPageSize || section < file) return Error::bad_alignment;
   if (file < kSectorSize && file != section) return Error::bad_alignment;
   return std::nullopt;
+}
+
+// The fields of a PE32 optional header under the names of a PE32+ one. The rules are the same for both.
+OptionalHeader64 widen(const OptionalHeader32& narrow) {
+  OptionalHeader64 wide{};
+  wide.magic = narrow.magic;
+  wide.size_of_code = narrow.size_of_code;
+  wide.entry_point = narrow.entry_point;
+  wide.image_base = narrow.image_base;
+  wide.section_alignment = narrow.section_alignment;
+  wide.file_alignment = narrow.file_alignment;
+  wide.os_major = narrow.os_major;
+  wide.os_minor = narrow.os_minor;
+  wide.subsystem_major = narrow.subsystem_major;
+  wide.subsystem_minor = narrow.subsystem_minor;
+  wide.size_of_image = narrow.size_of_image;
+  wide.size_of_headers = narrow.size_of_headers;
+  wide.checksum = narrow.checksum;
+  wide.subsystem = narrow.subsystem;
+  wide.dll_characteristics = narrow.dll_characteristics;
+  wide.stack_reserve = narrow.stack_reserve;
+  wide.stack_commit = narrow.stack_commit;
+  wide.heap_reserve = narrow.heap_reserve;
+  wide.heap_commit = narrow.heap_commit;
+  wide.loader_flags = narrow.loader_flags;
+  wide.directory_count = narrow.directory_count;
+  return wide;
+}
+
+// The fixed part of the optional header. NT: the magic has to be the machine's own.
+std::expected<OptionalHeader64, Error> read_optional_header(Bytes head, u64 at, const FileHeader& file) {
+  const auto magic = read_at<u16>(head, at);
+  if (!magic) return std::unexpected(Error::truncated);
+  if (file.machine != kMachineAmd64 && file.machine != kMachineI386) return std::unexpected(Error::wrong_machine);
+  const bool narrow = file.machine == kMachineI386;
+  if (*magic != (narrow ? kOptionalMagicPe32 : kOptionalMagicPe32Plus) ||
+      file.optional_header_size < (narrow ? sizeof(OptionalHeader32) : sizeof(OptionalHeader64))) {
+    return std::unexpected(Error::bad_optional_header);
+  }
+  if (narrow) {
+    const auto header = read_at<OptionalHeader32>(head, at);
+    if (!header) return std::unexpected(Error::truncated);
+    return widen(*header);
+  }
+  const auto header = read_at<OptionalHeader64>(head, at);
+  if (!header) return std::unexpected(Error::truncated);
+  return *header;
 }
 
 void fill_values(Headers& out, const FileHeader& file, const OptionalHeader64& optional) {
@@ -147,16 +194,11 @@ std::expected<Headers, Error> parse_headers(Bytes head, u64 file_bytes) {
   const auto file = read_at<FileHeader>(head, *start);
   if (!file) return std::unexpected(Error::truncated);
   const u64 optional_start = *start + sizeof(FileHeader);
-  const auto magic = read_at<u16>(head, optional_start);
-  if (!magic) return std::unexpected(Error::truncated);
-  if (file->machine == kMachineI386 || *magic == kOptionalMagicPe32) return std::unexpected(Error::image_32_bit);
-  if (file->machine != kMachineAmd64) return std::unexpected(Error::wrong_machine);
+  const auto optional = read_optional_header(head, optional_start, *file);
+  if (!optional) return std::unexpected(optional.error());
   if ((file->characteristics & kFileExecutableImage) == 0) return std::unexpected(Error::not_executable);
-  if (*magic != kOptionalMagicPe32Plus || file->optional_header_size < sizeof(OptionalHeader64)) {
-    return std::unexpected(Error::bad_optional_header);
-  }
-  const auto optional = read_at<OptionalHeader64>(head, optional_start);
-  if (!optional) return std::unexpected(Error::truncated);
+  const bool narrow = file->machine == kMachineI386;
+  const u64 fixed_bytes = narrow ? sizeof(OptionalHeader32) : sizeof(OptionalHeader64);
 
   if (const auto error = check_alignments(*optional)) return std::unexpected(*error);
   if (optional->image_base % (64 * 1024) != 0) return std::unexpected(Error::bad_image_base);
@@ -169,12 +211,10 @@ std::expected<Headers, Error> parse_headers(Bytes head, u64 file_bytes) {
   }
   Headers out;
   fill_values(out, *file, *optional);
-  out.image_base_field_offset = static_cast<u32>(optional_start + offsetof(OptionalHeader64, image_base));
-  const u64 directory_room = (file->optional_header_size - sizeof(OptionalHeader64)) / sizeof(DataDirectory);
+  const u64 directory_room = (file->optional_header_size - fixed_bytes) / sizeof(DataDirectory);
   const u64 directories = std::min({u64{optional->directory_count}, directory_room, u64{out.directories.size()}});
   for (u64 i = 0; i < directories; ++i) {
-    const auto entry =
-        read_at<DataDirectory>(head, optional_start + sizeof(OptionalHeader64) + i * sizeof(DataDirectory));
+    const auto entry = read_at<DataDirectory>(head, optional_start + fixed_bytes + i * sizeof(DataDirectory));
     if (!entry) return std::unexpected(Error::truncated);
     out.directories[i] = *entry;
   }
@@ -193,6 +233,7 @@ std::expected<Image, Error> parse(Bytes file) {
 
 std::optional<Error> check_program(const Headers& headers) {
   constexpr u16 kSubsystemGui = 2, kSubsystemConsole = 3;
+  if (headers.machine != kMachineAmd64) return Error::image_32_bit;
   if (headers.is_dll()) return Error::is_dll;
   if (headers.entry_point == 0) return Error::no_entry_point;
   if (headers.subsystem != kSubsystemGui && headers.subsystem != kSubsystemConsole) return Error::wrong_subsystem;

@@ -59,6 +59,8 @@ struct Process : ob::Object {
   u32 active_threads = 0;
   IntrusiveList<Thread, &Thread::process_link> threads;  // in order of creation, until each is deleted
   std::map<u32, ThreadExtra> thread_extras;  // by thread id; an entry goes with its thread
+  ob::Ref<ob::Object> job;             // a Job, see JobManager; null: none. Set once
+  ListLink job_link;                   // Job::members, until the process is deleted
   ListLink active_link;                // ProcessManager's list, in order of creation
   std::unique_ptr<mm::AddressSpace> space;   // null for System
   std::unique_ptr<ob::ObjectHandles> handles;

@@ -1,6 +1,7 @@
 #include "ps/process_manager.h"
 
 #include "ps/access.h"
+#include "ps/job.h"
 
 namespace vitrine::ps {
 namespace {
@@ -37,6 +38,8 @@ Status ProcessManager::initialize() {
       }});
   token_type_ = &on_.objects.register_type({.name = u"Token", .pool = ex::PoolType::paged, .tag = ex::pool_tag("Toke"),
       .body_bytes = 0, .valid_access = token_access::kAll, .mapping = kTokenMapping, .security_required = true});
+
+  jobs_ = std::make_unique<JobManager>(on_.profile, on_.kernel, on_.objects, *this);
 
   auto ids = ex::HandleTable::create(on_.profile, on_.pool, ex::HandleTable::make_sites(on_.pool, "PspCidTable"),
                                      ex::HandleReuse::strict_fifo, nullptr);
@@ -148,6 +151,8 @@ void ProcessManager::delete_process(Process& process) {
   process.section.reset();
   process.space.reset();
   process.token.reset();
+  if (process.job_link.is_linked()) process.job_link.unlink();
+  process.job.reset();
   if (process.active_link.is_linked()) process.active_link.unlink();
   if (process.id != 0) forget_id(process.id);
 }

@@ -19,6 +19,8 @@
 
 namespace vitrine::ps {
 
+class JobManager;
+
 struct ProcessParameters {
   Process* parent = nullptr;           // null for the first one
   bool inherit_handles = false;
@@ -101,6 +103,7 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   [[nodiscard]] ob::ObjectType& thread_type() const { return *thread_type_; }
   [[nodiscard]] ob::ObjectType& token_type() const { return *token_type_; }
   [[nodiscard]] Process& system_process() const { return *system_; }
+  [[nodiscard]] JobManager& jobs() const { return *jobs_; }
 
   // Whose service is being carried out; set by whoever runs one. Precondition of the getters below: set.
   void set_current(Thread* thread) { current_ = thread; }
@@ -135,6 +138,7 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   ob::ObjectType* process_type_ = nullptr;
   ob::ObjectType* thread_type_ = nullptr;
   ob::ObjectType* token_type_ = nullptr;
+  std::unique_ptr<JobManager> jobs_;
   ob::Ref<Process> system_;
   Thread* current_ = nullptr;
   ProcessCounts counts_;

@@ -61,7 +61,7 @@ class Case:
 
     def program_path(self, programs: pathlib.Path) -> pathlib.Path:
         if self.fetched:
-            return fetched_folder() / f"{self.fetched}.exe"
+            return fetched_folder() / self.fetched / f"{self.fetched}.exe"
         return programs / f"{self.program}.exe"
 
     def expected_path(self) -> pathlib.Path:

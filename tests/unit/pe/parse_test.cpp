@@ -146,11 +146,11 @@ TEST(PeParse, TellsApartWhatFollowsMz) {
 
 TEST(PeParse, RefusesOtherMachinesAndNonExecutables) {
   File f = valid();
-  f.header([](FileHeader& h) { h.machine = kMachineI386; });
-  EXPECT_EQ(error_of(f), Error::image_32_bit);
+  f.header([](FileHeader& h) { h.machine = kMachineI386; });  // with the optional header of the other kind
+  EXPECT_EQ(error_of(f), Error::bad_optional_header);
   f = valid();
   f.put(kOptional, kOptionalMagicPe32);
-  EXPECT_EQ(error_of(f), Error::image_32_bit);
+  EXPECT_EQ(error_of(f), Error::bad_optional_header);
   f = valid();
   f.header([](FileHeader& h) { h.machine = kMachineArm64; });
   EXPECT_EQ(error_of(f), Error::wrong_machine);
@@ -159,6 +159,40 @@ TEST(PeParse, RefusesOtherMachinesAndNonExecutables) {
   EXPECT_EQ(error_of(f), Error::not_executable);
   f = valid();
   f.header([](FileHeader& h) { h.optional_header_size = sizeof(OptionalHeader64) - 1; });
+  EXPECT_EQ(error_of(f), Error::bad_optional_header);
+}
+
+// The same image as valid(), as an x86 one: data without code, as some programs keep it in DLLs.
+File valid_x86() {
+  File f = valid();
+  const auto wide = f.get<OptionalHeader64>(kOptional);
+  OptionalHeader32 narrow{};
+  narrow.magic = kOptionalMagicPe32;
+  narrow.image_base = 0x4AD0'0000;
+  narrow.section_alignment = wide.section_alignment;
+  narrow.file_alignment = wide.file_alignment;
+  narrow.size_of_image = wide.size_of_image;
+  narrow.size_of_headers = wide.size_of_headers;
+  narrow.subsystem = wide.subsystem;
+  narrow.directory_count = 16;
+  f.header([](FileHeader& h) { h.machine = kMachineI386; });
+  std::vector<std::byte> directories(f.bytes.begin() + kOptional + sizeof wide, f.bytes.begin() + kTable);
+  f.put(kOptional, narrow);
+  // The directories follow the shorter header; the section table stays where optional_header_size says.
+  std::copy(directories.begin(), directories.end(), f.bytes.begin() + kOptional + sizeof narrow);
+  return f;
+}
+
+TEST(PeParse, AnX86ImageCanBeMappedButIsNoProgram) {
+  File f = valid_x86();
+  const auto image = parse(f.bytes);
+  ASSERT_TRUE(image.has_value());
+  EXPECT_EQ(image->headers().machine, kMachineI386);
+  EXPECT_EQ(image->headers().image_base, 0x4AD0'0000u);
+  EXPECT_EQ(image->headers().directory(Directory::exports).rva, 0x2000u);
+  EXPECT_TRUE(image->find_export("alpha"));
+  EXPECT_EQ(check_program(image->headers()), Error::image_32_bit);
+  f.header([](FileHeader& h) { h.optional_header_size = sizeof(OptionalHeader32) - 1; });
   EXPECT_EQ(error_of(f), Error::bad_optional_header);
 }
 

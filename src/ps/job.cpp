@@ -1,0 +1,205 @@
+#include "ps/job.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ps/process_manager.h"
+
+namespace vitrine::ps {
+namespace {
+
+// NT: an exit code among these reports an abnormal exit [Microsoft: JOBOBJECT_ASSOCIATE_COMPLETION_PORT].
+constexpr std::array kAbnormalExits{
+    0xC0000005u,                                                                                // access violation
+    0xC000008Cu,                                                                                // array bounds exceeded
+    0x80000003u,                                                                                // breakpoint
+    0xC000013Au,                                                                                // Ctrl-C
+    0xC000008Du, 0xC000008Eu, 0xC000008Fu, 0xC0000090u, 0xC0000091u, 0xC0000092u, 0xC0000093u,  // floating point
+    0xC0000094u, 0xC0000095u,  // integer division by zero, overflow
+    0xC000001Du,               // illegal instruction
+    0xC0000006u,               // in-page error
+    0xC0000025u,               // noncontinuable exception
+    0xC0000096u,               // privileged instruction
+    0xC00000FDu,               // stack overflow
+    0x80000004u,               // single step
+    0xC0000026u,               // invalid disposition
+};
+
+bool is_abnormal(Status exit_status) {
+  return std::ranges::find(kAbnormalExits, static_cast<u32>(exit_status)) != kAbnormalExits.end();
+}
+
+}  // namespace
+
+JobManager::JobManager(const sim::Profile& profile, ke::Kernel& kernel, ob::ObjectManager& objects,
+                       ProcessManager& processes)
+    : kernel_(kernel), objects_(objects), processes_(processes) {
+  type_ = &objects.register_type({.name = u"Job",
+                                  .pool = ex::PoolType::nonpaged,
+                                  .tag = ex::pool_tag("Job "),
+                                  .body_bytes = profile.sizes.ejob,
+                                  .valid_access = job_access::kAll,
+                                  .mapping = kJobMapping,
+                                  .security_required = true,
+                                  .maintains_handle_count = true,
+                                  .nonpaged_charge = profile.sizes.ejob,
+                                  .context = this,
+                                  .delete_object = &delete_job,
+                                  .close = &close_job,
+                                  .dispatcher = [](ob::Object& o) { return &static_cast<Job&>(o).event.header; }});
+  const auto slot = processes.process_notify.add([this](Process& process, bool created) {
+    if (!created) process_ended(process);
+  });
+  VITRINE_CHECK(slot.has_value());  // the first of the 64
+}
+
+Result<ob::Ref<Job>> JobManager::create(const ob::CreateRequest& request) {
+  auto job = objects_.create<Job>(*type_, request);
+  if (job) jobs_.push_back(**job);
+  return job;
+}
+
+void JobManager::delete_job(ob::Object& object) {
+  auto& job = static_cast<Job&>(object);
+  if (job.list_link.is_linked()) job.list_link.unlink();
+  job.port.reset();
+}
+
+// NT: the last handle of a job with KILL_ON_JOB_CLOSE ends its members, with exit code 0 [tested:
+// nt/job_services_test].
+void JobManager::close_job(ob::Object& object, const ob::CloseEvent& event) {
+  auto& job = static_cast<Job&>(object);
+  if (event.handle_count_before != 1 || (job.limits.flags & job_limit::kKillOnJobClose) == 0) return;
+  static_cast<JobManager*>(job.type().traits.context)->terminate(job, Status::success);
+}
+
+bool JobManager::is_full(const Job& job) const {
+  return (job.limits.flags & job_limit::kActiveProcess) != 0 &&
+         job.ended.active_processes >= job.limits.active_processes;
+}
+
+// A packet for the job's port: no delivery is guaranteed [facts 9.7].
+void JobManager::report(Job& job, JobMessage message, u32 process_id) {
+  if (!job.port || job.port->queue.header.signal_state >= static_cast<i32>(io::kMaximumPackets)) return;
+  auto* packet = new io::CompletionPacket;
+  packet->record = {job.port_key, process_id, Status::success,
+                    static_cast<u32>(message)};  // shown as the number of bytes
+  kernel_.insert_queue(job.port->queue, *packet);
+}
+
+Status JobManager::assign(Job& job, Process& process) {
+  if (process.deleting) return Status::process_is_terminating;
+  if (job_of(process) != nullptr) return Status::access_denied;
+  if (job.ended.total_processes != 0 && job.session_id != process.session_id) return Status::access_denied;
+  if (is_full(job)) {
+    report(job, JobMessage::active_process_limit, 0);
+    ++job.ended.terminated_processes;
+    (void)processes_.terminate_process(process, Status::quota_exceeded, nullptr);
+    return Status::quota_exceeded;
+  }
+  join(job, process);
+  return Status::success;
+}
+
+Status JobManager::join_at_birth(const Process& parent, Process& child, bool breakaway) {
+  Job* job = job_of(parent);
+  if (job == nullptr) return Status::success;
+  if ((job->limits.flags & job_limit::kSilentBreakawayOk) != 0) return Status::success;
+  if (breakaway) {
+    return (job->limits.flags & job_limit::kBreakawayOk) != 0 ? Status::success : Status::access_denied;
+  }
+  if (is_full(*job)) {
+    report(*job, JobMessage::active_process_limit, 0);
+    return Status::quota_exceeded;
+  }
+  join(*job, child);
+  return Status::success;
+}
+
+void JobManager::join(Job& job, Process& process) {
+  if (job.ended.total_processes == 0) job.session_id = process.session_id;
+  process.job = ob::Ref<ob::Object>(job);
+  job.members.push_back(process);
+  ++job.ended.total_processes;
+  ++job.ended.active_processes;
+  apply_limits(job, process);
+  report(job, JobMessage::new_process, process.id);
+}
+
+void JobManager::apply_limits(const Job& job, Process& process) {
+  const JobLimits& limits = job.limits;
+  if ((limits.flags & job_limit::kAffinity) != 0) (void)kernel_.set_process_affinity(process.pcb, limits.affinity);
+  if ((limits.flags & job_limit::kPriorityClass) != 0) {
+    process.priority_class = limits.priority_class;
+    kernel_.set_process_priority(process.pcb, kClassBasePriority[static_cast<u8>(limits.priority_class)],
+                                 limits.priority_class == PriorityClass::idle);
+  }
+  if (process.space == nullptr) return;
+  process.space->set_commit_limit((limits.flags & job_limit::kProcessMemory) != 0 ? limits.process_memory_pages
+                                                                                  : ~0ull);
+}
+
+void JobManager::set_limits(Job& job, const JobLimits& limits) {
+  job.limits = limits;
+  for (Process& process : job.members) {
+    if (!process.exiting) apply_limits(job, process);
+  }
+}
+
+Status JobManager::set_port(Job& job, ob::Ref<io::IoCompletionObject> port, u64 key) {
+  if (job.port) return Status::invalid_parameter;
+  job.port = std::move(port);
+  job.port_key = key;
+  for (const Process& process : job.members) {
+    if (!process.exiting) report(job, JobMessage::new_process, process.id);
+  }
+  return Status::success;
+}
+
+void JobManager::terminate(Job& job, Status exit_status) {
+  // A member that never had a thread is deleted by its own end: the next one is found first, and kept.
+  ob::Ref<Process> process(job.members.front());
+  while (process) {
+    const ob::Ref<Process> next(job.members.next(*process));
+    if (!process->exiting) (void)processes_.terminate_process(*process, exit_status, nullptr);
+    process = next;
+  }
+}
+
+// NT: what the member did is folded into the job when it ends; it stays a member until it is deleted.
+void JobManager::process_ended(Process& process) {
+  Job* job = job_of(process);
+  if (job == nullptr) return;
+  const ob::Ref<Job> keep(job);
+  JobAccounting& sums = job->ended;
+  sums.user_time += process.ended_thread_user_time;
+  sums.kernel_time += process.ended_thread_kernel_time;
+  if (process.space != nullptr) {
+    sums.page_faults += process.space->fault_count();
+    sums.peak_process_pages = std::max(sums.peak_process_pages, process.space->peak_commit_charge());
+  }
+  --sums.active_processes;
+  report(*job, is_abnormal(process.exit_status) ? JobMessage::abnormal_exit_process : JobMessage::exit_process,
+         process.id);
+  if (sums.active_processes == 0) report(*job, JobMessage::active_process_zero, 0);
+}
+
+JobAccounting JobManager::accounting(const Job& job) const {
+  JobAccounting sums = job.ended;
+  for (const Process& process : job.members) {
+    if (process.exiting) continue;  // counted when it ended
+    sums.user_time += process.ended_thread_user_time;
+    sums.kernel_time += process.ended_thread_kernel_time;
+    for (const Thread& thread : process.threads) {
+      if (thread.tcb.state == ke::ThreadState::terminated) continue;
+      sums.user_time += thread.tcb.user_time;
+      sums.kernel_time += thread.tcb.kernel_time;
+    }
+    if (process.space == nullptr) continue;
+    sums.page_faults += process.space->fault_count();
+    sums.peak_process_pages = std::max(sums.peak_process_pages, process.space->peak_commit_charge());
+  }
+  return sums;
+}
+
+}  // namespace vitrine::ps

@@ -1,0 +1,127 @@
+// Job (EJOB): processes that share limits, are counted together and end together.
+//
+// A process joins at most one job, for good, and its children join the same one unless they may break away. The job
+// lives while a handle or a member does. JobManager owns the type and the list of all jobs (NT: PspJobList), and
+// carries out what happens at birth and death of members. Not here: limits on time and on the job's memory as a whole
+// (NtSetInformationJobObject refuses them by name), security limits (per process since 6.0), job sets.
+//
+// NT: no nesting before Windows 8, which every profile is [facts 9.8].
+#pragma once
+
+#include "base/intrusive_list.h"
+#include "io/io_completion.h"
+#include "ke/kernel.h"
+#include "ob/object_manager.h"
+#include "ps/process.h"
+#include "se/access.h"
+
+namespace vitrine::ps {
+
+class ProcessManager;
+
+namespace job_access {
+inline constexpr u32 kAssignProcess = 0x1, kSetAttributes = 0x2, kQuery = 0x4, kTerminate = 0x8, kSetSecurity = 0x10,
+                     kAll = 0x1F'001F;
+}
+// read, write, execute, all: as the type's GENERIC_MAPPING [winnt.h, WRK-era public headers].
+inline constexpr se::GenericMapping kJobMapping{0x2'0004, 0x2'000B, 0x12'0000, job_access::kAll};
+
+// JOB_OBJECT_LIMIT_* [facts 9.1].
+namespace job_limit {
+inline constexpr u32 kWorkingSet = 0x1, kProcessTime = 0x2, kJobTime = 0x4, kActiveProcess = 0x8, kAffinity = 0x10,
+                     kPriorityClass = 0x20, kPreserveJobTime = 0x40, kSchedulingClass = 0x80, kProcessMemory = 0x100,
+                     kJobMemory = 0x200, kDieOnUnhandledException = 0x400, kBreakawayOk = 0x800,
+                     kSilentBreakawayOk = 0x1000, kKillOnJobClose = 0x2000;
+inline constexpr u32 kBasic = 0xFF, kExtended = 0x3FFF;
+// What is not carried out here.
+inline constexpr u32 kMissing =
+    kWorkingSet | kProcessTime | kJobTime | kPreserveJobTime | kSchedulingClass | kJobMemory;
+}  // namespace job_limit
+
+// JOB_OBJECT_MSG_* [facts 9.7].
+enum class JobMessage : u32 {
+  end_of_job_time = 1,
+  end_of_process_time = 2,
+  active_process_limit = 3,
+  active_process_zero = 4,
+  new_process = 6,
+  exit_process = 7,
+  abnormal_exit_process = 8,
+  process_memory_limit = 9,
+  job_memory_limit = 10,
+};
+
+struct JobLimits {
+  u32 flags = 0;                                          // job_limit
+  u32 active_processes = 0;                               // kActiveProcess
+  ke::AffinityMask affinity = 0;                          // kAffinity
+  PriorityClass priority_class = PriorityClass::unknown;  // kPriorityClass
+  u64 process_memory_pages = 0;                           // kProcessMemory
+};
+
+// Of members that have ended; the live ones are added when somebody asks [facts 9.6].
+struct JobAccounting {
+  u64 user_time = 0, kernel_time = 0;  // clock ticks
+  u64 page_faults = 0;
+  u32 total_processes = 0;
+  u32 active_processes = 0;
+  u32 terminated_processes = 0;  // by a limit
+  u64 peak_process_pages = 0;    // commit
+};
+
+struct Job : ob::Object {
+  ke::Event event{ke::EventKind::notification};        // NT: signalled when a time limit ended the job, never otherwise
+  IntrusiveList<Process, &Process::job_link> members;  // in order of joining, until each is deleted
+  ListLink list_link;
+  JobLimits limits;
+  JobAccounting ended;  // active and total count live members, too
+  ob::Ref<io::IoCompletionObject> port;
+  u64 port_key = 0;
+  u32 session_id = 0;         // of the first member
+  u32 ui_restrictions = 0;    // for win32k, which does not exist here
+  u32 end_of_job_action = 0;  // JOBOBJECT_END_OF_JOB_TIME_INFORMATION
+};
+
+class JobManager {
+ public:
+  // Registers the type. All outlive it.
+  JobManager(const sim::Profile& profile, ke::Kernel& kernel, ob::ObjectManager& objects, ProcessManager& processes);
+
+  [[nodiscard]] ob::ObjectType& type() const { return *type_; }
+  [[nodiscard]] Result<ob::Ref<Job>> create(const ob::CreateRequest& request);
+
+  // NtAssignProcessToJobObject after its checks of handles. Errors: access_denied (in a job already, or another
+  // session), process_is_terminating, quota_exceeded (too many members: the process is ended).
+  [[nodiscard]] Status assign(Job& job, Process& process);
+  // At birth: the child joins its parent's job, or breaks away. Errors: access_denied (it may not break away),
+  // quota_exceeded (too many members).
+  [[nodiscard]] Status join_at_birth(const Process& parent, Process& child, bool breakaway);
+  // NtTerminateJobObject, and the last handle of a job that kills.
+  void terminate(Job& job, Status exit_status);
+  // Makes `limits` hold for members and the job. Precondition: checked by the caller.
+  void set_limits(Job& job, const JobLimits& limits);
+  // One port per job and for good; reports the members that are there. Error: invalid_parameter (it has one).
+  [[nodiscard]] Status set_port(Job& job, ob::Ref<io::IoCompletionObject> port, u64 key);
+  // Everything that members did, live ones included.
+  [[nodiscard]] JobAccounting accounting(const Job& job) const;
+
+  // The job of a process; null: none.
+  [[nodiscard]] static Job* job_of(const Process& process) { return static_cast<Job*>(process.job.get()); }
+
+ private:
+  static void close_job(ob::Object& object, const ob::CloseEvent& event);
+  static void delete_job(ob::Object& object);
+  [[nodiscard]] bool is_full(const Job& job) const;
+  void join(Job& job, Process& process);
+  void apply_limits(const Job& job, Process& process);
+  void process_ended(Process& process);
+  void report(Job& job, JobMessage message, u32 process_id);
+
+  ke::Kernel& kernel_;
+  ob::ObjectManager& objects_;
+  ProcessManager& processes_;
+  ob::ObjectType* type_ = nullptr;
+  IntrusiveList<Job, &Job::list_link> jobs_;  // NT: PspJobList
+};
+
+}  // namespace vitrine::ps

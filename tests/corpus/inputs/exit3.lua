@@ -1,0 +1,1 @@
+print('child') os.exit(3)
