@@ -12,6 +12,7 @@
 #include "tools/report.h"
 #include "tools/size.h"
 #include "vitrine/folder_copy.h"
+#include "vitrine/mounts.h"
 #include "vitrine/program_file.h"
 #include "vitrine/run.h"
 
@@ -42,7 +43,8 @@ struct Settings {
   bool verify = false;
   bool check = false;
   bool threads = false;
-  std::vector<std::string> environment;
+  std::vector<std::string> environment, mounts;
+  std::string current_folder;
   std::vector<std::string> command;
 };
 
@@ -88,6 +90,12 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     }
     options.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
+  for (const std::string& text : settings.mounts) {
+    auto mount = parse_mount(text);
+    if (!mount) return std::unexpected(mount.error());
+    options.mounts.push_back(std::move(*mount));
+  }
+  if (!settings.current_folder.empty()) options.guest_current_folder = settings.current_folder;
   options.processors = settings.processors;
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
@@ -181,6 +189,9 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--host-limit", settings->host_limit, "Host memory that the run may use (default: 75 % of what is free)");
   command->add_option("--system32", settings->system32, "Folder with Wine's PE DLLs (default: where the package libwine puts them)");
   command->add_option("--env", settings->environment, "NAME=VALUE for the program; may be repeated")->take_all()->allow_extra_args(false);
+  command->add_option("--mount", settings->mounts, "'C:\\path=folder' shows the program a folder, ':ro' behind it read-only; may be repeated")
+      ->take_all()->allow_extra_args(false);
+  command->add_option("--cwd", settings->current_folder, "Where the program starts (default: C:\\work, the current folder)");
   // A flag, so that it never takes the program's name for its value.
   command->add_flag("--stats{text}", settings->stats, "Print what the run did; --stats=json for JSON")
       ->check(CLI::IsMember({"text", "json"}));

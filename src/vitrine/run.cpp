@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "vitrine/mounts.h"
 #include "vitrine/program_file.h"
 #include "vitrine/run_loop.h"
 #include "vitrine/start_program.h"
@@ -69,9 +70,12 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   const auto folder = make_private_folder();
   if (!folder) return std::unexpected(StartError{kCouldNotRun, folder.error()});
 
+  auto mounts = program_mounts(options, *system, *folder);
+  if (!mounts) return std::unexpected(StartError{kCouldNotRun, mounts.error()});
+
   if (options.replay != nullptr) options.replay->rewind();
   auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,
-                               .seed = options.seed, .mounts = program_mounts(options, *system, *folder),
+                               .seed = options.seed, .mounts = std::move(*mounts),
                                .streams = options.streams, .show_output = options.show_output,
                                .replay = options.replay.get(), .notice = options.on_notice});
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});

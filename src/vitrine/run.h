@@ -38,7 +38,8 @@ struct RunOptions {
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found
   std::filesystem::path current_folder;  // becomes C:\work; empty: the host process's own
-  std::vector<Mount> mounts;            // besides the program's folder and the current folder
+  std::vector<Mount> mounts;            // besides the defaults (vitrine/mounts.h), or in place of one
+  std::string guest_current_folder = "C:\\work";  // where the program starts
   std::map<std::string, std::string> environment;  // added to the fixed default environment
   bool show_output = true;              // false: guest output goes nowhere (second run of --verify)
   bool check_invariants = false;
