@@ -54,7 +54,8 @@ std::expected<std::u16string, std::string> volume_path(std::string_view guest_pa
   path.erase(0, 2);
   while (path.ends_with(u'\\')) path.pop_back();
   if (!io::split_path(path)) {
-    return std::unexpected("that is no path for Windows: a name in it is empty, \".\" or \"..\", longer than 255, or holds one of \" * : < > ? |");
+    return std::unexpected(
+        "that is no path for Windows: a name in it is empty, \".\" or \"..\", longer than 255, or holds one of \" * : < > ? |");
   }
   return path;
 }
@@ -102,8 +103,8 @@ std::expected<std::vector<io::Mount>, std::string> program_mounts(const RunOptio
   if (code) return std::unexpected(fmt::format("the current folder: {}; go to one that exists", code.message()));
   const io::Mount defaults[] = {
       {std::u16string(kSystem32), std::move(system_folders), io::MountAccess::read_only},
-      {u"\\temp", {(folder.path() / "temp").string()}, io::MountAccess::read_write},
-      {u"\\users\\vitrine", {(folder.path() / "profile").string()}, io::MountAccess::read_write},
+      {u"\\temp", {(folder.path() / "temp").string()}, io::MountAccess::read_write, false},
+      {u"\\users\\vitrine", {(folder.path() / "profile").string()}, io::MountAccess::read_write, false},
       {u"\\work", {current.string()}, io::MountAccess::read_write}};
   for (const io::Mount& mount : defaults) {
     if (!has_mount(*mounts, mount.guest_path)) mounts->push_back(mount);

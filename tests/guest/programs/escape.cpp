@@ -113,22 +113,19 @@ void process(const char* path) {
 void change(const char* folder) {
   const std::string base = folder, target = base + "\\file.txt";
   const char* name = target.c_str();
-  HANDLE file;
   constexpr DWORD kAccesses[] = {GENERIC_WRITE, FILE_APPEND_DATA, FILE_WRITE_ATTRIBUTES, DELETE, WRITE_DAC};
   for (DWORD access : kAccesses) {
-    file = CreateFileA(name, access, 7, nullptr, OPEN_EXISTING, 0, nullptr);
-    TRY("open to change", file != INVALID_HANDLE_VALUE);
+    TRY("open to change", CreateFileA(name, access, 7, nullptr, OPEN_EXISTING, 0, nullptr) != INVALID_HANDLE_VALUE);
   }
   constexpr DWORD kOverwrites[] = {CREATE_ALWAYS, TRUNCATE_EXISTING};
   for (DWORD how : kOverwrites) {
-    file = CreateFileA(name, GENERIC_WRITE, 7, nullptr, how, 0, nullptr);
-    TRY("overwrite", file != INVALID_HANDLE_VALUE);
+    TRY("overwrite", CreateFileA(name, GENERIC_WRITE, 7, nullptr, how, 0, nullptr) != INVALID_HANDLE_VALUE);
   }
   TRY("create", CreateFileA((base + "\\new.txt").c_str(), GENERIC_WRITE, 7, nullptr, CREATE_NEW, 0, nullptr) != INVALID_HANDLE_VALUE);
   TRY("make a folder", CreateDirectoryA((base + "\\new").c_str(), nullptr));
   TRY("delete", DeleteFileA(name));
-  file = CreateFileA(name, GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_DELETE_ON_CLOSE, nullptr);
-  TRY("delete on close", file != INVALID_HANDLE_VALUE);
+  TRY("delete on close", CreateFileA(name, GENERIC_READ, 7, nullptr, OPEN_EXISTING, FILE_FLAG_DELETE_ON_CLOSE,
+                                     nullptr) != INVALID_HANDLE_VALUE);
   TRY("remove the folder", RemoveDirectoryA(folder));
   TRY("set attributes", SetFileAttributesA(name, FILE_ATTRIBUTE_READONLY));
   TRY("move out", MoveFileA(name, "taken.txt"));
@@ -137,10 +134,9 @@ void change(const char* folder) {
   TRY("rename the mount", MoveFileA(folder, "C:\\elsewhere"));
   TRY("link out", CreateHardLinkA("linked.txt", name, nullptr));
   TRY("link in", CreateHardLinkA((base + "\\linked.txt").c_str(), "inner.txt", nullptr));
-  file = CreateFileA(name, GENERIC_READ, 7, nullptr, OPEN_EXISTING, 0, nullptr);
-  HANDLE mapping = CreateFileMappingA(file, nullptr, PAGE_READWRITE, 0, 0, nullptr);
-  TRY("map to write", mapping != nullptr);
-  mapping = CreateFileMappingA(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
+  HANDLE file = CreateFileA(name, GENERIC_READ, 7, nullptr, OPEN_EXISTING, 0, nullptr);
+  TRY("map to write", CreateFileMappingA(file, nullptr, PAGE_READWRITE, 0, 0, nullptr) != nullptr);
+  HANDLE mapping = CreateFileMappingA(file, nullptr, PAGE_READONLY, 0, 0, nullptr);
   TRY("view to write", MapViewOfFile(mapping, FILE_MAP_WRITE, 0, 0, 0) != nullptr);
   void* view = MapViewOfFile(mapping, FILE_MAP_READ, 0, 0, 0);
   DWORD old = 0;
