@@ -160,7 +160,7 @@ class Terminal(unittest.TestCase):
         self.wait_for("\n42")
         self.type("for i = 1, 3 do", "Enter")
         self.wait_for(">>")
-        self.type("io.write(i, ' ')", "Enter", "end", "Enter")
+        self.type("io.write(i, ' ')", "Enter", "en", "d", "Enter")
         self.wait_for("1 2 3")
         self.type("while true do end", "Enter")
         time.sleep(1)
