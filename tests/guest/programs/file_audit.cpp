@@ -68,7 +68,8 @@ void locks() {
   Report{"shared %lu\n", error_of(LockFileEx(one, LOCKFILE_FAIL_IMMEDIATELY, 0, 4, 0, &at))};
   Report{"shared by another %lu\n", error_of(LockFileEx(two, LOCKFILE_FAIL_IMMEDIATELY, 0, 4, 0, &at))};
   CloseHandle(one);
-  at.Offset = 6;
+  UnlockFile(two, 0, 0, 4, 0);
+  at.Offset = 0;
   Report{"gone with the handle %lu\n",
          error_of(LockFileEx(two, LOCKFILE_EXCLUSIVE_LOCK | LOCKFILE_FAIL_IMMEDIATELY, 0, 4, 0, &at))};
   CloseHandle(two);
