@@ -47,6 +47,7 @@ static_assert(static_cast<u32>(ConsoleControl::write_console) == 0x508078);
 
 // Input mode bits [wincon.h].
 inline constexpr u32 kConsoleProcessedInput = 1, kConsoleLineInput = 2, kConsoleEchoInput = 4;
+inline constexpr u32 kConsoleVirtualTerminalInput = 0x200;
 inline constexpr u32 kConsoleDefaultInputMode = 0x1F7;
 // Output mode bits.
 inline constexpr u32 kConsoleProcessedOutput = 1, kConsoleWrapAtEndOfLine = 2, kConsoleVirtualTerminal = 4;
@@ -90,5 +91,13 @@ struct ConsoleKeyRecord {
 };
 static_assert(sizeof(ConsoleKeyRecord) == 20);
 inline constexpr u16 kConsoleKeyEvent = 1;
+// Bits of control_keys [wincon.h].
+inline constexpr u32 kConsoleLeftAlt = 0x2, kConsoleLeftControl = 0x8, kConsoleShift = 0x10,
+                     kConsoleEnhancedKey = 0x100;
+// CTRL_C_EVENT and its kin; control_event's argument.
+enum class ConsoleEvent : u32 { control_c = 0, control_break = 1 };
+struct ConsoleEventParameters {
+  u32 event, group;
+};
 
 }  // namespace vitrine::abi

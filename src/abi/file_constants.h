@@ -146,4 +146,9 @@ enum class PipeConfiguration : u32 { inbound, outbound, full_duplex };
 enum class PipeState : u32 { disconnected = 1, listening, connected, closing };
 inline constexpr u32 kPipeClientEnd = 0, kPipeServerEnd = 1;
 
+// NtNotifyChangeDirectoryFile [winnt.h FILE_NOTIFY_CHANGE_xxx, FILE_ACTION_xxx].
+inline constexpr u32 kNotifyFileName = 0x1, kNotifyDirectoryName = 0x2, kNotifyAttributes = 0x4, kNotifySize = 0x8,
+                     kNotifyLastWrite = 0x10, kNotifyLastAccess = 0x20, kNotifyCreation = 0x40;
+enum class NotifyAction : u32 { added = 1, removed, modified, renamed_old_name, renamed_new_name };
+
 }  // namespace vitrine::abi

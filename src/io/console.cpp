@@ -29,11 +29,15 @@ constexpr Name kNames[] = {
 
 }  // namespace
 
-Console::Console(IoManager& manager, HostInput& input, HostOutput& output, HostOutput::Sink sink)
-    : state_(std::make_unique<State>(manager, input, output, sink)) {}
+Console::Console(IoManager& manager, HostInput& input, HostOutput& output, const ConsoleOptions& options)
+    : state_(std::make_unique<State>(manager, input, output, options)) {}
 Console::~Console() { state_->manager.abandon_device(*this); }
 
 void Console::input_arrived() { state_->serve_readers(); }
+
+void Console::set_event_handler(std::function<void(abi::ConsoleEvent, u32)> handler) {
+  state_->on_event = std::move(handler);
+}
 
 Result<abi::CreateAction> Console::create(FileObject& file, const CreateParameters& parameters) {
   std::u16string_view path = parameters.path;
@@ -68,7 +72,14 @@ Status Console::dispatch(Irp& irp) {
     case MajorFunction::device_control: {
       const auto code = static_cast<abi::ConsoleControl>(irp.control_code);
       if (code == abi::ConsoleControl::is_unix) return Status::success;  // a terminal of the host is behind it
-      if (code == abi::ConsoleControl::control_event) return Status::not_supported;
+      if (code == abi::ConsoleControl::control_event) {
+        const auto event = take<abi::ConsoleEventParameters>(irp.input);
+        if (!event || event->event > static_cast<u32>(abi::ConsoleEvent::control_break))
+          return Status::invalid_parameter;
+        if (!state_->on_event) return Status::not_supported;
+        state_->on_event(static_cast<abi::ConsoleEvent>(event->event), event->group);
+        return Status::success;
+      }
       return role == ConsoleRole::output ? state_->output_control(irp, code) : state_->input_control(irp, code);
     }
     default: return Status::invalid_device_request;

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "ex/unicode.h"
+#include "io/console_keys.h"
 #include "io/console_state.h"
 #include "io/info_buffer.h"
 #include "io/io_manager.h"
@@ -32,6 +33,12 @@ void Console::State::pull_input() {
     } else {
       arrived.append(buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(**taken));
     }
+    if (terminal_input == TerminalInput::keys) {
+      const bool characters = (input_mode & abi::kConsoleVirtualTerminalInput) != 0;
+      take_keys(arrived, characters ? KeyTranslation::characters : KeyTranslation::keys, records);
+      if (records.size() >= kMaximumRecords) break;
+      continue;
+    }
     const bool lines = (input_mode & abi::kConsoleLineInput) != 0;
     while (!arrived.empty()) {
       const std::size_t end = arrived.find('\n');
@@ -55,6 +62,34 @@ void Console::State::make_records() {
   text.clear();
 }
 
+// What was typed as keys and is read as text.
+void Console::State::records_to_text() {
+  std::u16string typed;
+  for (const abi::ConsoleKeyRecord& record : records) {
+    if (record.event_type != abi::kConsoleKeyEvent || record.key_down == 0 || record.character == 0) continue;
+    typed += record.character;
+    if (record.character == u'\r' && (input_mode & abi::kConsoleLineInput) != 0) typed += u'\n';
+  }
+  records.clear();
+  text.insert(0, typed);
+}
+
+TerminalInput Console::State::text_input() const {
+  if ((input_mode & abi::kConsoleLineInput) == 0) return TerminalInput::keys;
+  return (input_mode & abi::kConsoleEchoInput) != 0 ? TerminalInput::lines : TerminalInput::hidden_lines;
+}
+
+void Console::State::prepare_terminal(TerminalInput wanted) {
+  const bool interrupts = (input_mode & abi::kConsoleProcessedInput) != 0;
+  if (terminal == nullptr) return;
+  if (terminal_prepared && wanted == terminal_input && interrupts == terminal_interrupts) return;
+  if (terminal_prepared) pull_input();  // what came before belongs to the mode that it was typed in
+  terminal_prepared = true;
+  terminal_input = wanted;
+  terminal_interrupts = interrupts;
+  terminal->set_input(wanted, interrupts);
+}
+
 void Console::State::take_records(Irp& irp, bool remove) {
   const std::size_t count = std::min<u64>(irp.length / sizeof(abi::ConsoleKeyRecord), records.size());
   irp.output.resize(count * sizeof(abi::ConsoleKeyRecord));
@@ -76,6 +111,7 @@ std::optional<Status> Console::State::try_read_records(Irp& irp) {
 // `prefix`: bytes in front of the text in the answer (the key state of read_console_control).
 std::optional<Status> Console::State::try_read_text(Irp& irp, std::size_t prefix, bool as_bytes) {
   if (irp.length < prefix) return Status::invalid_parameter;
+  records_to_text();
   irp.output.assign(prefix, 0);
   irp.information = prefix;
   if (text.empty() && !at_end) return std::nullopt;
@@ -113,6 +149,9 @@ std::optional<Status> Console::State::try_read_text(Irp& irp, std::size_t prefix
 }
 
 std::optional<Status> Console::State::try_read(Irp& irp) {
+  const bool keys = irp.function != MajorFunction::read &&
+                    static_cast<abi::ConsoleControl>(irp.control_code) == abi::ConsoleControl::read_input;
+  prepare_terminal(keys ? TerminalInput::keys : text_input());
   pull_input();
   if (irp.function == MajorFunction::read) return try_read_text(irp, 0, true);
   switch (static_cast<abi::ConsoleControl>(irp.control_code)) {
@@ -189,6 +228,7 @@ Status Console::State::input_control(Irp& irp, abi::ConsoleControl code) {
     case abi::ConsoleControl::read_console_control:
     case abi::ConsoleControl::read_input: return read(irp);
     case abi::ConsoleControl::peek:
+      prepare_terminal(TerminalInput::keys);
       pull_input();
       make_records();
       take_records(irp, false);

@@ -27,6 +27,19 @@ class HostInput {
   virtual void want(InputSource source, bool wanted) = 0;
 };
 
+// HostTerminal: the host's terminal behind the console. Implemented by the composition root; a replay has none.
+enum class TerminalInput : u8 {
+  lines,         // the host lets the user edit a line, shows it, and gives it when it is complete
+  hidden_lines,  // the same, not shown
+  keys,          // each key at once, not shown
+};
+class HostTerminal {
+ public:
+  virtual ~HostTerminal() = default;
+  // How input is taken from now on. `interrupts`: Ctrl-C is no character but an interrupt.
+  virtual void set_input(TerminalInput input, bool interrupts) = 0;
+};
+
 // HostOutput: where output bytes go. The composition root writes them to the host and absorbs them into the trace hash.
 class HostOutput {
  public:

@@ -1,17 +1,9 @@
 #include "io/host_place.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <climits>
 #include <deque>
 
 #include "ex/unicode.h"
-#include "io/host_error.h"
 #include "io/name_rules.h"
 
 namespace vitrine::io {
@@ -20,18 +12,7 @@ namespace {
 constexpr int kMaximumLinks = 40;  // as Linux allows in one look-up
 constexpr std::size_t kMaximumSteps = 4096;  // components in one walk, links expanded
 
-Failure last_error() { return Failure(status_from_errno(errno)); }
-
-SharedFd open_directory_at(int parent, const char* name) {
-  const int fd = ::openat(parent, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  return fd < 0 ? nullptr : std::make_shared<HostFd>(fd);
-}
-
 }  // namespace
-
-HostFd::~HostFd() {
-  if (fd_ >= 0) ::close(fd_);
-}
 
 std::u16string guest_name(std::string_view host_name) {
   std::u16string name = ex::from_utf8(host_name);
@@ -39,21 +20,20 @@ std::u16string guest_name(std::string_view host_name) {
   return name;
 }
 
-Result<HostPlace> HostPlace::open_folder(const std::string& host_path) {
+Result<HostPlace> HostPlace::open_folder(const std::string& host_path, std::shared_ptr<Overlay> overlay) {
+  auto folder = HostFolder::open(host_path, std::move(overlay));
+  if (!folder) return Failure(folder.error());
   HostPlace place;
-  // The folder itself is the user's choice, so a link to it is followed.
-  const int fd = ::open(host_path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return last_error();
-  place.directories_.push_back(std::make_shared<HostFd>(fd));
+  place.directories_.push_back(std::move(*folder));
   return place;
 }
 
 Result<std::string> HostPlace::find(std::u16string_view component) const {
   if (!is_legal_component(component)) return Failure(Status::object_name_invalid);
-  const std::string exact = ex::to_utf8(component);
-  struct stat information{};
-  if (::fstatat(directory(), exact.c_str(), &information, AT_SYMLINK_NOFOLLOW) == 0) return exact;
-  if (errno != ENOENT && errno != ENAMETOOLONG) return last_error();
+  std::string exact = ex::to_utf8(component);
+  const auto there = directory().look(exact);
+  if (there) return exact;
+  if (there.error() != Status::object_name_not_found) return Failure(there.error());
   const auto names = list();
   if (!names) return Failure(names.error());
   for (const std::string& name : *names) {
@@ -63,21 +43,8 @@ Result<std::string> HostPlace::find(std::u16string_view component) const {
 }
 
 Result<std::vector<std::string>> HostPlace::list() const {
-  const int fd = ::openat(directory(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return last_error();
-  DIR* stream = ::fdopendir(fd);
-  if (stream == nullptr) {
-    ::close(fd);
-    return last_error();
-  }
-  std::vector<std::string> names;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    if (name == "." || name == ".." || guest_name(name).empty()) continue;
-    names.emplace_back(name);
-  }
-  ::closedir(stream);
-  std::sort(names.begin(), names.end());
+  auto names = directory().list();
+  if (names) std::erase_if(*names, [](const std::string& name) { return guest_name(name).empty(); });
   return names;
 }
 
@@ -99,14 +66,13 @@ Status HostPlace::walk(Walk& walk) {
       directories_.pop_back();
       continue;
     }
-    struct stat information{};
-    if (::fstatat(directory(), name.c_str(), &information, AT_SYMLINK_NOFOLLOW) != 0) return status_from_errno(errno);
-    if (S_ISLNK(information.st_mode)) {
+    const auto information = directory().look(name);
+    if (!information) return information.error();
+    if (S_ISLNK(information->st_mode)) {
       if (walk.links_left-- == 0) return Status::object_name_not_found;
-      std::array<char, PATH_MAX> target{};
-      const ssize_t length = ::readlinkat(directory(), name.c_str(), target.data(), target.size());
-      if (length <= 0 || static_cast<std::size_t>(length) == target.size()) return Status::object_name_not_found;
-      std::string_view text(target.data(), static_cast<std::size_t>(length));
+      const auto target = directory().read_link(name);
+      if (!target) return target.error();
+      std::string_view text = *target;
       if (text.front() == '/') return Status::object_name_not_found;
       std::vector<std::string> parts;
       for (std::size_t end = 0; end != text.npos; text.remove_prefix(end == text.npos ? 0 : end + 1)) {
@@ -116,27 +82,24 @@ Status HostPlace::walk(Walk& walk) {
       walk.rest.insert(walk.rest.begin(), parts.begin(), parts.end());
       continue;
     }
-    if (S_ISDIR(information.st_mode)) {
-      SharedFd next = open_directory_at(directory(), name.c_str());
-      if (next == nullptr) return status_from_errno(errno);
-      walk.leaf = {shared_directory(), name, information};
-      directories_.push_back(std::move(next));
+    if (S_ISDIR(information->st_mode)) {
+      auto next = directory().enter(name);
+      if (!next) return next.error();
+      walk.leaf = {directory(), name, *information};
+      directories_.push_back(std::move(*next));
       continue;
     }
-    if (!S_ISREG(information.st_mode)) return Status::object_name_not_found;
+    if (!S_ISREG(information->st_mode)) return Status::object_name_not_found;
     const bool last =
         std::ranges::all_of(walk.rest, [](const std::string& part) { return part.empty() || part == "."; });
     if (!last) return Status::object_path_not_found;
-    walk.leaf = {shared_directory(), name, information};
+    walk.leaf = {directory(), name, *information};
     return Status::success;
   }
   // A walk that ends with ".." or "." stands on a directory that it did not name: describe it from inside.
-  struct stat here{};
-  if (::fstat(directory(), &here) != 0) return status_from_errno(errno);
-  if (walk.leaf.parent == nullptr || here.st_ino != walk.leaf.information.st_ino ||
-      here.st_dev != walk.leaf.information.st_dev) {
-    walk.leaf = {shared_directory(), "", here};
-  }
+  const auto here = directory().look();
+  if (!here) return here.error();
+  if (!walk.leaf.parent || key_of(*here) != key_of(walk.leaf.information)) walk.leaf = {directory(), "", *here};
   return Status::success;
 }
 

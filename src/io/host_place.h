@@ -4,51 +4,30 @@
 // directory that somebody swaps for a link between two steps makes the step fail, never escape.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "base/status.h"
+#include "io/host_folder.h"
 
 namespace vitrine::io {
 
-// Owns a host descriptor.
-class HostFd {
- public:
-  HostFd() = default;
-  explicit HostFd(int fd) : fd_(fd) {}
-  HostFd(HostFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  HostFd& operator=(HostFd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~HostFd();
-  [[nodiscard]] int get() const { return fd_; }
-  [[nodiscard]] explicit operator bool() const { return fd_ >= 0; }
-
- private:
-  int fd_ = -1;
-};
-using SharedFd = std::shared_ptr<HostFd>;
-
 // A host object below a folder, links resolved.
 struct HostLeaf {
-  SharedFd parent;
-  std::string name;         // in parent; empty: the folder itself
+  HostFolder parent;
+  std::string name;  // in parent; empty: the folder itself
   struct stat information{};
 };
 
 class HostPlace {
  public:
-  // The folder itself. object_path_not_found and others of the host.
-  static Result<HostPlace> open_folder(const std::string& host_path);
+  // The folder itself; `overlay` (or null) takes what is changed below it. object_path_not_found and others of the
+  // host.
+  static Result<HostPlace> open_folder(const std::string& host_path, std::shared_ptr<Overlay> overlay);
 
-  [[nodiscard]] int directory() const { return directories_.back()->get(); }
-  [[nodiscard]] const SharedFd& shared_directory() const { return directories_.back(); }
+  [[nodiscard]] const HostFolder& directory() const { return directories_.back(); }
 
   // The host name that the guest means by `component`: exact, else the smallest in byte order that differs in case
   // only. object_name_not_found.
@@ -64,7 +43,7 @@ class HostPlace {
  private:
   struct Walk;
   Status walk(Walk& walk);
-  std::vector<SharedFd> directories_;  // from the folder to here; never empty
+  std::vector<HostFolder> directories_;  // from the folder to here; never empty
 };
 
 // The guest's name of a host file; empty when it has none that Windows allows.

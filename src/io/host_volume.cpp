@@ -1,13 +1,6 @@
 #include "io/host_volume.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-
 #include "ex/unicode.h"
-#include "io/host_error.h"
 #include "io/host_volume_state.h"
 #include "io/io_manager.h"
 #include "mm/memory_manager.h"
@@ -55,10 +48,10 @@ struct PendingOpen {
   }
 };
 
-int host_flags(u32 access, bool overwriting) {
+DataAccess data_access(u32 access, bool overwriting) {
   const bool write = (access & kWriteData) != 0 || overwriting;
   const bool read = (access & (abi::kFileReadData | abi::kFileExecute)) != 0;
-  return write ? (read ? O_RDWR : O_WRONLY) : O_RDONLY;
+  return !write ? DataAccess::read : read ? DataAccess::read_write : DataAccess::write;
 }
 
 bool needs_data(u32 access) { return (access & (kWriteData | abi::kFileReadData | abi::kFileExecute)) != 0; }
@@ -82,7 +75,7 @@ HostVolume::~HostVolume() {
 
 Result<std::unique_ptr<HostVolume>> HostVolume::create(std::vector<Mount> mounts, VolumeOptions options,
                                                        HostSnapshot& snapshot) {
-  auto table = MountTable::build(mounts);
+  auto table = MountTable::build(mounts, options.overlay);
   if (!table) return Failure(table.error());
   auto state = std::make_unique<VolumeState>();
   state->mounts = std::move(*table);
@@ -169,7 +162,7 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
     return Failure(Status::sharing_violation);  // NT: MmFlushImageSection(MmFlushForWrite)
   }
   if (!is_directory && needs_data(*access)) {
-    auto data = open_host_file(located.leaf.parent, located.leaf.name, host_flags(*access, overwriting), (*fcb)->key);
+    auto data = located.leaf.parent.open_file(located.leaf.name, data_access(*access, overwriting), (*fcb)->key);
     if (!data) return Failure(data.error());
     pending.open->data = std::move(*data);
   }
@@ -182,6 +175,7 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
   pending.open->delete_on_close = (parameters.options & abi::kFileDeleteOnClose) != 0;
   pending.commit(file, parameters.share, std::move(located));
   if (!overwriting) return abi::CreateAction::opened;
+  state_->tell({{abi::NotifyAction::modified, file.name}}, abi::kNotifySize | abi::kNotifyLastWrite);
   return parameters.disposition == abi::CreateDisposition::supersede ? abi::CreateAction::superseded
                                                                     : abi::CreateAction::overwritten;
 }
@@ -189,29 +183,31 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
 namespace {
 
 // Makes the file or directory on the host and completes `located` with what was made.
-Result<HostFd> make_host_file(VolumeState& volume, const CreateParameters& parameters, Located& located,
-                              bool directory) {
-  const int parent = located.leaf.parent->get();
-  const char* name = located.leaf.name.c_str();
-  struct stat information{};
-  if (::fstat(parent, &information) != 0) return Failure(status_from_errno(errno));
-  const FileKey parent_key{static_cast<u64>(information.st_dev), static_cast<u64>(information.st_ino)};
-  if (const auto found = volume.fcbs.find(parent_key); found != volume.fcbs.end() && found->second->delete_pending) {
+Result<HostFile> make_host_file(VolumeState& volume, const CreateParameters& parameters, Located& located,
+                                bool directory) {
+  const HostFolder& parent = located.leaf.parent;
+  const auto folder = parent.look();
+  if (!folder) return Failure(folder.error());
+  if (const auto found = volume.fcbs.find(key_of(*folder));
+      found != volume.fcbs.end() && found->second->delete_pending) {
     return Failure(Status::delete_pending);
   }
-  HostFd data;
+  HostFile data;
   if (directory) {
-    if (::mkdirat(parent, name, 0777) != 0) return Failure(status_from_errno(errno));
-    if (::fstatat(parent, name, &information, AT_SYMLINK_NOFOLLOW) != 0) return Failure(status_from_errno(errno));
+    if (const Status status = parent.make_folder(located.leaf.name); !is_success(status)) return Failure(status);
+    const auto information = parent.look(located.leaf.name);
+    if (!information) return Failure(information.error());
+    located.leaf.information = *information;
   } else {
-    const mode_t mode = (parameters.attributes & abi::kFileAttributeReadonly) != 0 ? 0444 : 0666;
-    data = HostFd(::openat(parent, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-    if (!data) return Failure(status_from_errno(errno));
-    if (::fstat(data.get(), &information) != 0) return Failure(status_from_errno(errno));
+    const u32 mode = (parameters.attributes & abi::kFileAttributeReadonly) != 0 ? 0444 : 0666;
+    auto made = parent.make_file(located.leaf.name, mode);
+    if (!made) return Failure(made.error());
+    data = std::move(made->file);
+    located.leaf.information = made->information;
   }
   located.exists = true;
-  located.leaf.information = information;
   volume.forget(key_of(located));  // should an old file have had this inode number
+  volume.stamp_folder(parent);
   return data;
 }
 
@@ -223,7 +219,7 @@ Result<abi::CreateAction> HostVolume::create_new(FileObject& file, const CreateP
       parameters.disposition == abi::CreateDisposition::overwrite) {
     return Failure(Status::object_name_not_found);
   }
-  if (located.access == MountAccess::read_only || located.leaf.parent == nullptr) return Failure(Status::access_denied);
+  if (located.access == MountAccess::read_only || !located.leaf.parent) return Failure(Status::access_denied);
   const bool directory = (parameters.options & abi::kFileDirectoryFile) != 0;
   if ((parameters.attributes & abi::kFileAttributeReadonly) != 0 &&
       (parameters.options & abi::kFileDeleteOnClose) != 0) {
@@ -254,6 +250,7 @@ Result<abi::CreateAction> HostVolume::create_new(FileObject& file, const CreateP
                     : parameters.access;
   pending.open->delete_on_close = (parameters.options & abi::kFileDeleteOnClose) != 0;
   pending.commit(file, parameters.share, std::move(located));
+  state_->tell({{abi::NotifyAction::added, file.name}}, directory ? abi::kNotifyDirectoryName : abi::kNotifyFileName);
   return abi::CreateAction::created;
 }
 
@@ -266,14 +263,15 @@ bool is_empty_directory(const OpenFile& open) {
 
 // Takes the name away on the host, if it is still this file's.
 void remove_from_host(VolumeState& volume, OpenFile& open) {
-  struct stat information{};
-  if (open.parent == nullptr || open.host_name.empty()) return;
-  if (::fstatat(open.parent->get(), open.host_name.c_str(), &information, AT_SYMLINK_NOFOLLOW) != 0) return;
-  const FileKey key{static_cast<u64>(information.st_dev), static_cast<u64>(information.st_ino)};
-  if (key != open.fcb->key) return;
-  const int flags = open.fcb->is_directory ? AT_REMOVEDIR : 0;
-  if (::unlinkat(open.parent->get(), open.host_name.c_str(), flags) != 0) return;
-  if (open.fcb->is_directory || information.st_nlink <= 1) volume.forget(key);
+  if (!open.parent || open.host_name.empty()) return;
+  const auto information = open.parent.look(open.host_name);
+  const FileKey key = open.fcb->key;
+  if (!information || key_of(*information) != key) return;
+  if (!is_success(open.parent.remove(open.host_name, key))) return;
+  volume.stamp_folder(open.parent);
+  volume.tell({{abi::NotifyAction::removed, open.path}},
+              open.fcb->is_directory ? abi::kNotifyDirectoryName : abi::kNotifyFileName);
+  if (open.fcb->is_directory || information->st_nlink <= 1) volume.forget(key);
 }
 
 }  // namespace
@@ -281,6 +279,8 @@ void remove_from_host(VolumeState& volume, OpenFile& open) {
 void HostVolume::cleanup(FileObject& file) {
   if (file.context == nullptr) return;
   OpenFile& open = open_file(file);
+  state_->end_watch(open, Status::notify_cleanup);
+  std::erase(state_->watchers, &open);
   if (!open.counted) return;
   open.counted = false;
   Fcb& fcb = *open.fcb;
@@ -309,9 +309,9 @@ Result<mm::FileBacking*> HostVolume::section_backing(FileObject& file) {
   if ((file.access & (abi::kFileReadData | abi::kFileExecute)) == 0) return Failure(Status::access_denied);
   const bool write = (file.access & kWriteData) != 0 && open.mount_access == MountAccess::read_write;
   if (!fcb.backing || (write && !fcb.backing_writable)) {
-    auto fd = open_host_file(open.parent, open.host_name, write ? O_RDWR : O_RDONLY, fcb.key);
-    if (!fd) return Failure(fd.error());
-    fcb.backing = std::move(*fd);
+    auto data = open.parent.open_file(open.host_name, write ? DataAccess::read_write : DataAccess::read, fcb.key);
+    if (!data) return Failure(data.error());
+    fcb.backing = std::move(*data);
     fcb.backing_writable = write;
   }
   return &fcb;

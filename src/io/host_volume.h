@@ -23,6 +23,7 @@ class MemoryManager;
 namespace vitrine::io {
 
 class IoManager;
+class Overlay;
 struct Located;
 struct VolumeState;
 
@@ -32,6 +33,7 @@ struct Mount {
   std::u16string guest_path;               // below the volume: u"" (its root), u"\\windows\\system32"
   std::vector<std::string> host_folders;   // several make a union: the first that has a name wins, writes go to it
   MountAccess access = MountAccess::read_only;
+  bool overlaid = true;  // false: changes go to the host even when the volume has an overlay
 };
 
 // What the guest may learn of a host file. The one place where metadata of the host enters the machine.
@@ -58,6 +60,7 @@ struct VolumeOptions {
   u32 serial_number = 0x56495452;
   u64 total_bytes = 256ull << 30;  // virtual, so that runs are equal on every host
   u64 free_bytes = 128ull << 30;
+  std::shared_ptr<Overlay> overlay;  // null: changes go to the host
 };
 
 class HostVolume final : public Device {
@@ -107,6 +110,7 @@ class HostVolume final : public Device {
   Status write(Irp& irp);
   Status lock(Irp& irp);
   Status fs_control(Irp& irp);
+  Status notify(Irp& irp);
   std::unique_ptr<VolumeState> state_;
 };
 

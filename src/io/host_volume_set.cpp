@@ -1,15 +1,8 @@
 // HostVolume: changing a file: times and attributes, sizes, deletion, renaming, linking.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 
 #include "abi/file_info.h"
 #include "ex/unicode.h"
-#include "io/host_error.h"
 #include "io/host_volume_state.h"
 #include "io/info_buffer.h"
 #include "mm/memory_manager.h"
@@ -40,9 +33,8 @@ Status set_read_only(OpenFile& open, const Metadata& metadata, bool read_only) {
   const u32 mode = metadata.host.mode;
   const u32 wanted = read_only ? mode & ~0222u : (mode & 0222) != 0 ? mode : mode | 0200;
   if (wanted == mode || open.fcb->is_directory) return Status::success;
-  const auto fd = open_for_change(open);
-  if (!fd) return fd.error();
-  return ::fchmod(fd->get(), wanted) == 0 ? Status::success : status_from_errno(errno);
+  if (!open.parent) return Status::access_denied;
+  return open.parent.set_mode(open.host_name, open.fcb->key, wanted);
 }
 
 Status set_basic(OpenFile& open, const abi::FileBasicInformation& basic) {
@@ -65,12 +57,15 @@ Status set_basic(OpenFile& open, const abi::FileBasicInformation& basic) {
   if (basic.creation_time > 0) times.creation = basic.creation_time;
   if (basic.last_access_time > 0) times.access = basic.last_access_time;
   times.change = basic.change_time > 0 ? basic.change_time : volume.snapshot->system_time();
+  volume.tell({{abi::NotifyAction::modified, open.path}},
+              (basic.attributes != 0 ? abi::kNotifyAttributes : 0) |
+                  (basic.creation_time > 0 ? abi::kNotifyCreation : 0) |
+                  (basic.last_access_time > 0 ? abi::kNotifyLastAccess : 0) |
+                  (basic.last_write_time > 0 ? abi::kNotifyLastWrite : 0));
   if (basic.last_write_time <= 0) return Status::success;
   times.write = basic.last_write_time;
-  const auto fd = open_for_change(open);
-  if (!fd) return fd.error();
-  const timespec host[2] = {{0, UTIME_OMIT}, host_time(basic.last_write_time)};
-  return ::futimens(fd->get(), host) == 0 ? Status::success : status_from_errno(errno);
+  if (!open.parent) return Status::access_denied;
+  return open.parent.set_modified(open.host_name, fcb.key, host_time(basic.last_write_time));
 }
 
 Status set_disposition(OpenFile& open, u32 flags) {
@@ -82,7 +77,7 @@ Status set_disposition(OpenFile& open, u32 flags) {
     if ((flags & abi::kDispositionOnClose) != 0) open.delete_on_close = false;
     return Status::success;
   }
-  if (open.is_mount_point || open.parent == nullptr) return Status::cannot_delete;
+  if (open.is_mount_point || !open.parent) return Status::cannot_delete;
   const auto metadata = fcb.volume.describe(fcb);
   if (!metadata) return metadata.error();
   if ((metadata->attributes & abi::kFileAttributeReadonly) != 0 && (flags & abi::kDispositionIgnoreReadonly) == 0) {
@@ -98,6 +93,7 @@ Status set_disposition(OpenFile& open, u32 flags) {
     open.delete_on_close = true;
   } else {
     fcb.delete_pending = true;
+    fcb.volume.end_watches(fcb, Status::delete_pending);
     open.posix_delete = (flags & abi::kDispositionPosixSemantics) != 0;
   }
   return Status::success;
@@ -109,7 +105,9 @@ Status set_size(OpenFile& open, i64 bytes, bool only_shrink) {
   if (!open.data || (open.file->access & abi::kFileWriteData) == 0) return Status::access_denied;
   // NT: an allocation below the end of file cuts the file; one above changes nothing that is visible.
   if (only_shrink && static_cast<u64>(bytes) >= open.fcb->size()) return Status::success;
-  return truncate_file(open, static_cast<u64>(bytes));
+  VITRINE_TRY(truncate_file(open, static_cast<u64>(bytes)));
+  open.fcb->volume.tell({{abi::NotifyAction::modified, open.path}}, abi::kNotifySize | abi::kNotifyLastWrite);
+  return Status::success;
 }
 
 }  // namespace
@@ -178,7 +176,7 @@ Status replace_target(VolumeState& volume, const Located& target, const RenamePa
     const bool in_use = found->second->handles != 0 || found->second->sections != 0;
     if (in_use) return Status::access_denied;  // NT: the target of a replacing rename must not be open
   }
-  if (::unlinkat(target.leaf.parent->get(), target.leaf.name.c_str(), 0) != 0) return status_from_errno(errno);
+  VITRINE_TRY(target.leaf.parent.remove(target.leaf.name, key));
   if (target.leaf.information.st_nlink <= 1) volume.forget(key);
   return Status::success;
 }
@@ -201,8 +199,7 @@ Status HostVolume::rename(FileObject& file, const RenameParameters& parameters) 
   OpenFile& open = open_file(file);
   Fcb& fcb = *open.fcb;
   if (!parameters.link && (file.access & abi::kFileDelete) == 0) return Status::access_denied;
-  if (open.is_mount_point || open.parent == nullptr || open.mount_access == MountAccess::read_only)
-    return Status::access_denied;
+  if (open.is_mount_point || !open.parent || open.mount_access == MountAccess::read_only) return Status::access_denied;
   if (parameters.link && fcb.is_directory) return Status::file_is_a_directory;
   if (fcb.delete_pending) return Status::delete_pending;
   const auto split = split_path(parameters.path);
@@ -226,25 +223,27 @@ Status HostVolume::rename(FileObject& file, const RenameParameters& parameters) 
       target->exists && key_of(*target) == fcb.key && ex::equal_ignoring_case(target->path, open.path);
   if (target->exists && !same_file) VITRINE_TRY(replace_target(*state_, *target, parameters));
   if (same_file && parameters.link) return parameters.replace ? Status::success : Status::object_name_collision;
-  if (target->leaf.parent == nullptr) return Status::access_denied;
+  if (!target->leaf.parent) return Status::access_denied;
   target->leaf.name = ex::to_utf8(new_name);
 
-  const int from = open.parent->get(), to = target->leaf.parent->get();
-  const std::string old_host_name = open.host_name;
   if (parameters.link) {
-    if (::linkat(from, old_host_name.c_str(), to, target->leaf.name.c_str(), 0) != 0) return status_from_errno(errno);
+    VITRINE_TRY(open.parent.link(open.host_name, target->leaf.parent, target->leaf.name));
     state_->stamp_change(fcb);
+    state_->stamp_folder(target->leaf.parent);
+    state_->tell({{abi::NotifyAction::added, new_path}}, abi::kNotifyFileName);
     return Status::success;
   }
-  // A name that appeared since it was looked up must not be overwritten.
-  const unsigned flags = same_file ? 0 : RENAME_NOREPLACE;
-  int result = ::renameat2(from, old_host_name.c_str(), to, target->leaf.name.c_str(), flags);
-  if (result != 0 && (errno == EINVAL || errno == ENOSYS)) {
-    result = ::renameat(from, old_host_name.c_str(), to, target->leaf.name.c_str());
-  }
-  if (result != 0) return status_from_errno(errno);
+  VITRINE_TRY(open.parent.move(open.host_name, target->leaf.parent, target->leaf.name));
+  state_->stamp_folder(open.parent);
+  state_->stamp_folder(target->leaf.parent);
   state_->stamp_change(fcb);
-  follow_rename(fcb, std::u16string(open.path), *target, new_path);
+  const std::u16string old_path = open.path;
+  follow_rename(fcb, old_path, *target, new_path);
+  // NT: a move to another directory is a removal there and an addition here.
+  const bool stays = ex::equal_ignoring_case(old_path.substr(0, old_path.rfind(u'\\')), parent_path);
+  state_->tell({{stays ? abi::NotifyAction::renamed_old_name : abi::NotifyAction::removed, old_path},
+                {stays ? abi::NotifyAction::renamed_new_name : abi::NotifyAction::added, new_path}},
+               fcb.is_directory ? abi::kNotifyDirectoryName : abi::kNotifyFileName);
   return Status::success;
 }
 

@@ -1,12 +1,7 @@
 #include "io/host_volume_state.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 
-#include "io/host_error.h"
 #include "io/io_manager.h"
 #include "mm/memory_manager.h"
 
@@ -22,24 +17,6 @@ i64 nt_time(const timespec& time) {
 
 constexpr u32 kReadKinds = abi::kFileReadData | abi::kFileExecute;
 constexpr u32 kWriteKinds = abi::kFileWriteData | abi::kFileAppendData;
-
-FileKey key_of(const struct stat& information) {
-  return {static_cast<u64>(information.st_dev), static_cast<u64>(information.st_ino)};
-}
-
-// Reads or writes all of a span at a position; returns the bytes done, or the error of the first attempt.
-template <typename Transfer>
-Result<u64> transfer_all(u64 bytes, Transfer&& transfer) {
-  u64 done = 0;
-  while (done < bytes) {
-    const ssize_t moved = transfer(done);
-    if (moved < 0 && errno == EINTR) continue;
-    if (moved < 0 && done == 0) return Failure(status_from_errno(errno));
-    if (moved <= 0) break;
-    done += static_cast<u64>(moved);
-  }
-  return done;
-}
 
 }  // namespace
 
@@ -77,15 +54,12 @@ void ShareAccess::change(u32 access, u32 mode, int by) {
 mm::FileIdentity Fcb::identity() const { return {volume.options.serial_number, id}; }
 
 u64 Fcb::size() const {
-  struct stat information{};
-  if (!node || ::fstat(node.get(), &information) != 0) return 0;
-  return static_cast<u64>(std::max<off_t>(information.st_size, 0));
+  const auto information = node ? node.look() : Failure(Status::invalid_parameter);
+  return information ? static_cast<u64>(std::max<off_t>(information->st_size, 0)) : 0;
 }
 
 Status Fcb::read(u64 offset, std::span<std::byte> into) {
-  const auto done = transfer_all(into.size(), [&](u64 at) {
-    return ::pread(backing.get(), into.data() + at, into.size() - at, static_cast<off_t>(offset + at));
-  });
+  const auto done = backing.read(offset, into);
   if (!done) return Status::in_page_error;
   std::fill(into.begin() + static_cast<std::ptrdiff_t>(*done), into.end(), std::byte{0});
   return Status::success;
@@ -93,9 +67,7 @@ Status Fcb::read(u64 offset, std::span<std::byte> into) {
 
 Status Fcb::write(u64 offset, std::span<const std::byte> from) {
   if (!backing_writable) return Status::access_denied;
-  const auto done = transfer_all(from.size(), [&](u64 at) {
-    return ::pwrite(backing.get(), from.data() + at, from.size() - at, static_cast<off_t>(offset + at));
-  });
+  const auto done = backing.write(offset, from);
   if (!done) return done.error();
   volume.stamp_write(*this);
   return *done == from.size() ? Status::success : Status::disk_full;
@@ -104,7 +76,7 @@ Status Fcb::write(u64 offset, std::span<const std::byte> from) {
 Status Fcb::extend(u64 bytes) {
   if (bytes <= size()) return Status::success;
   if (!backing_writable) return Status::access_denied;
-  if (::ftruncate(backing.get(), static_cast<off_t>(bytes)) != 0) return status_from_errno(errno);
+  VITRINE_TRY(backing.truncate(bytes));
   volume.stamp_write(*this);
   return Status::success;
 }
@@ -119,14 +91,10 @@ Result<Fcb*> VolumeState::acquire_fcb(const Located& located) {
   const FileKey key = key_of(located);
   if (const auto found = fcbs.find(key); found != fcbs.end()) return found->second.get();
   auto fcb = std::make_unique<Fcb>(*this, key, id_of(key), located.directory.has_value());
-  if (located.leaf.parent != nullptr) {
-    const char* name = located.leaf.name.empty() ? "." : located.leaf.name.c_str();
-    HostFd node(::openat(located.leaf.parent->get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC));
-    if (!node) return Failure(status_from_errno(errno));
-    struct stat information{};
-    if (::fstat(node.get(), &information) != 0) return Failure(status_from_errno(errno));
-    if (key_of(information) != key) return Failure(Status::object_name_not_found);  // replaced since it was looked up
-    fcb->node = std::move(node);
+  if (located.leaf.parent) {
+    auto node = located.leaf.parent.hold(located.leaf.name, key);
+    if (!node) return Failure(node.error());
+    fcb->node = std::move(*node);
   }
   Fcb* result = fcb.get();
   fcbs.emplace(key, std::move(fcb));
@@ -182,23 +150,37 @@ Metadata VolumeState::describe(FileKey key, const struct stat& information) {
 Metadata VolumeState::describe(const Located& located) { return describe(key_of(located), located.leaf.information); }
 
 Result<Metadata> VolumeState::describe(Fcb& fcb) {
-  struct stat information{};
-  if (fcb.node && ::fstat(fcb.node.get(), &information) != 0) return Failure(status_from_errno(errno));
-  return describe(fcb.key, information);
+  const auto information = fcb.node ? fcb.node.look() : Result<struct stat>((struct stat){});
+  if (!information) return Failure(information.error());
+  return describe(fcb.key, *information);
 }
+
+namespace {
+
+// The times that the host's modification time stands for.
+FileTimes times_from(HostSnapshot& snapshot, u64 id, const Result<struct stat>& information) {
+  if (!information) return {};
+  HostMetadata host{.id = id, .modified_time = nt_time(information->st_mtim)};
+  snapshot.observe(host);
+  return {host.modified_time, host.modified_time, host.modified_time, host.modified_time};
+}
+
+}  // namespace
 
 FileTimes& VolumeState::times_of(Fcb& fcb) {
   Stamp& stamp = stamps[fcb.id];
-  if (!stamp.times) {
-    stamp.times = FileTimes{};
-    struct stat information{};
-    if (fcb.node && ::fstat(fcb.node.get(), &information) == 0) {
-      HostMetadata host{.id = fcb.id, .modified_time = nt_time(information.st_mtim)};
-      snapshot->observe(host);
-      stamp.times = FileTimes{host.modified_time, host.modified_time, host.modified_time, host.modified_time};
-    }
-  }
+  if (!stamp.times)
+    stamp.times = times_from(*snapshot, fcb.id, fcb.node ? fcb.node.look() : Failure(Status::invalid_parameter));
   return *stamp.times;
+}
+
+void VolumeState::stamp_folder(const HostFolder& folder) {
+  const auto information = folder.look();
+  if (!information) return;
+  const u64 id = id_of(key_of(*information));
+  Stamp& stamp = stamps[id];
+  if (!stamp.times) stamp.times = times_from(*snapshot, id, information);
+  stamp.times->write = stamp.times->change = stamp.times->access = snapshot->system_time();
 }
 
 void VolumeState::stamp_write(Fcb& fcb) {
@@ -215,27 +197,11 @@ Status require_file(FileObject& file) {
   return open_file(file).fcb == nullptr ? Status::invalid_device_request : Status::success;
 }
 
-Result<HostFd> open_host_file(const SharedFd& parent, const std::string& name, int flags, FileKey expected) {
-  // O_NONBLOCK: should a FIFO take the file's place meanwhile, the open does not hang; the check below refuses it.
-  HostFd fd(::openat(parent->get(), name.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  if (!fd) return Failure(status_from_errno(errno));
-  struct stat information{};
-  if (::fstat(fd.get(), &information) != 0) return Failure(status_from_errno(errno));
-  if (key_of(information) != expected) return Failure(Status::object_name_not_found);
-  return fd;
-}
-
-Result<HostFd> open_for_change(const OpenFile& open) {
-  if (open.parent == nullptr) return Failure(Status::access_denied);
-  const std::string name = open.host_name.empty() ? "." : open.host_name;
-  return open_host_file(open.parent, name, O_RDONLY, open.fcb->key);
-}
-
 Status truncate_file(OpenFile& open, u64 bytes) {
   Fcb& fcb = *open.fcb;
   if (fcb.volume.memory != nullptr && !fcb.volume.memory->can_truncate(fcb.identity(), bytes))
     return Status::user_mapped_file;
-  if (::ftruncate(open.data.get(), static_cast<off_t>(bytes)) != 0) return status_from_errno(errno);
+  VITRINE_TRY(open.data.truncate(bytes));
   fcb.volume.stamp_write(fcb);
   return Status::success;
 }

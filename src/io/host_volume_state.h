@@ -7,6 +7,7 @@
 
 #include "base/intrusive_list.h"
 #include "io/byte_range_locks.h"
+#include "io/directory_watch.h"
 #include "io/file_object.h"
 #include "io/host_volume.h"
 #include "io/mount_table.h"
@@ -16,11 +17,6 @@ namespace vitrine::io {
 
 class Fcb;
 
-// Which host file: device and inode; a directory of the mount table only: {0, ordinal}.
-struct FileKey {
-  u64 device = 0, inode = 0;
-  auto operator<=>(const FileKey&) const = default;
-};
 [[nodiscard]] FileKey key_of(const Located& located);
 
 // What the guest sees of a file, times included.
@@ -53,16 +49,16 @@ struct DirectorySnapshotEntry {
 // One open (CCB).
 struct OpenFile final : FileContext {
   FileObject* file = nullptr;
-  Fcb* fcb = nullptr;             // null: the volume itself
-  std::u16string path;            // guest path, follows renames
-  SharedFd parent;                // where the name is; null for roots and synthetic directories
+  Fcb* fcb = nullptr;   // null: the volume itself
+  std::u16string path;  // guest path, follows renames
+  HostFolder parent;    // where the name is; none for synthetic directories
   std::string host_name;
   MountAccess mount_access = MountAccess::read_only;
   bool is_mount_point = false;
   bool counted = false;           // in fcb's share access and handle count
   bool delete_on_close = false;
   bool posix_delete = false;
-  HostFd data;                    // host descriptor with the access that reads and writes need
+  HostFile data;  // opened with the access that reads and writes need
   std::optional<GuestDirectory> directory;
   ListLink fcb_link;
 
@@ -70,6 +66,7 @@ struct OpenFile final : FileContext {
   std::size_t next_entry = 0;
   std::u16string pattern;
   bool listed = false;
+  std::optional<DirectoryWatch> watch;  // since the first request to be told of changes
 };
 
 // One file, however often it is open (FCB); also what its sections read and write.
@@ -90,8 +87,8 @@ class Fcb final : public mm::FileBacking {
   const FileKey key;
   const u64 id;
   const bool is_directory;
-  HostFd node;  // O_PATH: identity and metadata even after a rename; invalid for synthetic directories
-  HostFd backing;                 // opened for the first section, reopened when one needs to write
+  HostNode node;     // identity and metadata even after a rename; none for synthetic directories
+  HostFile backing;  // opened for the first section, reopened when one needs to write
   bool backing_writable = false;
   u32 handles = 0;                // opens that were not cleaned up
   u32 sections = 0;               // control areas of mm
@@ -114,9 +111,10 @@ struct VolumeState {
   mm::MemoryManager* memory = nullptr;
   IoManager* manager = nullptr;
   std::map<FileKey, std::unique_ptr<Fcb>> fcbs;
-  std::map<FileKey, u64> ids;      // in the order in which the guest first met the files
-  std::map<u64, Stamp> stamps;     // by id
-  u64 next_id = 5;                 // NT: the first ids of an NTFS volume are its own
+  std::map<FileKey, u64> ids;       // in the order in which the guest first met the files
+  std::map<u64, Stamp> stamps;      // by id
+  std::vector<OpenFile*> watchers;  // opens with a watch, in the order of their first request
+  u64 next_id = 5;                  // NT: the first ids of an NTFS volume are its own
 
   // Finds or makes the control block. Errors of the host.
   Result<Fcb*> acquire_fcb(const Located& located);
@@ -132,18 +130,25 @@ struct VolumeState {
   // The guest changed contents (times.write, change) or only attributes (change).
   void stamp_write(Fcb& fcb);
   void stamp_change(Fcb& fcb);
+  // A name in this folder was made, removed or changed. NT: that counts as a write of the folder [MS-FSA 2.1.5].
+  void stamp_folder(const HostFolder& folder);
   [[nodiscard]] FileTimes& times_of(Fcb& fcb);
+
+  // Changes of names or files for whoever watches, told together; `kinds`: FILE_NOTIFY_CHANGE_xxx bits.
+  struct Change {
+    abi::NotifyAction action;
+    std::u16string_view path;
+  };
+  void tell(std::initializer_list<Change> changes, u32 kinds);
+  // The requests that wait for news of this open directory (of every open of it) end with `status`.
+  void end_watch(OpenFile& open, Status status);
+  void end_watches(Fcb& fcb, Status status);
 };
 
 [[nodiscard]] OpenFile& open_file(FileObject& file);
 // success, or file_closed for an open that was cleaned up, invalid_device_request for the volume itself.
 [[nodiscard]] Status require_file(FileObject& file);
 
-// Opens the host file named by an open; verifies that it is still the same file. `flags` of open(2).
-[[nodiscard]] Result<HostFd> open_host_file(const SharedFd& parent, const std::string& name, int flags,
-                                            FileKey expected);
-// An open descriptor to change owner data (mode, times) with; the caller closes it.
-[[nodiscard]] Result<HostFd> open_for_change(const OpenFile& open);
 [[nodiscard]] Status truncate_file(OpenFile& open, u64 bytes);
 // Completes lock requests that can be granted now.
 void grant_waiting_locks(Fcb& fcb);

@@ -1,12 +1,7 @@
 // HostVolume: requests: read, write, flush, byte-range locks, file system controls.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
 
-#include "io/host_error.h"
 #include "io/host_volume_state.h"
 #include "mm/memory_manager.h"
 
@@ -16,8 +11,7 @@ namespace {
 Status flush_host(OpenFile& open) {
   if (open.fcb->volume.memory != nullptr) VITRINE_TRY(open.fcb->volume.memory->flush_file(open.fcb->identity()));
   if (!open.data) return Status::success;
-  return ::fdatasync(open.data.get()) == 0 || errno == EINVAL || errno == EROFS ? Status::success
-                                                                               : status_from_errno(errno);
+  return open.data.flush();
 }
 
 }  // namespace
@@ -27,19 +21,25 @@ Status HostVolume::dispatch(Irp& irp) {
       irp.function == MajorFunction::fs_control || irp.function == MajorFunction::device_control;
   if (const Status status = require_file(*irp.file); !is_success(status) && !volume_control) return status;
   switch (irp.function) {
-    case MajorFunction::read: return read(irp);
-    case MajorFunction::write: return write(irp);
-    case MajorFunction::flush: return flush_host(open_file(*irp.file));
-    case MajorFunction::lock: return lock(irp);
-    case MajorFunction::fs_control: return fs_control(irp);
-    case MajorFunction::device_control: return Status::invalid_device_request;
-    // Changes that others make cannot be observed in a way that a second run would repeat.
-    case MajorFunction::notify_directory: return Status::not_supported;
+    case MajorFunction::read:
+      return read(irp);
+    case MajorFunction::write:
+      return write(irp);
+    case MajorFunction::flush:
+      return flush_host(open_file(*irp.file));
+    case MajorFunction::lock:
+      return lock(irp);
+    case MajorFunction::fs_control:
+      return fs_control(irp);
+    case MajorFunction::device_control:
+      return Status::invalid_device_request;
+    case MajorFunction::notify_directory:
+      return notify(irp);
   }
   return Status::invalid_device_request;
 }
 
-// Only lock requests pend.
+// Lock requests and those for news of a directory pend.
 void HostVolume::cancel(Irp& irp) {
   if (irp.device_link.is_linked()) irp.device_link.unlink();
 }
@@ -55,15 +55,9 @@ Status HostVolume::read(Irp& irp) {
   const u64 wanted = std::min({irp.length, size - offset, kMaximumTransferBytes});
   VITRINE_TRY(fcb.locks.check(TransferKind::read, offset, wanted, *irp.file, irp.key));
   irp.output.resize(wanted);
-  u64 done = 0;
-  while (done < wanted) {
-    const ssize_t got =
-        ::pread(open.data.get(), irp.output.data() + done, wanted - done, static_cast<off_t>(offset + done));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && done == 0) return status_from_errno(errno);
-    if (got <= 0) break;
-    done += static_cast<u64>(got);
-  }
+  const auto got = open.data.read(offset, std::as_writable_bytes(std::span(irp.output)));
+  if (!got) return got.error();
+  const u64 done = *got;
   irp.output.resize(done);
   if (done == 0) return Status::end_of_file;
   if (fcb.sections != 0 && state_->memory != nullptr) {
@@ -83,20 +77,17 @@ Status HostVolume::write(Irp& irp) {
   if (bytes == 0) return Status::success;
   if (irp.offset < 0 || irp.offset > INT64_MAX - static_cast<i64>(bytes)) return Status::invalid_parameter;
   VITRINE_TRY(fcb.locks.check(TransferKind::write, offset, bytes, *irp.file, irp.key));
-  u64 done = 0;
-  while (done < bytes) {
-    const ssize_t put =
-        ::pwrite(open.data.get(), irp.input.data() + done, bytes - done, static_cast<off_t>(offset + done));
-    if (put < 0 && errno == EINTR) continue;
-    if (put < 0 && done == 0) return status_from_errno(errno);
-    if (put <= 0) break;
-    done += static_cast<u64>(put);
-  }
+  const u64 size_before = fcb.size();
+  const auto put = open.data.write(offset, std::as_bytes(std::span(irp.input)));
+  if (!put) return put.error();
+  const u64 done = *put;
   state_->stamp_write(fcb);
   if (fcb.sections != 0 && state_->memory != nullptr) {
     state_->memory->apply_file_write(fcb.identity(), offset, std::as_bytes(std::span(irp.input)).first(done));
   }
   irp.information = done;
+  state_->tell({{abi::NotifyAction::modified, open.path}},
+               abi::kNotifyLastWrite | (offset + done > size_before ? abi::kNotifySize : 0));
   return done == bytes ? Status::success : Status::disk_full;
 }
 
@@ -145,14 +136,15 @@ Status zero_data(Irp& irp, OpenFile& open) {
   const std::vector<u8> zeros(64 << 10, 0);
   for (i64 at = range.from; at < end;) {
     const i64 bytes = std::min<i64>(end - at, static_cast<i64>(zeros.size()));
-    const ssize_t put = ::pwrite(open.data.get(), zeros.data(), static_cast<std::size_t>(bytes), at);
-    if (put <= 0) return status_from_errno(put < 0 ? errno : EIO);
+    const auto put =
+        open.data.write(static_cast<u64>(at), std::as_bytes(std::span(zeros)).first(static_cast<std::size_t>(bytes)));
+    if (!put) return put.error();
+    if (*put == 0) return Status::disk_full;
     mm::MemoryManager* memory = open.fcb->volume.memory;
     if (memory != nullptr && open.fcb->sections != 0) {
-      memory->apply_file_write(open.fcb->identity(), static_cast<u64>(at),
-                               std::as_bytes(std::span(zeros)).first(static_cast<std::size_t>(put)));
+      memory->apply_file_write(open.fcb->identity(), static_cast<u64>(at), std::as_bytes(std::span(zeros)).first(*put));
     }
-    at += put;
+    at += static_cast<i64>(*put);
   }
   open.fcb->volume.stamp_write(*open.fcb);
   return Status::success;

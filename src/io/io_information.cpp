@@ -62,7 +62,8 @@ u32 IoManager::query_access(FileInformationClass information_class) {
 
 u32 IoManager::set_access(FileInformationClass information_class) {
   switch (information_class) {
-    case FileInformationClass::basic:
+    // NT wants FILE_WRITE_ATTRIBUTES; Wine's SetFileAttributesW opens with SYNCHRONIZE alone. The volume refuses where the mount does.
+    case FileInformationClass::basic: return 0;
     case FileInformationClass::pipe: return abi::kFileWriteAttributes;
     case FileInformationClass::rename:
     case FileInformationClass::rename_ex:

@@ -252,7 +252,11 @@ Result<mm::FileBacking*> IoManager::section_backing(FileObject& file) { return f
 
 void IoManager::cleanup(FileObject& file) {
   if (file.cleaned_up || file.context == nullptr) return;
-  while (Irp* irp = file.pending.front()) cancel(*irp);
+  // NT: whoever waits for news of a directory learns that its handle is gone; other requests are cancelled.
+  while (Irp* irp = file.pending.front()) {
+    file.device->cancel(*irp);
+    complete(*irp, irp->function == MajorFunction::notify_directory ? Status::notify_cleanup : Status::cancelled, 0);
+  }
   file.device->cleanup(file);
   file.cleaned_up = true;
 }

@@ -42,13 +42,13 @@ struct Irp {
   ob::Ref<ob::Object> file_reference;  // to the same file
   MajorFunction function{};
   IrpState state = IrpState::built;
-  bool pended = false;         // the device once answered `pending`
-  bool detached = false;       // the IoManager owns it
-  u32 control_code = 0;        // fs_control, device_control
-  i64 offset = 0;              // bytes; resolved by IoManager::resolve_offset: negative only for a write to the end
-  u64 length = 0;              // lock: bytes. read: bytes wanted. others: size of the output buffer
-  u32 key = 0;                 // lock key; fs/device control: unused
-  u32 lock_flags = 0;          // kLockExclusive, kLockFailImmediately
+  bool pended = false;    // the device once answered `pending`
+  bool detached = false;  // the IoManager owns it
+  u32 control_code = 0;   // fs_control, device_control; notify_directory: the filter
+  i64 offset = 0;         // bytes; resolved by IoManager::resolve_offset: negative only for a write to the end
+  u64 length = 0;         // lock: bytes. read: bytes wanted. others: size of the output buffer
+  u32 key = 0;            // lock key; notify_directory: not 0 means folders below, too; fs/device control: unused
+  u32 lock_flags = 0;     // kLockExclusive, kLockFailImmediately
 
   std::vector<u8> input;       // captured by the service before the call; the device may not grow it
   std::vector<u8> output;      // filled by the device, at most `length` bytes

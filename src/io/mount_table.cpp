@@ -29,6 +29,11 @@ std::u16string join(std::u16string_view path, std::u16string_view name) {
   return result;
 }
 
+HostLeaf folder_itself(const HostPlace& place) {
+  const auto information = place.directory().look();
+  return {place.directory(), "", information ? *information : (struct stat){}};
+}
+
 // The host path without links, so that command-line paths can be compared with it.
 std::string canonical(const std::string& path) {
   char* resolved = ::realpath(path.c_str(), nullptr);
@@ -39,7 +44,7 @@ std::string canonical(const std::string& path) {
 
 }  // namespace
 
-Result<MountTable> MountTable::build(const std::vector<Mount>& mounts) {
+Result<MountTable> MountTable::build(const std::vector<Mount>& mounts, const std::shared_ptr<Overlay>& overlay) {
   MountTable table;
   table.root_ = std::make_unique<MountNode>();
   u64 ordinal = 1;
@@ -63,7 +68,8 @@ Result<MountTable> MountTable::build(const std::vector<Mount>& mounts) {
     node->mounted = true;
     node->access = mount.access;
     for (const std::string& folder : mount.host_folders) {
-      auto place = HostPlace::open_folder(folder);
+      auto place =
+          HostPlace::open_folder(folder, mount.access == MountAccess::read_write && mount.overlaid ? overlay : nullptr);
       if (!place) return Failure(place.error());
       node->folders.push_back(std::move(*place));
       node->host_paths.push_back(canonical(folder));
@@ -100,7 +106,7 @@ Result<Located> MountTable::look_up(const GuestDirectory& directory, std::u16str
       located.path = join(path, guest_name(*name));
       if (is_directory) located.directory = GuestDirectory{nullptr, {}, located.access};
     }
-    if (located.leaf.parent == nullptr) located.leaf = std::move(*leaf);
+    if (!located.leaf.parent) located.leaf = std::move(*leaf);
     if (!is_directory) break;
     HostPlace inside = place;
     if (const Status status = inside.enter(*name); !is_success(status)) return Failure(status);
@@ -108,15 +114,12 @@ Result<Located> MountTable::look_up(const GuestDirectory& directory, std::u16str
   }
   if (!located.exists) {
     located.path = join(path, component);
-    if (!directory.places.empty())
-      located.leaf = {directory.places.front().shared_directory(), ex::to_utf8(component), {}};
+    if (!directory.places.empty()) located.leaf = {directory.places.front().directory(), ex::to_utf8(component), {}};
     return located;
   }
-  if (located.directory && located.leaf.parent == nullptr) {
+  if (located.directory && !located.leaf.parent) {
     if (!located.directory->places.empty()) {
-      const SharedFd& folder = located.directory->places.front().shared_directory();
-      located.leaf = {folder, "", {}};
-      ::fstat(folder->get(), &located.leaf.information);
+      located.leaf = folder_itself(located.directory->places.front());
     } else {
       located.synthetic_ordinal = child->ordinal;
     }
@@ -133,8 +136,7 @@ Result<Located> MountTable::locate(const std::vector<std::u16string_view>& compo
   if (root_->folders.empty()) {
     located.synthetic_ordinal = root_->ordinal;
   } else {
-    located.leaf = {root_->folders.front().shared_directory(), "", {}};
-    ::fstat(located.leaf.parent->get(), &located.leaf.information);
+    located.leaf = folder_itself(root_->folders.front());
   }
   for (std::u16string_view component : components) {
     if (!located.exists || !located.directory) return Failure(Status::object_path_not_found);

@@ -37,7 +37,7 @@ struct Located {
   std::optional<GuestDirectory> directory;  // set when it exists and is a directory
   bool is_mount_point = false;       // cannot be deleted or renamed
   MountAccess access = MountAccess::read_only;
-  // The host file; when it does not exist, where to create it (parent null: nowhere).
+  // The host file; when it does not exist, where to create it (no parent: nowhere).
   HostLeaf leaf;
   u64 synthetic_ordinal = 0;         // not 0: a directory that only the mount table provides
 };
@@ -45,7 +45,8 @@ struct Located {
 class MountTable {
  public:
   // Errors: object_name_invalid (guest path), those of HostPlace::open_folder.
-  static Result<MountTable> build(const std::vector<Mount>& mounts);
+  // What is changed below read-write mounts goes into `overlay`, if there is one.
+  static Result<MountTable> build(const std::vector<Mount>& mounts, const std::shared_ptr<Overlay>& overlay);
 
   // object_path_not_found when a directory on the way is missing or no directory. A missing last component is no error.
   [[nodiscard]] Result<Located> locate(const std::vector<std::u16string_view>& components) const;

@@ -93,12 +93,15 @@ Status Loader::load_ntdll() {
   if (!bytes) return bytes.error();
   const auto image = pe::parse(*bytes);
   if (!image) return pe::to_status(image.error());
-  entry_offsets_ = {.ldr_initialize_thunk = export_offset(*image, "LdrInitializeThunk"),
-                    .rtl_user_thread_start = export_offset(*image, "RtlUserThreadStart"),
-                    .user_exception_dispatcher = export_offset(*image, "KiUserExceptionDispatcher"),
-                    .user_apc_dispatcher = export_offset(*image, "KiUserApcDispatcher"),
-                    .user_callback_dispatcher = export_offset(*image, "KiUserCallbackDispatcher"),
-                    .minimum_stack_reserve = 0, .minimum_stack_commit = 0};
+  entry_offsets_ = {
+      .ldr_initialize_thunk = export_offset(*image, "LdrInitializeThunk"),
+      .rtl_user_thread_start = export_offset(*image, "RtlUserThreadStart"),
+      .user_exception_dispatcher = export_offset(*image, "KiUserExceptionDispatcher"),
+      .user_apc_dispatcher = export_offset(*image, "KiUserApcDispatcher"),
+      .user_callback_dispatcher = export_offset(*image, "KiUserCallbackDispatcher"),
+      .control_routine = export_offset(*image, "__wine_ctrl_routine"),  // Wine's way to kernelbase's CtrlRoutine
+      .minimum_stack_reserve = 0,
+      .minimum_stack_commit = 0};
   if (entry_offsets_.ldr_initialize_thunk == 0 || entry_offsets_.rtl_user_thread_start == 0 ||
       entry_offsets_.user_exception_dispatcher == 0 || entry_offsets_.user_apc_dispatcher == 0) {
     return Status::entrypoint_not_found;
@@ -179,7 +182,7 @@ Status Loader::map_ntdll(ps::Process& process) {
   ps::UserEntryPoints& entry = process.entry_points;
   entry = entry_offsets_;
   for (Va* address : {&entry.ldr_initialize_thunk, &entry.rtl_user_thread_start, &entry.user_exception_dispatcher,
-                      &entry.user_apc_dispatcher, &entry.user_callback_dispatcher}) {
+                      &entry.user_apc_dispatcher, &entry.user_callback_dispatcher, &entry.control_routine}) {
     if (*address != 0) *address += *base;
   }
   if (unix_call_dispatcher_offset_ == 0) return Status::success;

@@ -311,7 +311,8 @@ Outcome nt_unlock_file(Call call, Handle handle, IoStatusPtr io_status, UserPtr<
   return run_locked(call, std::move(referenced->file),
                     [call, io_status, start = *start, bytes = *bytes, key](io::FileObject& file) {
                       const Status status = file.device->unlock(file, start, bytes, key);
-                      if (is_error(status)) return status;
+                      // NT wants the block; Wine's UnlockFile gives none.
+                      if (is_error(status) || io_status.is_null()) return status;
                       return io_status.write(call.space(), {static_cast<u32>(status), 0, 0});
                     });
 }
@@ -421,7 +422,12 @@ Outcome nt_notify_change_directory_file(Call call, Handle handle, Handle event, 
   request->irp->control_code = filter;
   request->irp->key = watch_tree;
   request->irp->requester.user_buffer = buffer.address;
-  return run_request(std::move(*request));
+  // NT waits here when the handle is a synchronous one. Wine's kernelbase opens such handles for FindFirstChangeNotification and goes on:
+  // whoever wants to wait waits for the handle or the event.
+  const Status status = call->io.send(*request->irp);
+  if (status != Status::pending) return finish_request(*request, status);
+  call->io.detach(std::move(request->irp));
+  return status;
 }
 
 using enum SupportLevel;
@@ -446,9 +452,8 @@ constexpr Service kServices[] = {
         "NtLockFile", complete,
         "file, event, apc, apc_context, io_status, offset, length, key, fail_immediately, exclusive"),
     service<&nt_notify_change_directory_file>(
-        "NtNotifyChangeDirectoryFile", partial,
-        "file, event, apc, apc_context, io_status, buffer, length, filter, watch_tree",
-        "devices refuse it: changes made by others would differ from run to run"),
+        "NtNotifyChangeDirectoryFile", complete,
+        "file, event, apc, apc_context, io_status, buffer, length, filter, watch_tree"),
     service<&nt_open_file>("NtOpenFile", complete, "file, access, attributes, io_status, share, options"),
     service<&nt_query_attributes_file>("NtQueryAttributesFile", complete, "attributes, information"),
     service<&nt_query_directory_file>(

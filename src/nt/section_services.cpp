@@ -49,6 +49,9 @@ Result<OpenedBacking> reference_backing(Call call, Handle handle, u32 protect) {
 
 Status nt_create_section(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
                          UserPtr<i64> maximum_size, u32 protect, u32 section_attributes, Handle file_handle) {
+  // NT leaves the handle as it is when it fails; Wine's CreateFileMappingW returns it all the same, and must return
+  // none.
+  VITRINE_TRY(handle.write(call.space(), Handle{}));
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
   i64 size = 0;

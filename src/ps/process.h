@@ -27,7 +27,9 @@ struct UserEntryPoints {
   Va user_exception_dispatcher = 0;
   Va user_apc_dispatcher = 0;
   Va user_callback_dispatcher = 0;
-  // What ntdll's own thread start needs of every stack, in bytes: Wine's clears 0xF0000 bytes below the initial CONTEXT.
+  Va control_routine = 0;  // where a thread begins that tells the process of Ctrl-C; 0: it cannot be told
+  // What ntdll's own thread start needs of every stack, in bytes: Wine's clears 0xF0000 bytes below the initial
+  // CONTEXT.
   u64 minimum_stack_reserve = 0;
   u64 minimum_stack_commit = 0;
 };

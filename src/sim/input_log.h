@@ -22,9 +22,26 @@ class InputLog {
     std::vector<u8> bytes;
   };
 
+  // An interrupt from outside (Ctrl-C): after how many windows of the run loop, and after how many entries.
+  struct Interrupt {
+    u64 windows;
+    std::size_t entries;
+  };
+  void record_interrupt(u64 windows) { interrupts_.push_back({windows, entries_.size()}); }
+  // In a replay: one is due now; takes it.
+  [[nodiscard]] bool take_interrupt(u64 windows) {
+    if (next_interrupt_ == interrupts_.size()) return false;
+    const Interrupt& due = interrupts_[next_interrupt_];
+    if (windows < due.windows || next_ < due.entries) return false;
+    ++next_interrupt_;
+    return true;
+  }
+  // Columns and rows of the terminal when the run began; 0: not recorded.
+  u16 terminal_columns = 0, terminal_rows = 0;
+
   void record(Entry entry) { entries_.push_back(std::move(entry)); }
   // Starts again from the first entry, as a replay.
-  void rewind() { next_ = 0; }
+  void rewind() { next_ = next_interrupt_ = 0; }
   // The next entry of a replay; empty when the log is used up (the runs have parted).
   [[nodiscard]] std::optional<Entry> next() {
     if (next_ == entries_.size()) return std::nullopt;
@@ -33,7 +50,8 @@ class InputLog {
 
  private:
   std::vector<Entry> entries_;
-  std::size_t next_ = 0;
+  std::vector<Interrupt> interrupts_;
+  std::size_t next_ = 0, next_interrupt_ = 0;
 };
 
 }  // namespace vitrine::sim

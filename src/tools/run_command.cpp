@@ -1,33 +1,81 @@
 // `vitrine run [options] PROGRAM [ARGUMENTS]`: runs one Windows program to its end.
 #include <fmt/format.h>
+#include <sys/resource.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
+#include <ctime>
 #include <fstream>
-#include <optional>
 
 #include "tools/commands.h"
 #include "tools/report.h"
 #include "tools/size.h"
-#include "vitrine/folder_copy.h"
-#include "vitrine/program_file.h"
+#include "vitrine/mounts.h"
+#include "vitrine/registry_file.h"
 #include "vitrine/run.h"
+#include "vitrine/run_overlay.h"
 
 namespace vitrine::tools {
 namespace {
 
-// Set by the signal handler only; the run loop looks at it between windows.
+// Set by the signal handler only; the run loop looks at them between windows.
 std::atomic<bool> g_interrupted{false};
+std::atomic<u32> g_control_c{0};
 
-void on_signal(int) {
-  // A second Ctrl-C ends the tool at once, whatever the run is doing.
-  if (g_interrupted.exchange(true)) _exit(kExitInterrupted);
+// With a terminal, Ctrl-C is the program's to handle; a second one within this time ends the run.
+std::atomic<bool> g_has_terminal{false};
+std::atomic<u64> g_last_control_c_ns{0};
+constexpr u64 kSecondControlCNs = 2'000'000'000;
+
+// How the terminal was when the tool began: what is put back should the tool end without unwinding.
+termios g_terminal{};
+
+void restore_terminal() {
+  if (g_has_terminal) (void)tcsetattr(STDIN_FILENO, TCSANOW, &g_terminal);
 }
 
-// What --verify copies of the current folder at most.
-constexpr u64 kVerifyCopyLimit = 1ull << 30;
+void on_signal(int number) {
+  if (number == SIGINT && g_has_terminal && !g_interrupted) {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const u64 now_ns = static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
+    const u64 last_ns = g_last_control_c_ns.exchange(now_ns);
+    if (last_ns == 0 || now_ns - last_ns > kSecondControlCNs) {
+      g_control_c.fetch_add(1);
+      return;
+    }
+  }
+  // One more ends the tool at once, whatever the run is doing.
+  if (!g_interrupted.exchange(true)) return;
+  restore_terminal();
+  _exit(kExitInterrupted);
+}
+
+// The tool itself fails: the terminal is put back, then the signal takes its course.
+void on_crash(int number) {
+  restore_terminal();
+  raise(number);
+}
+
+void handle_signals() {
+  g_has_terminal = isatty(STDIN_FILENO) != 0 && tcgetattr(STDIN_FILENO, &g_terminal) == 0;
+  struct sigaction action{};
+  action.sa_handler = on_signal;
+  for (int number : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before{};
+    sigaction(number, nullptr, &before);
+    if (before.sa_handler != SIG_IGN || number == SIGINT) sigaction(number, &action, nullptr);  // nohup stays nohup
+  }
+  struct sigaction crash{};
+  crash.sa_handler = on_crash;
+  crash.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
+  for (int number : {SIGABRT, SIGSEGV, SIGBUS, SIGILL}) sigaction(number, &crash, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a status that the guest sees, not the end of the tool
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is the limit on the size of files
+}
 
 struct Settings {
   std::string profile{sim::kDefaultProfile};
@@ -42,7 +90,11 @@ struct Settings {
   bool verify = false;
   bool check = false;
   bool threads = false;
-  std::vector<std::string> environment;
+  bool overlay = false, overlay_show = false, overlay_apply = false;
+  std::string overlay_keep;
+  std::string registry;
+  std::vector<std::string> environment, mounts;
+  std::string current_folder;
   std::vector<std::string> command;
 };
 
@@ -88,11 +140,18 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     }
     options.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
+  for (const std::string& text : settings.mounts) {
+    auto mount = parse_mount(text);
+    if (!mount) return std::unexpected(mount.error());
+    options.mounts.push_back(std::move(*mount));
+  }
+  if (!settings.current_folder.empty()) options.guest_current_folder = settings.current_folder;
   options.processors = settings.processors;
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
   options.check_invariants = settings.check;
+  options.overlay = settings.overlay || settings.verify;
   options.record_threads = settings.threads;
   options.program = settings.command.front();
   options.arguments.assign(settings.command.begin() + 1, settings.command.end());
@@ -116,17 +175,16 @@ int exit_code_of(const RunResult& result) {
   return kExitUsage;
 }
 
-// The second run finds what the first one found: the same input, and the current folder as it was.
-int verify(const RunOptions& options, const RunResult& first, const TemporaryFolder& before) {
+// The second run finds what the first one found: the same input, and files that the first one did not touch, because
+// both ran with an overlay.
+int verify(const RunOptions& options, const RunResult& first) {
   RunOptions again = options;
-  again.current_folder = before.path();
-  const std::filesystem::path inside = resolved(options.program).lexically_relative(std::filesystem::current_path());
-  if (!inside.empty() && !inside.native().starts_with("..")) again.program = before.path() / inside;
   again.show_output = false;
   again.record_threads = false;
   again.replay = first.input_log;
   again.on_service = {};
   again.on_notice = {};
+  again.control_c = nullptr;
   const auto second = run_program(again, &g_interrupted);
   if (!second) return fail(second.error().exit_code, second.error().message);
   if (second->end == RunEnd::interrupted) return kExitInterrupted;
@@ -139,21 +197,42 @@ int verify(const RunOptions& options, const RunResult& first, const TemporaryFol
   return exit_code_of(first);
 }
 
+// After the run: what was written is shown, kept, applied, or forgotten. The exit code that this makes of `exit_code`.
+int settle_overlay(const Settings& settings, const RunResult& result, int exit_code) {
+  if (result.overlay == nullptr) return exit_code;
+  if (settings.overlay_show) {
+    const auto lines = result.overlay->list();
+    if (!lines) return fail(kExitUsage, lines.error());
+    for (const std::string& line : *lines) fmt::print(stderr, "vitrine: overlay: {}\n", line);
+    if (lines->empty()) fmt::print(stderr, "vitrine: overlay: no changes\n");
+  }
+  if (!settings.overlay_keep.empty()) {
+    if (const auto kept = result.overlay->keep(settings.overlay_keep); !kept) return fail(kExitUsage, kept.error());
+  }
+  // --verify without --overlay needs one only for itself.
+  if (settings.overlay_apply || !settings.overlay) {
+    if (const auto applied = result.overlay->apply(); !applied) return fail(kExitUsage, applied.error());
+  }
+  return exit_code;
+}
+
 int run(const Settings& settings) {
   auto options = make_options(settings);
   if (!options) return fail(kExitUsage, options.error());
-  struct sigaction action{};
-  action.sa_handler = on_signal;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a status that the guest sees, not the end of the tool
-
-  std::optional<TemporaryFolder> before;
-  if (settings.verify) {
-    auto copy = copy_folder(std::filesystem::current_path(), kVerifyCopyLimit);
-    if (!copy) return fail(kExitUsage, copy.error());
-    before = std::move(*copy);
+  if (!settings.registry.empty()) {
+    auto text = read_registry_file(settings.registry);
+    if (!text) return fail(kExitUsage, text.error());
+    options->registry = std::move(*text);
   }
+  handle_signals();
+  if (g_has_terminal) options->control_c = &g_control_c;
+  // Files that the program opened, and those that an overlay pins.
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+  }
+
   const auto result = run_program(*options, &g_interrupted);
   if (!result) return fail(result.error().exit_code, result.error().message);
   if (!result->explanation.empty()) fmt::print(stderr, "vitrine: {}\n", result->explanation);
@@ -163,8 +242,17 @@ int run(const Settings& settings) {
     if (!settings.stats.empty()) print_statistics(*result);
     if (settings.threads) print_threads(*result);
   }
-  if (settings.verify && result->end == RunEnd::exited) return verify(*options, *result, *before);
-  return exit_code_of(*result);
+  // The registry is a part of what the overlay keeps from the host.
+  const bool stored = !settings.registry.empty() && (!settings.overlay || settings.overlay_apply) &&
+                      result->registry != options->registry;
+  if (stored) {
+    if (const auto written = write_registry_file(settings.registry, result->registry); !written) {
+      (void)settle_overlay(settings, *result, 0);
+      return fail(kExitUsage, written.error());
+    }
+  }
+  const bool verifies = settings.verify && result->end == RunEnd::exited;
+  return settle_overlay(settings, *result, verifies ? verify(*options, *result) : exit_code_of(*result));
 }
 
 }  // namespace
@@ -175,12 +263,34 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->footer("PROGRAM [ARGUMENTS...] come last; everything behind PROGRAM is the program's own.");
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
-  command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")->capture_default_str();
-  command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")->capture_default_str();
-  command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")->check(CLI::NonNegativeNumber);
-  command->add_option("--host-limit", settings->host_limit, "Host memory that the run may use (default: 75 % of what is free)");
-  command->add_option("--system32", settings->system32, "Folder with Wine's PE DLLs (default: where the package libwine puts them)");
-  command->add_option("--env", settings->environment, "NAME=VALUE for the program; may be repeated")->take_all()->allow_extra_args(false);
+  command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
+      ->capture_default_str();
+  command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")
+      ->capture_default_str();
+  command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--host-limit", settings->host_limit,
+                      "Host memory that the run may use (default: 75 % of what is free)");
+  command->add_option("--system32", settings->system32,
+                      "Folder with Wine's PE DLLs (default: where the package libwine puts them)");
+  command->add_option("--env", settings->environment, "NAME=VALUE for the program; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+  command
+      ->add_option("--mount", settings->mounts,
+                   "'C:\\path=folder' shows the program a folder, ':ro' behind it read-only; may be repeated")
+      ->take_all()
+      ->allow_extra_args(false);
+  command->add_option("--cwd", settings->current_folder,
+                      "Where the program starts (default: C:\\work, the current folder)");
+  command->add_option("--registry", settings->registry,
+                      "Keep the registry in this file from run to run (default: a fresh one each time)");
+  command->add_flag("--overlay", settings->overlay, "Nothing that the program writes reaches the host");
+  command->add_flag("--overlay-show", settings->overlay_show, "The same, and list what the program would have changed");
+  command->add_flag("--overlay-apply", settings->overlay_apply,
+                    "The same, and make the changes when the run has ended");
+  command->add_option("--overlay-keep", settings->overlay_keep,
+                      "The same, and copy what was added or changed into this new folder");
   // A flag, so that it never takes the program's name for its value.
   command->add_flag("--stats{text}", settings->stats, "Print what the run did; --stats=json for JSON")
       ->check(CLI::IsMember({"text", "json"}));
@@ -199,6 +309,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
       exit_code = fail(kExitUsage, fmt::format("there is no option {}; `vitrine run --help` lists the options", settings->command.front()));
       return;
     }
+    settings->overlay |= settings->overlay_show || settings->overlay_apply || !settings->overlay_keep.empty();
     exit_code = run(*settings);
   });
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cm/initial_keys.h"
+#include "cm/registry_text.h"
 #include "mm/section.h"
 #include "ob/standard_directories.h"
 #include "vitrine/tear_down.h"
@@ -44,10 +45,8 @@ Machine::Machine(Options options_, ram::GuestRam ram_)
               options.replay != nullptr ? *options.replay : input_log),
       io(kernel, objects),
       stream_device(io, streams, streams, streams.kinds()),
-      // The console writes to whichever stream is the terminal: with output redirected, standard error still is.
-      console(io, streams, streams,
-              streams.kinds().output == io::StreamKind::terminal ? io::HostOutput::Sink::standard_output
-                                                                 : io::HostOutput::Sink::standard_error),
+      terminal(options.replay != nullptr ? nullptr : HostTerminal::open(options.streams[0])),
+      console(io, streams, streams, console_options()),
       pipes(io),
       sync(objects, kernel),
       registry(objects, [this] { return kernel.system_time().value; }) {}
@@ -61,6 +60,22 @@ std::unique_ptr<cpu::Backend> Machine::make_processor() {
   auto made = cpu::make_translator(ram, identity, options.processors);
   translator = made.get();
   return made;
+}
+
+io::ConsoleOptions Machine::console_options() {
+  io::ConsoleOptions console_options;
+  // It writes to whichever stream is the terminal: with output redirected, standard error still is.
+  const bool output = streams.kinds().output == io::StreamKind::terminal;
+  console_options.sink = output ? io::HostOutput::Sink::standard_output : io::HostOutput::Sink::standard_error;
+  console_options.terminal = terminal.get();
+  const io::ConsoleSize size = terminal_size(options.streams);
+  input_log.terminal_columns = static_cast<u16>(size.width);
+  input_log.terminal_rows = static_cast<u16>(size.height);
+  const sim::InputLog& source = options.replay != nullptr ? *options.replay : input_log;
+  if (source.terminal_columns != 0) {
+    console_options.size = {static_cast<i16>(source.terminal_columns), static_cast<i16>(source.terminal_rows)};
+  }
+  return console_options;
 }
 
 // In an order that the members' own does not give: programs and files before what they stand on.
@@ -81,7 +96,9 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
   std::unique_ptr<Machine> machine(new Machine(std::move(options), std::move(*ram)));
   if (const Status status = machine->boot(); !is_success(status)) {
-    const bool memory = status == Status::no_memory || status == Status::commitment_limit || status == Status::insufficient_resources;
+    if (!machine->problem_.empty()) return std::unexpected(machine->problem_);
+    const bool memory =
+        status == Status::no_memory || status == Status::commitment_limit || status == Status::insufficient_resources;
     if (memory) return std::unexpected(kTooLittleRam);
     return std::unexpected(fmt::format("the machine did not start: {}", status_name(status)));
   }
@@ -99,8 +116,7 @@ Status Machine::boot() {
   memory.set_execution_source(&execution);
   memory.set_page_initializer(processes.get());
   VITRINE_TRY(make_devices());
-  VITRINE_TRY(cm::fill_initial_keys(registry, {.user = se::make_user_token(1, false).user, .user_name = u"vitrine",
-                                               .processors = options.processors}));
+  VITRINE_TRY(fill_registry());
   if (options.processor_kind == ProcessorKind::scripted) return make_executive();
   auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
   if (!made) return made.error();
@@ -108,8 +124,21 @@ Status Machine::boot() {
   return make_executive();
 }
 
+Status Machine::fill_registry() {
+  if (options.registry.empty()) {
+    return cm::fill_initial_keys(
+        registry,
+        {.user = se::make_user_token(1, false).user, .user_name = u"vitrine", .processors = options.processors});
+  }
+  const auto added = cm::add_from_text(registry, options.registry);
+  if (added) return Status::success;
+  problem_ = fmt::format("--registry: the file is damaged at line {}: {}; mend it, or delete it to begin anew",
+                         added.error().line, added.error().message);
+  return Status::registry_corrupt;
+}
+
 Status Machine::make_devices() {
-  auto host_volume = io::HostVolume::create(options.mounts, {}, snapshot);
+  auto host_volume = io::HostVolume::create(options.mounts, {.overlay = options.overlay}, snapshot);
   if (!host_volume) return host_volume.error();
   volume = std::move(*host_volume);
   volume->set_memory_manager(&memory);
@@ -117,6 +146,7 @@ Status Machine::make_devices() {
   VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume, u"\\??\\C:"));
   VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
   VITRINE_TRY(io.add_device(u"\\Device\\ConDrv", console));
+  console.set_event_handler([this](abi::ConsoleEvent event, u32 group) { (void)control_event(event, group); });
   VITRINE_TRY(io.add_device(u"\\Device\\Null", null_device));
   VITRINE_TRY(io.add_device(u"\\Device\\NamedPipe", pipes));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"));
@@ -140,6 +170,20 @@ Status Machine::make_executive() {
     sync.rundown_thread(thread.tcb);
   };
   return Status::success;
+}
+
+bool Machine::control_event(abi::ConsoleEvent event, u64 group) {
+  std::vector<ob::Ref<ps::Process>> told;
+  for (ps::Process& process : processes->active_processes()) {
+    if (process.entry_points.control_routine != 0 && (group == 0 || process.id == group)) told.emplace_back(process);
+  }
+  bool any = false;
+  for (const auto& process : told) {
+    const auto thread = processes->create_thread(
+        *process, {.start_address = process->entry_points.control_routine, .argument = static_cast<u64>(event)});
+    any |= thread.has_value();
+  }
+  return any;
 }
 
 void Machine::input_arrived() {

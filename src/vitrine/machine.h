@@ -19,6 +19,7 @@
 #include "io/io_manager.h"
 #include "io/named_pipe.h"
 #include "io/null_device.h"
+#include "io/overlay.h"
 #include "io/stream.h"
 #include "ke/kernel.h"
 #include "ldr/loader.h"
@@ -36,6 +37,7 @@
 #include "vitrine/execution.h"
 #include "vitrine/host_snapshot.h"
 #include "vitrine/host_streams.h"
+#include "vitrine/host_terminal.h"
 #include "vitrine/run.h"
 #include "vitrine/system_files.h"
 
@@ -58,7 +60,9 @@ class Machine {
     u32 processors = 1;
     u64 ram_bytes = 0;
     u64 seed = 0;
-    std::vector<io::Mount> mounts;          // of C:, system32 included
+    std::vector<io::Mount> mounts;         // of C:, system32 included
+    std::string registry;                  // text of an earlier run's registry; empty: a fresh one
+    std::shared_ptr<io::Overlay> overlay;  // takes what is written below them; null: the host does
     std::array<int, 3> streams{0, 1, 2};
     bool show_output = true;
     ProcessorKind processor_kind = ProcessorKind::translator;
@@ -93,6 +97,7 @@ class Machine {
   io::IoManager io;
   std::unique_ptr<io::HostVolume> volume;
   io::HostStream stream_device;
+  std::unique_ptr<HostTerminal> terminal;  // null: standard input is none, or this is a replay
   io::Console console;
   io::NullDevice null_device;
   io::NamedPipeDevice pipes;
@@ -108,15 +113,21 @@ class Machine {
   [[nodiscard]] Nanoseconds start_time() const { return start_time_; }
   // Bytes (or the end) of standard input are there: waiting readers get them.
   void input_arrived();
+  // NT: a thread in each process on the console runs its handlers [Microsoft: SetConsoleCtrlHandler]. Group 0: every
+  // process, else the one with that id. False: nobody could be told.
+  bool control_event(abi::ConsoleEvent event, u64 group);
 
  private:
   Machine(Options options, ram::GuestRam ram);
   [[nodiscard]] Status boot();
+  [[nodiscard]] Status fill_registry();
   [[nodiscard]] Status make_devices();
   [[nodiscard]] Status make_executive();
   [[nodiscard]] std::unique_ptr<cpu::Backend> make_processor();
+  [[nodiscard]] io::ConsoleOptions console_options();
 
   Nanoseconds start_time_;
+  std::string problem_;  // why boot failed, when more can be said than its status
 };
 
 }  // namespace vitrine

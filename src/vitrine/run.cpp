@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "cm/registry_text.h"
+#include "vitrine/mounts.h"
 #include "vitrine/program_file.h"
 #include "vitrine/run_loop.h"
+#include "vitrine/run_overlay.h"
 #include "vitrine/start_program.h"
 #include "vitrine/system_files.h"
 
@@ -69,11 +72,31 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   const auto folder = make_private_folder();
   if (!folder) return std::unexpected(StartError{kCouldNotRun, folder.error()});
 
+  auto mounts = program_mounts(options, *system, *folder);
+  if (!mounts) return std::unexpected(StartError{kCouldNotRun, mounts.error()});
+
+  std::shared_ptr<io::Overlay> overlay;
+  if (options.overlay) {
+    auto made = io::Overlay::create(folder->path().string());
+    if (!made) {
+      return std::unexpected(StartError{kCouldNotRun, fmt::format("--overlay: no room in {}: {}; set TMPDIR",
+                                                                  folder->path().string(), status_name(made.error()))});
+    }
+    overlay = std::move(*made);
+  }
+
   if (options.replay != nullptr) options.replay->rewind();
-  auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,
-                               .seed = options.seed, .mounts = program_mounts(options, *system, *folder),
-                               .streams = options.streams, .show_output = options.show_output,
-                               .replay = options.replay.get(), .notice = options.on_notice});
+  auto made = Machine::create({.profile = options.profile,
+                               .processors = options.processors,
+                               .ram_bytes = options.ram_bytes,
+                               .seed = options.seed,
+                               .mounts = *mounts,
+                               .registry = options.registry,
+                               .overlay = overlay,
+                               .streams = options.streams,
+                               .show_output = options.show_output,
+                               .replay = options.replay.get(),
+                               .notice = options.on_notice});
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
   Machine& machine = **made;
   if (options.on_event) machine.trace.add_listener(options.on_event);
@@ -85,13 +108,16 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
 
   const auto process = start_program(machine, options);
   if (!process) return std::unexpected(process.error());
-  RunLoop loop(machine, {options.timeout_seconds, options.host_limit_bytes, interrupt, options.check_invariants});
+  RunLoop loop(machine, {options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
+                         options.check_invariants});
   RunResult result;
+  if (overlay != nullptr) result.overlay = std::make_shared<RunOverlay>(overlay, *mounts);
   result.end = loop.run(**process);
   report_unsupported(machine, options);
   result.exit_code = static_cast<u32>((*process)->exit_status);
   if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);
   result.trace_hash = machine.trace.hash();
+  result.registry = cm::to_text(machine.registry);
   result.explanation = explain(result.end, options, machine);
   result.input_log = std::make_shared<sim::InputLog>(std::move(machine.input_log));
   result.statistics = collect(machine, loop, loop.host_nanoseconds());

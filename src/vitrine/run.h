@@ -20,6 +20,8 @@
 
 namespace vitrine {
 
+class RunOverlay;
+
 // A host folder that the guest sees.
 struct Mount {
   std::string guest_path;  // `C:\work`
@@ -38,16 +40,21 @@ struct RunOptions {
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found
   std::filesystem::path current_folder;  // becomes C:\work; empty: the host process's own
-  std::vector<Mount> mounts;            // besides the program's folder and the current folder
+  std::vector<Mount> mounts;            // besides the defaults (vitrine/mounts.h), or in place of one
+  std::string guest_current_folder = "C:\\work";  // where the program starts
   std::map<std::string, std::string> environment;  // added to the fixed default environment
-  bool show_output = true;              // false: guest output goes nowhere (second run of --verify)
+  std::string registry;                            // RunResult::registry of an earlier run; empty: a fresh one
+  bool overlay = false;     // nothing that the program writes below mounts reaches the host; see RunResult::overlay
+  bool show_output = true;  // false: guest output goes nowhere (second run of --verify)
   bool check_invariants = false;
-  bool record_threads = false;          // fill RunResult::threads
-  std::array<int, 3> streams{0, 1, 2};  // host descriptors of standard input, output, error
+  bool record_threads = false;            // fill RunResult::threads
+  std::array<int, 3> streams{0, 1, 2};    // host descriptors of standard input, output, error
   std::shared_ptr<sim::InputLog> replay;  // not null: standard input comes from an earlier run's log
-  std::function<void(const trace::Event&)> on_event;          // may be empty
-  std::function<void(std::string_view)> on_service;           // --strace lines, may be empty
-  std::function<void(std::string_view)> on_notice;            // one line for the user: a missing service, a guest diagnostic
+  const std::atomic<u32>* control_c =
+      nullptr;  // counts Ctrl-C's that are the program's own to handle; null: there are none
+  std::function<void(const trace::Event&)> on_event;  // may be empty
+  std::function<void(std::string_view)> on_service;   // --strace lines, may be empty
+  std::function<void(std::string_view)> on_notice;    // one line for the user: a missing service, a guest diagnostic
 };
 
 enum class RunEnd : u8 {
@@ -73,7 +80,9 @@ struct RunResult {
   RunStatistics statistics;
   std::vector<ThreadRecord> threads;  // every thread that existed, by birth; empty unless record_threads
   std::shared_ptr<sim::InputLog> input_log;  // what the run learned from outside, for a replay
-  std::string explanation;  // one line where `end` is not exited
+  std::string registry;                      // as the run left it, as text, without volatile keys
+  std::shared_ptr<RunOverlay> overlay;       // what the program would have changed; null without RunOptions::overlay
+  std::string explanation;                   // one line where `end` is not exited
 };
 
 // What kept a run from starting. `exit_code` is the tool's documented one (docs/running.md).

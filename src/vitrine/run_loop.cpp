@@ -24,8 +24,9 @@ bool may_stay(const ke::Kernel& kernel, u32 processor, const ke::Thread& thread)
 
 RunEnd RunLoop::run(const ps::Process& main) {
   while (main.pcb.header.signal_state == 0) {
-    const bool idle = !machine_.kernel.anything_ready();
     if (limits_.interrupt != nullptr && limits_.interrupt->load(std::memory_order_relaxed)) return RunEnd::interrupted;
+    if (!pass_control_c()) return RunEnd::interrupted;
+    const bool idle = !machine_.kernel.anything_ready();
     if (const auto end = watch_.check(idle)) return *end;
     if (idle && machine_.streams.wanted()) {
       if (wait_for_input()) continue;
@@ -35,9 +36,22 @@ RunEnd RunLoop::run(const ps::Process& main) {
     waited_ns_ = 0;
     show_time();  // ticks that next_processor delivered or skipped: no thread may run and see an older clock
     window(*processor);
+    ++windows_;
     if (limits_.check_invariants) check_invariants();
   }
   return RunEnd::exited;
+}
+
+bool RunLoop::pass_control_c() {
+  sim::InputLog* replay = machine_.options.replay;
+  if (replay != nullptr)
+    return !replay->take_interrupt(windows_) || machine_.control_event(abi::ConsoleEvent::control_c, 0);
+  if (limits_.control_c == nullptr) return true;
+  const u32 count = limits_.control_c->load(std::memory_order_relaxed);
+  if (count == control_c_seen_) return true;
+  control_c_seen_ = count;  // two at once are one
+  machine_.input_log.record_interrupt(windows_);
+  return machine_.control_event(abi::ConsoleEvent::control_c, 0);
 }
 
 // The clocks of the shared user data page move with the clock interrupts.

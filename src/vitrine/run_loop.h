@@ -17,6 +17,7 @@ class RunLoop {
     double timeout_seconds = 0;
     u64 host_bytes = 0;
     const std::atomic<bool>* interrupt = nullptr;
+    const std::atomic<u32>* control_c = nullptr;
     bool check_invariants = false;
   };
   RunLoop(Machine& machine, const Limits& limits) : machine_(machine), limits_(limits), watch_(limits.timeout_seconds, limits.host_bytes) {}
@@ -41,6 +42,8 @@ class RunLoop {
   [[nodiscard]] u64 window_budget(u32 processor) const;
   // Nothing can run: waits for host input if a thread wants some. False: nothing will ever happen.
   bool wait_for_input();
+  // Ctrl-C arrived since the last look: the programs learn of it. False: nobody can.
+  bool pass_control_c();
   void check_invariants() const;
   void show_time();
   void charge(u32 processor, const sim::Cost& cost) {
@@ -52,6 +55,8 @@ class RunLoop {
   HostWatch watch_;
   u64 instructions_ = 0;
   u64 system_calls_ = 0;
+  u64 windows_ = 0;
+  u32 control_c_seen_ = 0;
   u64 shown_tick_ = ~0ull;
   u64 waited_ns_ = 0;  // host time spent waiting for input since the guest last ran
 };

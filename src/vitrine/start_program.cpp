@@ -5,21 +5,16 @@
 #include <algorithm>
 
 #include "vitrine/command_line.h"
+#include "vitrine/mounts.h"
 #include "vitrine/program_file.h"
 
 namespace vitrine {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The tool's documented code (docs/running.md).
 constexpr int kCouldNotRun = 125;
 
 StartError error(int exit_code, std::string message) { return {exit_code, std::move(message)}; }
-
-bool is_inside(const fs::path& path, const fs::path& folder) {
-  return std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first == folder.end();
-}
 
 // A standard stream: the host's, or the console when the host's is a terminal.
 struct Stream {
@@ -68,39 +63,23 @@ Status open_streams(Machine& machine, ps::Process& process, ldr::ParameterBlock&
   return Status::success;
 }
 
+// The guest path of the folder that the program starts in, with its last backslash.
+std::expected<std::u16string, std::string> current_directory(Machine& machine, const RunOptions& options) {
+  auto path = volume_path(options.guest_current_folder);
+  if (!path) return std::unexpected(fmt::format("--cwd {}: {}", options.guest_current_folder, path.error()));
+  io::CreateParameters parameters;
+  parameters.access = abi::kFileReadAttributes;
+  parameters.share = abi::kFileShareRead | abi::kFileShareWrite | abi::kFileShareDelete;
+  parameters.options = abi::kFileDirectoryFile;
+  const auto opened = machine.io.open_path(nullptr, u"\\??\\C:" + (path->empty() ? u"\\" : *path), parameters);
+  if (!opened) {
+    return std::unexpected(fmt::format("--cwd {}: the program sees no such folder ({}); show it one with --mount",
+                                       options.guest_current_folder, status_name(opened.error())));
+  }
+  return u"C:" + *path + u"\\";
+}
+
 }  // namespace
-
-std::expected<TemporaryFolder, std::string> make_private_folder() {
-  auto folder = TemporaryFolder::create("vitrine");
-  if (!folder) return folder;
-  for (const char* name : {"temp", "profile"}) {
-    std::error_code code;
-    fs::create_directory(folder->path() / name, code);
-    if (code) return std::unexpected(fmt::format("{}: {}", (folder->path() / name).string(), code.message()));
-  }
-  return folder;
-}
-
-std::vector<io::Mount> program_mounts(const RunOptions& options, const SystemFiles& system, const TemporaryFolder& folder) {
-  std::vector<std::string> system_folders;
-  for (const fs::path& path : system.folders()) system_folders.push_back(path.string());
-  std::error_code code;
-  const fs::path current = options.current_folder.empty() ? fs::current_path(code) : options.current_folder;
-  const fs::path program_folder = resolved(options.program).parent_path();
-  std::vector<io::Mount> mounts{
-      {u"\\windows\\system32", std::move(system_folders), io::MountAccess::read_only},
-      {u"\\temp", {(folder.path() / "temp").string()}, io::MountAccess::read_write},
-      {u"\\users\\vitrine", {(folder.path() / "profile").string()}, io::MountAccess::read_write},
-      {u"\\work", {current.string()}, io::MountAccess::read_write}};
-  if (!is_inside(program_folder, resolved(current))) {
-    mounts.push_back({u"\\program", {program_folder.string()}, io::MountAccess::read_only});
-  }
-  for (const Mount& mount : options.mounts) {
-    mounts.push_back({to_utf16(std::string_view(mount.guest_path).substr(2)), {mount.host_folder.string()},
-                      mount.read_only ? io::MountAccess::read_only : io::MountAccess::read_write});
-  }
-  return mounts;
-}
 
 std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, const RunOptions& options) {
   const std::string name = options.program.string();
@@ -122,7 +101,9 @@ std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, 
   ldr::ParameterBlock block;
   block.image_path_name = dos_path;
   block.command_line = make_command_line(dos_path, options.arguments);
-  block.current_directory = u"C:\\work\\";
+  auto current = current_directory(machine, options);
+  if (!current) return std::unexpected(error(kCouldNotRun, current.error()));
+  block.current_directory = std::move(*current);
   block.window_title = dos_path;
   block.environment = make_environment(options.environment, options.processors);
   if (const Status status = open_streams(machine, *process, block); !is_success(status)) return failed("no standard stream", status);
