@@ -88,6 +88,14 @@ class Kernel {
   void dispatch(u32 number);
   // Window edge: every due clock interrupt of this processor, then dispatch().
   void end_window(u32 number);
+  // Awaited by a thread of the kernel's own between two pieces of work: its window is over and whoever is more urgent may run,
+  // but it does not wait. Also the first thing in the frame of a thread that is yet to run.
+  struct Pause {
+    Thread* thread;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> frame) const noexcept { thread->continuation = frame; }
+    void await_resume() const noexcept {}
+  };
   // Precondition: thread is running and has a continuation. Returns when the service waits again or ends.
   void resume(Thread& thread);
   // Moves the clock and charges the current thread (cycle time, quantum by cycles). `mode` is what a tick would sample.

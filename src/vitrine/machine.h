@@ -6,11 +6,13 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cm/registry.h"
 #include "cpu/scripted/scripted.h"
 #include "cpu/translator/translator.h"
+#include "csr/subsystem.h"
 #include "ex/pool.h"
 #include "hal/identity.h"
 #include "hal/machine.h"
@@ -22,6 +24,7 @@
 #include "io/stream.h"
 #include "ke/kernel.h"
 #include "ldr/loader.h"
+#include "lpc/port.h"
 #include "mm/memory_manager.h"
 #include "mm/physical_memory.h"
 #include "nt/dispatch.h"
@@ -57,6 +60,8 @@ class Machine {
     const sim::Profile* profile = nullptr;
     u32 processors = 1;
     u64 ram_bytes = 0;
+    u64 system_pte_bytes = 0;               // 0: the profile's region
+    std::optional<csr::Strategy> csrss;     // absent: the profile's
     u64 seed = 0;
     std::vector<io::Mount> mounts;          // of C:, system32 included
     std::array<int, 3> streams{0, 1, 2};
@@ -71,6 +76,7 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  sim::Profile profile;            // laid out for this machine; options.profile is this
   Options options;
   trace::Recorder trace;
   sim::Random random;              // what programs draw
@@ -84,6 +90,7 @@ class Machine {
   mm::PhysicalMemory physical;
   ex::Pool pool;
   ob::ObjectManager objects;
+  lpc::Ports ports;
   mm::MemoryManager memory;
   std::unique_ptr<ps::ProcessManager> processes;
   Execution execution;             // who runs now
@@ -98,6 +105,7 @@ class Machine {
   io::NamedPipeDevice pipes;
   ob::SyncTypes sync;
   cm::Registry registry;
+  std::unique_ptr<csr::Subsystem> csrss;
   std::unique_ptr<ldr::Loader> loader;  // null on a bare machine
   std::unique_ptr<nt::ServiceTable> services;
   std::unique_ptr<nt::Executive> executive;
@@ -110,7 +118,7 @@ class Machine {
   void input_arrived();
 
  private:
-  Machine(Options options, ram::GuestRam ram);
+  Machine(Options options, const sim::Profile& profile, ram::GuestRam ram);
   [[nodiscard]] Status boot();
   [[nodiscard]] Status make_devices();
   [[nodiscard]] Status make_executive();

@@ -41,7 +41,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   }
   s.host_nanoseconds = host_nanoseconds;
   s.peak_host_bytes = host_peak_bytes();
-  s.guest_frames_used = machine.ram.resident_bytes() / kPageSize;
+  s.guest_frames_used = machine.physical.pfn().resident_bytes() / kPageSize;
   s.translated_bytes = machine.translator->statistics().host_bytes;
   const auto calls = machine.dispatcher->counts();
   for (u32 number = 0; number < calls.size(); ++number) {
@@ -71,6 +71,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
 
   if (options.replay != nullptr) options.replay->rewind();
   auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,
+                               .system_pte_bytes = options.system_pte_bytes, .csrss = options.csrss,
                                .seed = options.seed, .mounts = program_mounts(options, *system, *folder),
                                .streams = options.streams, .show_output = options.show_output,
                                .replay = options.replay.get(), .notice = options.on_notice});
