@@ -88,8 +88,7 @@ class Kernel {
   void dispatch(u32 number);
   // Window edge: every due clock interrupt of this processor, then dispatch().
   void end_window(u32 number);
-  // Awaited by a thread of the kernel's own between two pieces of work: its window is over and whoever is more urgent may run,
-  // but it does not wait. Also the first thing in the frame of a thread that is yet to run.
+  // For a thread of the kernel's own between two pieces of work, or yet to run: its window is over, but it does not wait.
   struct Pause {
     Thread* thread;
     bool await_ready() const noexcept { return false; }
@@ -266,7 +265,6 @@ class Kernel {
     Status await_resume() const noexcept { return thread->wait_status; }
   };
   struct WaitSet;                                       // the objects of one wait, held by its frame
-
   // Scheduler (scheduler.cpp, run_loop.cpp, priority.cpp).
   [[nodiscard]] Processor& cpu(u32 number) { return *processors_[number]; }
   [[nodiscard]] Processor& here() { return *processors_[executing_]; }

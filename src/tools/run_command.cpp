@@ -188,7 +188,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
   command->add_option("--system-ptes", settings->system_ptes, "Kernel address space for kernel stacks, e.g. 1T (default: the profile's)");
-  command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing, bypass (default: the profile's)");
+  command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")->capture_default_str();
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")->capture_default_str();
   command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")->check(CLI::NonNegativeNumber);
