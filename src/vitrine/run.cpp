@@ -20,7 +20,7 @@ std::string explain(RunEnd end, const RunOptions& options, const Machine& machin
     case RunEnd::host_limit:
       return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
     case RunEnd::deadlocked:
-      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads);
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads - 1);  // CSRSS's worker always waits
   }
   return {};
 }

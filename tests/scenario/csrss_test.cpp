@@ -97,8 +97,9 @@ TEST(Csrss, StrategiesDifferInVirtualTimeAsTheExperimentDid) {
   EXPECT_LT(resizing.virtual_ns, chained.virtual_ns);
   EXPECT_LT(chained.virtual_ns, constant.virtual_ns);
   const u64 visit_ps = sim::find_profile("nt61-x64")->costs.csrss_visit.picoseconds;
-  EXPECT_EQ((constant.virtual_ns - resizing.virtual_ns) / 1000,
-            (constant.at_end.visits - resizing.at_end.visits) * visit_ps / 1'000'000);
+  // Clock interrupts take their share, too.
+  const double more_ns = double((constant.at_end.visits - resizing.at_end.visits) * visit_ps) / 1000;
+  EXPECT_NEAR(double(constant.virtual_ns - resizing.virtual_ns), more_ns, more_ns / 100);
   EXPECT_LE(resizing.at_end.visits, 2 * 4 * kCount);
   EXPECT_EQ(bypass.at_end.visits, 0u);
   EXPECT_EQ(bypass.csrss_handles, 2u) << "the process and its first thread only";
