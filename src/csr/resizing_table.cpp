@@ -32,8 +32,10 @@ void ResizingTable::insert(u32 index) {
 
 void ResizingTable::remove(u32 index) {
   unlink(records_, head(bucket_of(records_[index].id)), index);
-  // Half full before it shrinks, or a thread that comes and goes would split and merge for ever.
-  if (--entries_ < buckets_ / 2 && buckets_ > kLeastBuckets) merge_one();
+  --entries_;
+  // Half full before it shrinks, or a thread that comes and goes would split and merge for ever. Two at a time, because
+  // the half falls by two buckets with each thread.
+  for (u32 i = 0; i < 2 && entries_ < buckets_ / 2 && buckets_ > kLeastBuckets; ++i) merge_one();
 }
 
 void ResizingTable::split_one() {
