@@ -84,7 +84,10 @@ u32 HandleTable::capacity(const sim::HandleGeometry& geometry) {
 // that is full, a top array; from then on each full mid-level page calls for the next [facts 2.1].
 Status HandleTable::grow() {
   const u32 leaf = leaf_count_;
-  if (u64{leaf + 1} * geometry_.entries_per_leaf > geometry_.maximum_handles) return Status::insufficient_resources;
+  if (u64{leaf + 1} * geometry_.entries_per_leaf > geometry_.maximum_handles) {
+    ++full_failures_;
+    return Status::insufficient_resources;
+  }
   const bool first_mid = leaf == 1;
   const bool needs_top = leaf == geometry_.pointers_per_mid && leaf > 0;
   const bool needs_mid = first_mid || (leaf > 0 && leaf % geometry_.pointers_per_mid == 0);

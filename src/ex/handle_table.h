@@ -101,6 +101,9 @@ class HandleTable {
   [[nodiscard]] Handle next_handle_needing_pool() const {
     return {static_cast<u64>(leaf_count_) * geometry_.entries_per_leaf * 4};
   }
+  // Requests that found every value of the geometry in use.
+  [[nodiscard]] u64 full_failures() const { return full_failures_; }
+  [[nodiscard]] const sim::HandleGeometry& geometry() const { return geometry_; }
   // Bytes booked now, as charged.
   [[nodiscard]] u64 booked_bytes() const;
   // Usable entries of a table that is grown to its end: maximum minus one per leaf [facts 2.3].
@@ -135,6 +138,7 @@ class HandleTable {
   u8 level_ = 0;
   u32 leaf_count_ = 0;
   u32 count_ = 0;
+  u64 full_failures_ = 0;
   u32 first_free_ = 0;  // index; 0 ends
   u32 last_free_ = 0;
   std::vector<std::unique_ptr<HandleEntry[]>> leaves_;

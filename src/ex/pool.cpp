@@ -133,6 +133,9 @@ u64 Pool::charged_bytes(PoolBlock block) const {
 
 u64 Pool::pages(PoolType type) const { return region(type).pages_in_use(); }
 
+u64 Pool::page_capacity(PoolType type) const { return region(type).page_count(); }
+u64 Pool::failures(PoolType type) const { return region(type).failures(); }
+
 const PoolSiteInfo& Pool::site_info(PoolSite site) const {
   VITRINE_CHECK(site.value < sites_.size());
   return sites_[site.value];

@@ -121,6 +121,9 @@ class Pool {
 
   [[nodiscard]] const PoolUsage& usage(PoolType type) const { return totals_[static_cast<u32>(type)]; }
   [[nodiscard]] u64 pages(PoolType type) const;
+  [[nodiscard]] u64 page_capacity(PoolType type) const;
+  // Requests for which the region had no room.
+  [[nodiscard]] u64 failures(PoolType type) const;
   [[nodiscard]] const PoolSiteInfo& site_info(PoolSite site) const;
   // Sites in order of creation, site 0 excluded.
   [[nodiscard]] u32 site_count() const { return static_cast<u32>(sites_.size()) - 1; }

@@ -183,11 +183,18 @@ void PoolRegion::mark_pages(u64 first, u64 pages, bool used) {
 }
 
 Result<u64> PoolRegion::allocate_pages(u64 pages) {
-  if (pages == 0 || pages > page_count_ - pages_in_use_) return Failure(Status::insufficient_resources);
+  if (pages == 0) return Failure(Status::insufficient_resources);
+  if (pages > page_count_ - pages_in_use_) {
+    ++failures_;
+    return Failure(Status::insufficient_resources);
+  }
   // Single pages fill from the bottom; longer runs go on where the last one ended, as NT's bitmap hint does.
   u64 first = pages == 1 ? find_pages(lowest_free_, page_count_, 1) : find_pages(run_hint_, page_count_, pages);
   if (first == page_count_ && pages > 1) first = find_pages(lowest_free_, run_hint_, pages);
-  if (first == page_count_) return Failure(Status::insufficient_resources);
+  if (first == page_count_) {
+    ++failures_;
+    return Failure(Status::insufficient_resources);
+  }
   if (source_ != nullptr) {
     const Status status = source_->charge_pool_pages(type_, region_.start + first * kPageSize, pages);
     if (!is_success(status)) return Failure(status);

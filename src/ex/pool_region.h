@@ -37,6 +37,9 @@ class PoolRegion {
   [[nodiscard]] Va start() const { return region_.start; }
   [[nodiscard]] u64 bytes() const { return region_.bytes; }
   [[nodiscard]] u64 pages_in_use() const { return pages_in_use_; }
+  [[nodiscard]] u64 page_count() const { return page_count_; }
+  // Requests for which the region had no room.
+  [[nodiscard]] u64 failures() const { return failures_; }
   [[nodiscard]] u32 granules_per_page() const { return granules_per_page_; }
 
  private:
@@ -84,6 +87,7 @@ class PoolRegion {
   const u32 words_per_page_;
   const u64 page_count_;
   u64 pages_in_use_ = 0;
+  u64 failures_ = 0;
   u64 lowest_free_ = 0;    // no free page lies below
   u64 run_hint_ = 0;       // where the last search for a long run ended
   std::vector<u64> used_;  // one bit per page, up to the highest page ever used

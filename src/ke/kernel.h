@@ -88,6 +88,13 @@ class Kernel {
   void dispatch(u32 number);
   // Window edge: every due clock interrupt of this processor, then dispatch().
   void end_window(u32 number);
+  // For a thread of the kernel's own between two pieces of work, or yet to run: its window is over, but it does not wait.
+  struct Pause {
+    Thread* thread;
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> frame) const noexcept { thread->continuation = frame; }
+    void await_resume() const noexcept {}
+  };
   // Precondition: thread is running and has a continuation. Returns when the service waits again or ends.
   void resume(Thread& thread);
   // Moves the clock and charges the current thread (cycle time, quantum by cycles). `mode` is what a tick would sample.
@@ -258,7 +265,6 @@ class Kernel {
     Status await_resume() const noexcept { return thread->wait_status; }
   };
   struct WaitSet;                                       // the objects of one wait, held by its frame
-
   // Scheduler (scheduler.cpp, run_loop.cpp, priority.cpp).
   [[nodiscard]] Processor& cpu(u32 number) { return *processors_[number]; }
   [[nodiscard]] Processor& here() { return *processors_[executing_]; }

@@ -94,6 +94,7 @@ Result<Va> AddressSpace::find_room(u64 size, u64 alignment, u32 zero_bits, bool 
   Va place = vads_.find_gap(size, alignment, from, search_floor_, std::min(limit, search_ceiling_));
   // What randomisation left out is used when nothing else is left.
   if (place == 0) place = vads_.find_gap(size, alignment, from, vads_.lowest(), limit);
+  if (place == 0) ++manager_.address_failures_;
   return place == 0 ? Result<Va>(Failure(Status::no_memory)) : place;
 }
 

@@ -171,6 +171,10 @@ class AddressSpace {
   // RtlCreateUserStack: reserves `reserve` bytes (64 KB granular), commits `commit` at the top, guard pages below.
   // Errors: those of `allocate`.
   [[nodiscard]] Result<UserStack> create_user_stack(u64 reserve, u64 commit, u32 zero_bits = 0);
+  // Commits one page of a private reservation and takes its frame at once, as its first touch would, without bytes: for
+  // memory of a process whose contents the host keeps elsewhere (CSRSS's heap). Precondition: reserved, not committed.
+  // Errors: commitment_limit, no_memory. `free` with MEM_DECOMMIT takes it back.
+  Status commit_shadow_page(Va va);
   // A view of one frame that the machine owns (shared user data at 0x7FFE0000): read-only (executable too when `use` is
   // code), not charged, secured.
   Status map_shared_frame(Va va, Pfn pfn, SharedFrameUse use = SharedFrameUse::data);

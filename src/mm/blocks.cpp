@@ -46,6 +46,25 @@ Result<Va> AddressSpace::create_shadow_block(u32 pages, u64 cookie) {
   return *start;
 }
 
+Status AddressSpace::commit_shadow_page(Va va) {
+  Vad* vad = vads_.find(va);
+  VITRINE_CHECK(va % kPageSize == 0 && vad != nullptr && vad->is_private() && !vad->is_committed());
+  VITRINE_TRY(charge(*vad, 1));
+  PfnDatabase& pfn = manager_.memory().pfn();
+  Status status = page_table_.ensure(va);
+  if (is_success(status)) {
+    if (const auto run = pfn.allocate_run(1, FrameUse::shadow)) {
+      page_table_.set(va, Pte::shadow(pfn.frame_of_run(*run, 0), vad->protection()));
+    } else {
+      page_table_.trim(va);
+      status = run.error();
+    }
+  }
+  if (!is_success(status)) uncharge(*vad, 1);
+  finish();
+  return status;
+}
+
 void AddressSpace::delete_shadow_block(Va va) {
   Vad* vad = vads_.find(va);
   VITRINE_CHECK(vad != nullptr && vad->shadow_ != 0);

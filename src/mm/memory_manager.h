@@ -111,6 +111,9 @@ class MemoryManager final : public FrameOwner {
   [[nodiscard]] Books books() const;
   [[nodiscard]] PhysicalMemory& memory() const { return wiring_.memory; }
   [[nodiscard]] SystemPtes& system_ptes() { return system_ptes_; }
+  [[nodiscard]] const SystemPtes& system_ptes() const { return system_ptes_; }
+  // Requests that found no room in a user address space.
+  [[nodiscard]] u64 address_failures() const { return address_failures_; }
   [[nodiscard]] const sim::Profile& profile() const { return wiring_.profile; }
   [[nodiscard]] cpu::Backend& backend() const { return wiring_.backend; }
   [[nodiscard]] Segment* segment(u32 id) const { return id < segments_.size() ? segments_[id].get() : nullptr; }
@@ -160,6 +163,7 @@ class MemoryManager final : public FrameOwner {
   std::vector<u32> free_segment_ids_;
   std::map<FileKey, u32> file_segments_;
   u64 segment_count_ = 0, view_count_ = 0, vad_count_ = 0, space_count_ = 0, kernel_stacks_ = 0;
+  u64 address_failures_ = 0;
   u64 faults_ = 0, demand_zero_ = 0, soft_ = 0, hard_ = 0, copies_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // Supply of frames and runs, and the states of an owned frame. The lists themselves are in page_lists.cpp.
 #include "mm/pfn_database.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "mm/pfn_entry.h"
@@ -16,7 +17,8 @@ constexpr u64 kMaximumFrames = 1ull << 31;  // a run's word has 31 bits for its 
 PfnDatabase::PfnDatabase(ram::GuestRam& ram, u32 entry_bytes)
     : ram_(ram), total_(ram.page_count()), low_(0), high_(ram.page_count()) {
   VITRINE_CHECK(total_ > 0 && total_ <= kMaximumFrames);
-  chunks_.resize((total_ + kChunkFrames - 1) / kChunkFrames);
+  chunks_.reset(static_cast<Entry**>(std::calloc((total_ + kChunkFrames - 1) / kChunkFrames, sizeof(Entry*))));
+  VITRINE_CHECK(chunks_ != nullptr);
   // Frame 0 is never given out (a page-table root of 0 would look like none). The array of NT's own entries takes the
   // top of memory, or as much as there is in a machine of a few pages.
   const u64 own = std::min(bytes_to_pages(total_ * entry_bytes), total_ / 2);
@@ -25,18 +27,23 @@ PfnDatabase::PfnDatabase(ram::GuestRam& ram, u32 entry_bytes)
   reserved_ = own + 1;
 }
 
-PfnDatabase::~PfnDatabase() = default;
+PfnDatabase::~PfnDatabase() {
+  for (const u32 chunk : made_chunks_) delete[] chunks_[chunk];
+}
 
 PfnDatabase::Entry& PfnDatabase::entry(Pfn pfn) {
   VITRINE_CHECK(pfn.value < total_);
-  auto& chunk = chunks_[pfn.value / kChunkFrames];
-  if (chunk == nullptr) chunk = std::make_unique<Entry[]>(kChunkFrames);
+  Entry*& chunk = chunks_[pfn.value / kChunkFrames];
+  if (chunk == nullptr) {
+    chunk = new Entry[kChunkFrames];
+    made_chunks_.push_back(static_cast<u32>(pfn.value / kChunkFrames));
+  }
   return chunk[pfn.value % kChunkFrames];
 }
 
 const PfnDatabase::Entry* PfnDatabase::find(Pfn pfn) const {
   if (pfn.value >= total_) return nullptr;
-  const auto& chunk = chunks_[pfn.value / kChunkFrames];
+  const Entry* chunk = chunks_[pfn.value / kChunkFrames];
   if (chunk == nullptr) return nullptr;
   const Entry& found = chunk[pfn.value % kChunkFrames];
   return found.is_owned() ? &found : nullptr;
@@ -106,7 +113,10 @@ void PfnDatabase::begin_active(Pfn pfn, FrameUse use) {
 Result<PfnDatabase::Frame> PfnDatabase::allocate(FrameUse use, Contents contents) {
   u32 frame = 0;
   PageLocation from{};
-  if (!take_any(contents, frame, from)) return Failure(Status::no_memory);
+  if (!take_any(contents, frame, from)) {
+    ++failures_;
+    return Failure(Status::no_memory);
+  }
   const Pfn pfn{frame};
   Frame result{.pfn = pfn};
   result.had_bytes = from != PageLocation::active;
@@ -151,6 +161,7 @@ Result<FrameRun> PfnDatabase::allocate_scattered(u32 count, FrameUse use) {
   for (u32 frame = 0; frames.size() < count && take_any(Contents::any, frame, from);) frames.push_back(frame);
   if (frames.size() < count) {
     for (const u32 frame : frames) return_single(frame);
+    ++failures_;
     return Failure(Status::no_memory);
   }
   uses_[static_cast<u8>(use)] += count;
@@ -219,9 +230,17 @@ PfnDatabase::Frame PfnDatabase::activate(FrameRun run, FrameUse from, FrameUse u
 }
 
 u64 PfnDatabase::host_bytes() const {
-  u64 bytes = chunks_.capacity() * sizeof(chunks_[0]);
-  for (const auto& chunk : chunks_) bytes += chunk == nullptr ? 0 : kChunkFrames * sizeof(Entry);
+  u64 bytes = made_chunks_.capacity() * sizeof(u32) + made_chunks_.size() * kChunkFrames * sizeof(Entry);
   for (const auto& runs : freed_runs_) bytes += runs.capacity() * sizeof(u32);
+  return bytes;
+}
+
+u64 PfnDatabase::resident_bytes() const {
+  u64 bytes = 0;
+  for (const u32 chunk : made_chunks_) {
+    const u64 first = u64{chunk} * kChunkFrames;
+    bytes += ram_.resident_bytes(Pfn{first}, std::min<u64>(kChunkFrames, total_ - first));
+  }
   return bytes;
 }
 

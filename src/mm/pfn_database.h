@@ -15,6 +15,7 @@
 #pragma once
 
 #include <array>
+#include <cstdlib>
 #include <map>
 #include <memory>
 #include <vector>
@@ -138,6 +139,10 @@ class PfnDatabase {
   [[nodiscard]] u64 available() const;
   [[nodiscard]] u64 used_for(FrameUse use) const { return uses_[static_cast<u8>(use)]; }
   [[nodiscard]] u64 host_bytes() const;
+  // Host bytes behind the frames that ever held some.
+  [[nodiscard]] u64 resident_bytes() const;
+  // Requests that found no frame.
+  [[nodiscard]] u64 failures() const { return failures_; }
   [[nodiscard]] ram::GuestRam& ram() { return ram_; }
   [[nodiscard]] const ram::GuestRam& ram() const { return ram_; }
 
@@ -169,7 +174,14 @@ class PfnDatabase {
   u64 total_;
   u64 reserved_ = 0;
   u64 low_, high_;  // never used: [low_, high_); frames are taken from below, runs from above
-  std::vector<std::unique_ptr<Entry[]>> chunks_;
+  // Pointers to chunks, null until the first use; an array that the host zeroes page by page, so that a large machine costs
+  // nothing.
+  struct FreeMemory {
+    void operator()(void* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<Entry*[], FreeMemory> chunks_;
+  std::vector<u32> made_chunks_;  // in order of their first use
+  u64 failures_ = 0;
   std::array<std::vector<u32>, kMaximumRun + 1> freed_runs_;  // by length
   u64 freed_run_frames_ = 0;
   std::map<u32, std::vector<u32>> scattered_;

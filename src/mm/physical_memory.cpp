@@ -7,11 +7,17 @@ namespace vitrine::mm {
 PhysicalMemory::PhysicalMemory(ram::GuestRam& ram, const sim::Profile& profile, u64 page_file_pages)
     : pfn_(ram, profile.sizes.pfn_entry),
       nonpaged_start_(profile.layout.nonpaged_pool.start),
+      paged_start_(profile.layout.paged_pool.start),
       commit_limit_(pfn_.total() - pfn_.reserved() + page_file_pages),
-      resident_available_(static_cast<i64>(pfn_.total() - pfn_.reserved())) {}
+      resident_available_(static_cast<i64>(pfn_.total() - pfn_.reserved())),
+      paged_tables_(*this, profile.pointer_size),
+      nonpaged_tables_(*this, profile.pointer_size) {}
 
 Status PhysicalMemory::charge_commit(u64 pages) {
-  if (pages > commit_limit_ - committed_) return Status::commitment_limit;
+  if (pages > commit_limit_ - committed_) {
+    ++commit_failures_;
+    return Status::commitment_limit;
+  }
   committed_ += pages;
   peak_committed_ = std::max(peak_committed_, committed_);
   return Status::success;
@@ -23,7 +29,10 @@ void PhysicalMemory::return_commit(u64 pages) {
 }
 
 Status PhysicalMemory::charge_resident(u64 pages) {
-  if (static_cast<i64>(pages) > resident_available_) return Status::insufficient_resources;
+  if (static_cast<i64>(pages) > resident_available_) {
+    ++resident_failures_;
+    return Status::insufficient_resources;
+  }
   resident_available_ -= static_cast<i64>(pages);
   return Status::success;
 }
@@ -32,32 +41,40 @@ void PhysicalMemory::return_resident(u64 pages) { resident_available_ += static_
 
 // NT: a pool allocation that finds no commit, no resident memory or no page fails with one status, whatever the cause.
 Status PhysicalMemory::charge_pool_pages(ex::PoolType type, Va first, u64 pages) {
+  const bool paged = type == ex::PoolType::paged;
+  RegionTables& tables = paged ? paged_tables_ : nonpaged_tables_;
+  const u64 index = (first - (paged ? paged_start_ : nonpaged_start_)) >> kPageShift;
   if (!is_success(charge_commit(pages))) return Status::insufficient_resources;
-  if (type == ex::PoolType::paged) return Status::success;
-  if (!is_success(charge_resident(pages))) {
-    return_commit(pages);
-    return Status::insufficient_resources;
+  if (is_success(tables.use(index, pages))) {
+    if (paged || is_success(take_frames(index, pages))) return Status::success;
+    tables.release(index, pages);
   }
-  const u64 index = (first - nonpaged_start_) >> kPageShift;
-  if (nonpaged_frames_.size() < index + pages) nonpaged_frames_.resize(index + pages);
+  return_commit(pages);
+  return Status::insufficient_resources;
+}
+
+Status PhysicalMemory::take_frames(u64 first, u64 pages) {
+  VITRINE_TRY(charge_resident(pages));
+  if (nonpaged_frames_.size() < first + pages) nonpaged_frames_.resize(first + pages);
   for (u64 i = 0; i < pages; ++i) {
     const auto frame = pfn_.allocate_run(1, FrameUse::pool);
     if (!frame) {
-      for (u64 j = 0; j < i; ++j) pfn_.free_run(FrameRun{nonpaged_frames_[index + j]}, 1, FrameUse::pool);
+      for (u64 j = 0; j < i; ++j) pfn_.free_run(FrameRun{nonpaged_frames_[first + j]}, 1, FrameUse::pool);
       return_resident(pages);
-      return_commit(pages);
-      return Status::insufficient_resources;
+      return frame.error();
     }
-    nonpaged_frames_[index + i] = frame->bits;
+    nonpaged_frames_[first + i] = frame->bits;
   }
   return Status::success;
 }
 
 void PhysicalMemory::return_pool_pages(ex::PoolType type, Va first, u64 pages) {
+  const bool paged = type == ex::PoolType::paged;
+  const u64 index = (first - (paged ? paged_start_ : nonpaged_start_)) >> kPageShift;
+  (paged ? paged_tables_ : nonpaged_tables_).release(index, pages);
   return_commit(pages);
-  if (type == ex::PoolType::paged) return;
+  if (paged) return;
   return_resident(pages);
-  const u64 index = (first - nonpaged_start_) >> kPageShift;
   for (u64 i = 0; i < pages; ++i) pfn_.free_run(FrameRun{nonpaged_frames_[index + i]}, 1, FrameUse::pool);
 }
 

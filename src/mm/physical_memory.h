@@ -10,6 +10,7 @@
 
 #include "ex/page_source.h"
 #include "mm/pfn_database.h"
+#include "mm/region_tables.h"
 #include "sim/profile.h"
 
 namespace vitrine::mm {
@@ -34,6 +35,11 @@ class PhysicalMemory final : public ex::PageSource {
   [[nodiscard]] u64 committed() const { return committed_; }
   [[nodiscard]] u64 peak_committed() const { return peak_committed_; }
   [[nodiscard]] i64 resident_available() const { return resident_available_; }
+  // Requests that found the budget used up.
+  [[nodiscard]] u64 commit_failures() const { return commit_failures_; }
+  [[nodiscard]] u64 resident_failures() const { return resident_failures_; }
+  // Page tables that map pool.
+  [[nodiscard]] u64 pool_table_pages() const { return paged_tables_.pages() + nonpaged_tables_.pages(); }
   // A page file was added or grew.
   void add_commit_limit(u64 pages) { commit_limit_ += pages; }
 
@@ -42,13 +48,17 @@ class PhysicalMemory final : public ex::PageSource {
   void return_pool_pages(ex::PoolType type, Va first, u64 pages) override;
 
  private:
+  Status take_frames(u64 first, u64 pages);
+
   PfnDatabase pfn_;
-  Va nonpaged_start_;
+  Va nonpaged_start_, paged_start_;
   std::vector<u32> nonpaged_frames_;  // frame run of each page of nonpaged pool, grown on demand
   u64 commit_limit_;
   u64 committed_ = 0;
   u64 peak_committed_ = 0;
   i64 resident_available_;
+  u64 commit_failures_ = 0, resident_failures_ = 0;
+  RegionTables paged_tables_, nonpaged_tables_;
 };
 
 }  // namespace vitrine::mm

@@ -6,11 +6,8 @@
 namespace vitrine::mm {
 
 SystemPtes::SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory)
-    : region_(region),
-      memory_(memory),
-      total_(region.bytes >> kPageShift),
-      ptes_per_table_(static_cast<u32>(kPageSize / pte_bytes)) {
-  VITRINE_CHECK(total_ > 0 && total_ < 1ull << 31);  // an index fits a KernelStack beside its flag
+    : region_(region), total_(region.bytes >> kPageShift), tables_(memory, pte_bytes) {
+  VITRINE_CHECK(total_ > 0 && total_ <= 1ull << 31);  // an index fits a KernelStack beside its flag
 }
 
 // Bits beyond the bitmap's end are clear: those PTEs were never used.
@@ -57,7 +54,7 @@ Result<u32> SystemPtes::allocate(u32 count) {
     return Failure(Status::insufficient_resources);
   }
   hint = first;
-  if (const Status status = charge_tables(first, count); !is_success(status)) return Failure(status);
+  if (const Status status = tables_.use(first, count); !is_success(status)) return Failure(status);
   if (bitmap_.size() * 64 < first + count) bitmap_.resize((first + count + 63) / 64);
   for (u64 i = first; i < first + count; ++i) bitmap_[i / 64] |= 1ull << (i % 64);
   used_ += count;
@@ -71,52 +68,9 @@ void SystemPtes::free(u32 first, u32 count) {
     bitmap_[i / 64] &= ~(1ull << (i % 64));
   }
   used_ -= count;
-  release_tables(first, count);
+  tables_.release(first, count);
   // A run of n may now start up to n - 1 PTEs earlier.
   for (auto& [size, hint] : hints_) hint = std::min(hint, u64{first} - std::min<u64>(first, size - 1));
-}
-
-Status SystemPtes::charge_tables(u64 first, u32 count) {
-  const u64 last_table = (first + count - 1) / ptes_per_table_;
-  if (tables_.size() <= last_table) tables_.resize(last_table + 1);
-  for (u64 i = first; i < first + count; ++i) {
-    Table& table = tables_[i / ptes_per_table_];
-    if (table.used++ != 0) continue;
-    const Status status = charge_table(table);
-    if (is_success(status)) continue;
-    --table.used;
-    if (i > first) release_tables(first, static_cast<u32>(i - first));
-    return status;
-  }
-  return Status::success;
-}
-
-Status SystemPtes::charge_table(Table& table) {
-  if (const Status status = memory_.charge_commit(1); !is_success(status)) return status;
-  if (const Status status = memory_.charge_resident(1); !is_success(status)) {
-    memory_.return_commit(1);
-    return status;
-  }
-  const auto frame = memory_.pfn().allocate_run(1, FrameUse::system);
-  if (!frame) {
-    memory_.return_resident(1);
-    memory_.return_commit(1);
-    return frame.error();
-  }
-  table.frame = *frame;
-  ++table_pages_;
-  return Status::success;
-}
-
-void SystemPtes::release_tables(u64 first, u32 count) {
-  for (u64 i = first; i < first + count; ++i) {
-    Table& table = tables_[i / ptes_per_table_];
-    if (--table.used != 0) continue;
-    memory_.pfn().free_run(table.frame, 1, FrameUse::system);
-    memory_.return_resident(1);
-    memory_.return_commit(1);
-    --table_pages_;
-  }
 }
 
 }  // namespace vitrine::mm

@@ -10,6 +10,7 @@
 
 #include "base/status.h"
 #include "mm/physical_memory.h"
+#include "mm/region_tables.h"
 #include "sim/profile.h"
 
 namespace vitrine::mm {
@@ -26,29 +27,20 @@ class SystemPtes {
   [[nodiscard]] Va address(u32 index) const { return region_.start + (u64{index} << kPageShift); }
   [[nodiscard]] u64 total() const { return total_; }
   [[nodiscard]] u64 used() const { return used_; }
+  // Requests for which the region had no room.
   [[nodiscard]] u64 failures() const { return failures_; }
-  [[nodiscard]] u64 table_pages() const { return table_pages_; }
+  [[nodiscard]] u64 table_pages() const { return tables_.pages(); }
 
  private:
-  struct Table {
-    u32 used = 0;
-    FrameRun frame;
-  };
   [[nodiscard]] bool find_run(u64 from, u32 count, u64& found) const;
-  Status charge_tables(u64 first, u32 count);
-  Status charge_table(Table& table);
-  void release_tables(u64 first, u32 count);
 
   sim::Region region_;
-  PhysicalMemory& memory_;
   u64 total_;
-  u32 ptes_per_table_;
   u64 used_ = 0;
   u64 failures_ = 0;
-  u64 table_pages_ = 0;
   std::map<u32, u64> hints_;  // by size of run: no free run of that size starts below
   std::vector<u64> bitmap_;   // up to the highest PTE ever used
-  std::vector<Table> tables_;
+  RegionTables tables_;
 };
 
 }  // namespace vitrine::mm

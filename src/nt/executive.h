@@ -19,6 +19,10 @@
 #include "sim/random.h"
 #include "trace/recorder.h"
 
+namespace vitrine::csr {
+class Subsystem;
+}
+
 namespace vitrine::nt {
 
 struct ExecutiveState;  // executive_state.h
@@ -40,6 +44,7 @@ struct Executive {
   cm::Registry& registry;
   ps::ProcessManager& processes;
   ldr::Loader* loader;          // null on a machine without ntdll (scripted processors)
+  csr::Subsystem* csrss;        // null: nobody is told of threads and processes
   // A line for the user: a service that nobody implements, a diagnostic that the guest wrote. Never empty.
   std::function<void(std::string_view)> notice;
   // What services keep between calls; made with the Executive.

@@ -6,6 +6,7 @@
 #include "abi/peb.h"
 #include "abi/process_creation.h"
 #include "abi/process_information.h"
+#include "csr/subsystem.h"
 #include "nt/families.h"
 #include "nt/ps_attributes.h"
 #include "ps/access.h"
@@ -241,6 +242,10 @@ Status nt_create_user_process(Call call, UserPtr<Handle> process_handle, UserPtr
   Status status = return_results(call, request, *born, **image);
   if (is_success(status)) {
     status = return_handles(call, *born, process_handle, thread_handle, process_access, thread_access);
+  }
+  // NT: kernel32's call to CSRSS, stage 5 of CreateProcess (csr/README.md).
+  if (is_success(status) && call->csrss != nullptr && call->csrss->serves(call.process())) {
+    status = call->csrss->create_process(call.thread, *born->process, *born->thread);
   }
   if (is_success(status)) status = set_create_state(call, create_info, abi::kCreateSucceeded);
   if (!is_success(status)) (void)call->processes.terminate_process(*born->process, status, nullptr);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "abi/thread_information.h"
+#include "csr/subsystem.h"
 #include "nt/capture.h"
 #include "nt/families.h"
 #include "nt/ps_attributes.h"
@@ -79,7 +80,15 @@ Status publish_thread(Call call, const ob::Ref<ps::Thread>& thread, const ob::Ob
   const u32 wanted = access == 0 ? thread_access::kAll : access;  // Wine's callers pass 0 for everything
   auto created = call.process().handles->insert_new(thread, object_attributes, wanted, user_access(call));
   if (!created) return created.error();
-  return return_handle(call, handle, created->handle);
+  // NT: it is kernel32 that tells CSRSS, after NtCreateThreadEx; when that fails it ends the thread and closes the handle.
+  // Wine's kernel32 makes no such call, so it is made here for it (csr/README.md).
+  Status status = Status::success;
+  if (call->csrss != nullptr && call->csrss->serves(call.process()) && call->csrss->serves(*thread->process)) {
+    status = call->csrss->create_thread(call.thread, *thread);
+  }
+  if (is_success(status)) return return_handle(call, handle, created->handle);
+  (void)call.process().handles->close(created->handle, se::Mode::kernel);
+  return status;
 }
 
 Status nt_create_thread_ex(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
@@ -103,6 +112,7 @@ Status nt_create_thread_ex(Call call, UserPtr<Handle> handle, u32 access, UserPt
   parameters.suspended = (create_flags & abi::thread_create::kSuspended) != 0;
   if ((create_flags & abi::thread_create::kSkipThreadAttach) != 0) parameters.flags |= flags::kSkipThreadAttach;
   if ((create_flags & abi::thread_create::kHideFromDebugger) != 0) parameters.flags |= flags::kHideFromDebugger;
+  call->kernel.charge_picoseconds(call->kernel.executing_processor(), call->profile.costs.thread_create.picoseconds, ke::Mode::kernel);
   const auto thread = call->processes.create_thread(**process, parameters);
   if (!thread) return thread.error();
   const Status status = publish_thread(call, *thread, *object_attributes, access, handle, *thread_attributes);

@@ -11,6 +11,7 @@
 #include "base/intrusive_list.h"
 #include "ex/rundown.h"
 #include "ke/process.h"
+#include "lpc/port.h"
 #include "mm/address_space.h"
 #include "ob/handles.h"
 #include "ps/quota.h"
@@ -69,6 +70,7 @@ struct Process : ob::Object {
   QuotaBlock::Owner quota;
   ob::Ref<TokenObject> token;
   ob::Ref<ob::Object> section;         // of the main image
+  ob::Ref<lpc::PortObject> exception_port;  // hears of each thread's end (LPC_CLIENT_DIED); null: nobody does
   UserEntryPoints entry_points;
   MainImage image;
   std::u16string image_path;           // NT path of the main image

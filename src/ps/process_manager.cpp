@@ -102,6 +102,10 @@ Result<ob::Ref<Process>> ProcessManager::create_process(const ProcessParameters&
   if (!is_system) {
     mm::SpaceOptions options;
     options.random = &random_;
+    if (on_.profile.pointer_size == 4) {  // what 64-bit programs see is Wine's DLLs' business, not the profile's
+      options.lowest = on_.profile.user.lowest;
+      options.highest_plus_one = on_.profile.user.highest_plus_one;
+    }
     auto space = on_.memory.create_space(options);
     if (!space) return Failure(space.error());
     process->space = std::move(*space);
@@ -149,6 +153,7 @@ void ProcessManager::delete_process(Process& process) {
   if (process.handles) process.handles->close_all();
   process.handles.reset();
   process.section.reset();
+  process.exception_port.reset();
   process.space.reset();
   process.token.reset();
   if (process.job_link.is_linked()) process.job_link.unlink();

@@ -98,6 +98,7 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   // Called once when a thread is about to end, before its user memory goes (io cancels its requests). May be empty.
   std::function<void(Thread&)> on_thread_rundown;
 
+  [[nodiscard]] const ex::HandleTable& ids() const { return *ids_; }
   [[nodiscard]] const ProcessCounts& counts() const { return counts_; }
   [[nodiscard]] ob::ObjectType& process_type() const { return *process_type_; }
   [[nodiscard]] ob::ObjectType& thread_type() const { return *thread_type_; }

@@ -12,7 +12,6 @@
 namespace vitrine::ps {
 namespace {
 
-constexpr u32 kTebPages = static_cast<u32>(abi::kTebRegionBytes / kPageSize);
 // ntdll expects this much between the initial RSP and the stack's end [seen in Wine 8.0's user mode].
 constexpr u64 kInitialStackGap = 0x28;
 // A thread without ntdll calls services from its first frame: room for a call's home area and stack arguments.
@@ -89,7 +88,9 @@ Status ProcessManager::make_user_memory(Process& process, Thread& thread, const 
                                process.entry_points.minimum_stack_commit, kPageSize});
   const auto stack = process.space->create_user_stack(reserve, commit);
   if (!stack) return stack.error();
-  const auto teb = process.space->create_shadow_block(kTebPages, thread.id);
+  // Wine's ntdll keeps a TEB of its own size; without it the profile's Windows decides [decision 0011].
+  const u64 teb_bytes = process.entry_points.ldr_initialize_thunk != 0 ? abi::kTebRegionBytes : on_.profile.sizes.teb;
+  const auto teb = process.space->create_shadow_block(static_cast<u32>(bytes_to_pages(teb_bytes)), thread.id);
   if (!teb) {
     (void)process.space->free(stack->allocation_base, 0, mm::mem::kRelease);
     return teb.error();
@@ -200,6 +201,13 @@ void ProcessManager::exit_thread(Thread& thread) {
     }
   } else if (thread.exit_status != Status::thread_is_terminating) {
     process.last_thread_exit_status = thread.exit_status;
+  }
+  // NT: without a termination port of its own the thread's end is told to the process's exception port; nobody waits.
+  if (process.exception_port) {
+    (void)process.exception_port->ports.send(*process.exception_port, {.type = lpc::MessageType::client_died,
+                                                                       .sender = {process.id, thread.id},
+                                                                       .create_time = thread.create_time.value,
+                                                                       .block = {}});
   }
   if (on_thread_rundown) on_thread_rundown(thread);
   on_.kernel.rundown_thread(thread.tcb);

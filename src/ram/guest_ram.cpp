@@ -38,14 +38,15 @@ void GuestRam::discard(Pfn first, u64 count) {
   if (madvise(start, count << kPageShift, MADV_DONTNEED) != 0) std::memset(start, 0, count << kPageShift);
 }
 
-u64 GuestRam::resident_bytes() const {
+u64 GuestRam::resident_bytes(Pfn first, u64 count) const {
+  VITRINE_CHECK(first.value <= page_count_ && count <= page_count_ - first.value);
   constexpr u64 kChunkPages = 1u << 16;
-  std::vector<unsigned char> state(std::min(page_count_, kChunkPages));
+  std::vector<unsigned char> state(std::min(count, kChunkPages));
   u64 resident = 0;
-  for (u64 first = 0; first < page_count_; first += kChunkPages) {
-    const u64 count = std::min(kChunkPages, page_count_ - first);
-    if (mincore(base_ + (first << kPageShift), count << kPageShift, state.data()) != 0) break;
-    resident += static_cast<u64>(std::count_if(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(count),
+  for (u64 done = 0; done < count; done += kChunkPages) {
+    const u64 here = std::min(kChunkPages, count - done);
+    if (mincore(base_ + first.address() + (done << kPageShift), here << kPageShift, state.data()) != 0) break;
+    resident += static_cast<u64>(std::count_if(state.begin(), state.begin() + static_cast<std::ptrdiff_t>(here),
                                                [](unsigned char page) { return (page & 1) != 0; }));
   }
   return resident << kPageShift;

@@ -34,8 +34,9 @@ class GuestRam {
 
   // Gives the host memory of [first, first+count) back; the frames read as zero afterwards.
   void discard(Pfn first, u64 count);
-  // Host bytes resident for this RAM now, for --stats.
-  [[nodiscard]] u64 resident_bytes() const;
+  // Host bytes resident now for the frames [first, first+count). Costs time for each frame asked about.
+  [[nodiscard]] u64 resident_bytes(Pfn first, u64 count) const;
+  [[nodiscard]] u64 resident_bytes() const { return resident_bytes(Pfn{0}, page_count_); }
 
  private:
   GuestRam(std::byte* base, u64 page_count) : base_(base), page_count_(page_count) {}

@@ -24,8 +24,11 @@ struct CostTable {
   Cost exception_dispatch;  // building the user frame
   Cost disk_access;         // one read or write that reaches the device
   Cost disk_page;           // per page transferred
-  Cost csrss_visit;         // one hash-chain entry visited
   Cost thread_create;       // NtCreateThreadEx without CSRSS
+  Cost lpc_call;            // request and reply: two copies, two hand-overs of the processor
+  Cost csrss_visit;         // one hash-chain entry visited
+  Cost csrss_request;       // CSRSS's work on one request or notice of death, without look-ups
+  Cost csrss_lock_transfer; // its lock was last held on another processor: the line comes over
 };
 
 }  // namespace vitrine::sim

@@ -7,7 +7,9 @@
 #pragma once
 
 #include <array>
+#include <expected>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "base/types.h"
@@ -29,6 +31,9 @@ struct StructureSizes {
   u32 event, semaphore, mutant, timer, queue, keyed_event;
   u32 segment, control_area, subsection;
   u32 file_object, section_object, io_completion_packet;
+  u32 lpc_port, lpc_message;    // LPCP_PORT_OBJECT and LPCP_MESSAGE with a small message; ALPC_PORT and KALPC_MESSAGE in 6.1
+  u32 csr_process, csr_thread;  // [GC]
+  u32 heap_header;              // HEAP_ENTRY, and the granule of user-mode heaps
 };
 
 struct KernelStack {
@@ -41,6 +46,13 @@ struct KernelStack {
 struct Region { Va start; u64 bytes; };
 struct KernelLayout {
   Region system_ptes, paged_pool, nonpaged_pool, pfn_database, session, system_cache;
+  u32 nonpaged_percent;  // of RAM that nonpaged pool may take at most
+};
+
+// Whether a profile's region of system PTEs may be given another size, and where a larger one goes.
+struct Resizing {
+  Va larger_start;  // 0: there is no room for a larger one
+  u64 maximum_bytes;
 };
 
 struct HandleGeometry {
@@ -71,11 +83,21 @@ struct Profile {
   StructureSizes sizes;
   KernelStack stack;
   KernelLayout layout;
+  Resizing system_pte_resizing;
   HandleGeometry handles;
+  u32 csrss_thread_buckets;       // CsrThreadHashTable
   SchedulerPolicy scheduler;
   UserLayout user;
   CostTable costs;
 };
+
+// What a user may change of a profile; 0: as it is.
+struct LayoutRequest {
+  u64 ram_bytes = 0;
+  u64 system_pte_bytes = 0;
+};
+// `profile` with its kernel address space laid out for this machine. The error is one line for the user.
+[[nodiscard]] std::expected<Profile, std::string> lay_out(const Profile& profile, const LayoutRequest& request);
 
 // nt52-x86, nt52-x64, nt61-x64, in that order.
 [[nodiscard]] std::span<const Profile> all_profiles();

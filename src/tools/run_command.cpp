@@ -81,6 +81,8 @@ struct Settings {
   std::string profile{sim::kDefaultProfile};
   u32 processors = 1;
   std::string ram = "4G";
+  std::string system_ptes;
+  std::string csrss;
   u64 seed = 0;
   double timeout = 0;
   std::string host_limit;
@@ -127,6 +129,16 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
   const auto ram = parse_size(settings.ram);
   if (!ram) return std::unexpected(fmt::format("--ram {}: {}", settings.ram, ram.error()));
   options.ram_bytes = *ram;
+  if (!settings.system_ptes.empty()) {
+    const auto bytes = parse_size(settings.system_ptes);
+    if (!bytes) return std::unexpected(fmt::format("--system-ptes {}: {}", settings.system_ptes, bytes.error()));
+    options.system_pte_bytes = *bytes;
+  }
+  if (!settings.csrss.empty()) {
+    const auto strategy = csr::parse_strategy(settings.csrss);
+    if (!strategy) return std::unexpected(fmt::format("--csrss: {}", strategy.error()));
+    options.csrss = *strategy;
+  }
   options.host_limit_bytes = default_host_limit();
   if (!settings.host_limit.empty()) {
     const auto limit = parse_size(settings.host_limit);
@@ -263,6 +275,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->footer("PROGRAM [ARGUMENTS...] come last; everything behind PROGRAM is the program's own.");
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
+  command->add_option("--system-ptes", settings->system_ptes, "Kernel address space for kernel stacks, e.g. 1T (default: the profile's)");
+  command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
       ->capture_default_str();
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")

@@ -29,6 +29,8 @@ enum class EventType : u16 {
   page_fault,       // address, error code, resolution, frame
   exception,        // code, address, chance
   file_io,          // 0 read / 1 write, bytes, status
+  csrss_call,       // new thread's id, look-up visits, status
+  csrss_death,      // ended thread's id, look-up visits, nanoseconds since the message was sent
   count_of_types,
 };
 [[nodiscard]] std::string_view event_name(EventType type);

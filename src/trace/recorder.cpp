@@ -12,7 +12,8 @@ std::string_view event_name(EventType type) {
   static constexpr std::string_view kNames[] = {
       "process_create", "process_exit", "thread_create",   "thread_exit",  "thread_ready", "context_switch", "wait_begin",
       "wait_end",       "priority_change", "quantum_end",  "clock_tick",   "timer_expire", "apc_deliver",    "service_enter",
-      "service_exit",   "page_fault",      "exception",    "file_io"};
+      "service_exit",   "page_fault",      "exception",    "file_io",
+      "csrss_call",   "csrss_death"};
   static_assert(std::size(kNames) == static_cast<std::size_t>(EventType::count_of_types));
   return kNames[static_cast<u16>(type)];
 }

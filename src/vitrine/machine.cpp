@@ -21,12 +21,18 @@ std::vector<ldr::Stub> exported_stubs(const ldr::Loader* loader) {
 
 // Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain nothing.
 constexpr u64 kLeastRamBytes = 16ull << 20;
+Machine::Options with_profile(Machine::Options options, const sim::Profile& profile) {
+  options.profile = &profile;
+  return options;
+}
+
 constexpr const char* kTooLittleRam = "--ram is too small to start a program; give it at least 16M";
 
 }  // namespace
 
-Machine::Machine(Options options_, ram::GuestRam ram_)
-    : options(std::move(options_)),
+Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam ram_)
+    : profile(profile_),
+      options(with_profile(std::move(options_), profile)),
       random(options.seed, "guest"),
       hal({.processor_count = options.processors, .seed = options.seed,
            .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
@@ -37,6 +43,7 @@ Machine::Machine(Options options_, ram::GuestRam ram_)
       physical(ram, *options.profile, 0),
       pool(*options.profile, &physical),
       objects(*options.profile, pool),
+      ports(objects, kernel, hal),
       memory({*options.profile, physical, pool, *processor, trace}),
       execution(kernel, hal),
       snapshot(hal),
@@ -83,6 +90,7 @@ Machine::~Machine() {
   tear_down(*this);
   executive.reset();
   loader.reset();
+  csrss.reset();
   objects.empty_directories();
   processes.reset();
 }
@@ -94,7 +102,9 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
   if (options.processor_kind == ProcessorKind::translator && options.ram_bytes < kLeastRamBytes) return std::unexpected(kTooLittleRam);
   auto ram = ram::GuestRam::create(options.ram_bytes);
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
-  std::unique_ptr<Machine> machine(new Machine(std::move(options), std::move(*ram)));
+  const auto profile = sim::lay_out(*options.profile, {options.ram_bytes, options.system_pte_bytes});
+  if (!profile) return std::unexpected(fmt::format("--system-ptes: {}", profile.error()));
+  std::unique_ptr<Machine> machine(new Machine(std::move(options), *profile, std::move(*ram)));
   if (const Status status = machine->boot(); !is_success(status)) {
     if (!machine->problem_.empty()) return std::unexpected(machine->problem_);
     const bool memory =
@@ -117,6 +127,10 @@ Status Machine::boot() {
   memory.set_page_initializer(processes.get());
   VITRINE_TRY(make_devices());
   VITRINE_TRY(fill_registry());
+  auto subsystem = csr::Subsystem::create({*options.profile, kernel, hal, objects, *processes, ports, trace},
+                                          options.csrss.value_or(csr::default_strategy(*options.profile)));
+  if (!subsystem) return subsystem.error();
+  csrss = std::move(*subsystem);
   if (options.processor_kind == ProcessorKind::scripted) return make_executive();
   auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
   if (!made) return made.error();
@@ -161,7 +175,7 @@ Status Machine::make_executive() {
   services = std::make_unique<nt::ServiceTable>(exported_stubs(loader.get()));
   executive = std::make_unique<nt::Executive>(nt::Executive{
       *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, registry, *processes,
-      loader.get(), options.notice ? options.notice : [](std::string_view) {}});
+      loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
   io.set_completion_sink(completion_sink.get());

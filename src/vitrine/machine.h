@@ -6,11 +6,13 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cm/registry.h"
 #include "cpu/scripted/scripted.h"
 #include "cpu/translator/translator.h"
+#include "csr/subsystem.h"
 #include "ex/pool.h"
 #include "hal/identity.h"
 #include "hal/machine.h"
@@ -23,6 +25,7 @@
 #include "io/stream.h"
 #include "ke/kernel.h"
 #include "ldr/loader.h"
+#include "lpc/port.h"
 #include "mm/memory_manager.h"
 #include "mm/physical_memory.h"
 #include "nt/dispatch.h"
@@ -59,6 +62,8 @@ class Machine {
     const sim::Profile* profile = nullptr;
     u32 processors = 1;
     u64 ram_bytes = 0;
+    u64 system_pte_bytes = 0;               // 0: the profile's region
+    std::optional<csr::Strategy> csrss;     // absent: the profile's
     u64 seed = 0;
     std::vector<io::Mount> mounts;         // of C:, system32 included
     std::string registry;                  // text of an earlier run's registry; empty: a fresh one
@@ -75,6 +80,7 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
+  sim::Profile profile;            // laid out for this machine; options.profile is this
   Options options;
   trace::Recorder trace;
   sim::Random random;              // what programs draw
@@ -88,6 +94,7 @@ class Machine {
   mm::PhysicalMemory physical;
   ex::Pool pool;
   ob::ObjectManager objects;
+  lpc::Ports ports;
   mm::MemoryManager memory;
   std::unique_ptr<ps::ProcessManager> processes;
   Execution execution;             // who runs now
@@ -103,6 +110,7 @@ class Machine {
   io::NamedPipeDevice pipes;
   ob::SyncTypes sync;
   cm::Registry registry;
+  std::unique_ptr<csr::Subsystem> csrss;
   std::unique_ptr<ldr::Loader> loader;  // null on a bare machine
   std::unique_ptr<nt::ServiceTable> services;
   std::unique_ptr<nt::Executive> executive;
@@ -118,7 +126,7 @@ class Machine {
   bool control_event(abi::ConsoleEvent event, u64 group);
 
  private:
-  Machine(Options options, ram::GuestRam ram);
+  Machine(Options options, const sim::Profile& profile, ram::GuestRam ram);
   [[nodiscard]] Status boot();
   [[nodiscard]] Status fill_registry();
   [[nodiscard]] Status make_devices();

@@ -23,7 +23,7 @@ std::string explain(RunEnd end, const RunOptions& options, const Machine& machin
     case RunEnd::host_limit:
       return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
     case RunEnd::deadlocked:
-      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads);
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads - 1);  // CSRSS's worker always waits
   }
   return {};
 }
@@ -44,7 +44,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   }
   s.host_nanoseconds = host_nanoseconds;
   s.peak_host_bytes = host_peak_bytes();
-  s.guest_frames_used = machine.ram.resident_bytes() / kPageSize;
+  s.guest_frames_used = machine.physical.pfn().resident_bytes() / kPageSize;
   s.translated_bytes = machine.translator->statistics().host_bytes;
   const auto calls = machine.dispatcher->counts();
   for (u32 number = 0; number < calls.size(); ++number) {
@@ -89,6 +89,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   auto made = Machine::create({.profile = options.profile,
                                .processors = options.processors,
                                .ram_bytes = options.ram_bytes,
+                               .system_pte_bytes = options.system_pte_bytes,
+                               .csrss = options.csrss,
                                .seed = options.seed,
                                .mounts = *mounts,
                                .registry = options.registry,

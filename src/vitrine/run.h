@@ -8,11 +8,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/types.h"
+#include "csr/strategy.h"
 #include "sim/input_log.h"
 #include "sim/profile.h"
 #include "trace/event.h"
@@ -35,6 +37,8 @@ struct RunOptions {
   const sim::Profile* profile = sim::find_profile(sim::kDefaultProfile);
   u32 processors = 1;                   // 1..64
   u64 ram_bytes = 1ull << 30;
+  u64 system_pte_bytes = 0;             // 0: the profile's region of system PTEs
+  std::optional<csr::Strategy> csrss;   // how CSRSS finds threads; absent: as the profile's Windows does
   u64 seed = 0;
   double timeout_seconds = 0;           // host time; 0: none
   u64 host_limit_bytes = 0;             // 0: none

@@ -54,6 +54,14 @@ bool RunLoop::pass_control_c() {
   return machine_.control_event(abi::ConsoleEvent::control_c, 0);
 }
 
+void RunLoop::settle() {
+  while (machine_.kernel.anything_ready()) {
+    const auto processor = machine_.kernel.next_processor();
+    if (!processor) return;
+    window(*processor);
+  }
+}
+
 // The clocks of the shared user data page move with the clock interrupts.
 void RunLoop::show_time() {
   if (machine_.hal.tick_count() == shown_tick_ || machine_.loader == nullptr) return;
@@ -122,7 +130,7 @@ RunLoop::Turn RunLoop::turn(u32 processor, ps::Thread& thread, u64& budget) {
   if (thread.tcb.continuation) {
     kernel.resume(thread.tcb);
     if (thread.user != nullptr && thread.user->service.valid()) machine_.dispatcher->service_ended(thread);
-    return Turn::goes_on;
+    return thread.tcb.continuation ? Turn::over : Turn::goes_on;  // over: it waits, or has paused
   }
   if (at_boundary(thread) == Turn::over) return Turn::over;
   return run_user(processor, thread, budget);
@@ -169,7 +177,8 @@ RunLoop::Turn RunLoop::handle_exit(u32 processor, ps::Thread& thread, const cpu:
       ++system_calls_;
       charge(processor, costs.system_call);
       machine_.dispatcher->enter(thread);
-      return Turn::goes_on;
+      // A call to CSRSS is a switch to it and back, and takes a lock of all processors: their clocks must not be far apart.
+      return machine_.csrss->take_called() && machine_.hal.processor_count() > 1 ? Turn::over : Turn::goes_on;
     case cpu::ExitReason::exception:
       if (exit.vector == cpu::Vector::page_fault) {
         handle_page_fault(processor, thread, exit);

@@ -24,6 +24,8 @@ class RunLoop {
 
   // Runs until `main` has ended.
   RunEnd run(const ps::Process& main);
+  // Then, until nothing is ready any more: what CSRSS has yet to hear of, for whoever looks at the books.
+  void settle();
 
   [[nodiscard]] u64 instructions() const { return instructions_; }
   [[nodiscard]] u64 system_calls() const { return system_calls_; }

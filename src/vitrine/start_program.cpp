@@ -112,6 +112,10 @@ std::expected<ob::Ref<ps::Process>, StartError> start_program(Machine& machine, 
   }
   const auto thread = machine.processes->create_thread(*process, {.start_address = process->image.entry_point, .argument = process->peb});
   if (!thread) return failed("no thread", thread.error());
+  // NT: the program's creator would tell CSRSS; the system did it for the first one.
+  if (const Status status = machine.csrss->create_process(nullptr, *process, **thread); !is_success(status)) {
+    return failed("the Windows subsystem refused it", status);
+  }
   return process;
 }
 

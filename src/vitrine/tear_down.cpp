@@ -77,6 +77,7 @@ void end_waits(Machine& machine, const std::vector<ob::Ref<ps::Process>>& proces
 void tear_down(Machine& machine) {
   silence(machine);
   if (machine.processes == nullptr) return;
+  if (machine.csrss != nullptr) machine.csrss->shut_down();
   machine.processes->set_current(nullptr);
   for (u32 round = 0; round < kRounds; ++round) {
     // Again in every round: a service on its way out may have made a thread or a process.

@@ -16,13 +16,19 @@ class BareMachine {
     u64 ram_bytes = 1ull << 30;
     u64 seed = 0;
     std::string_view profile = sim::kDefaultProfile;
+    const sim::Profile* scaled_profile = nullptr;  // not null: instead of `profile`
+    std::optional<csr::Strategy> csrss;  // absent: the process is none of CSRSS's
+    u64 system_pte_bytes = 0;
   };
   explicit BareMachine(const Options& options) {
     Machine::Options machine_options;
-    machine_options.profile = sim::find_profile(options.profile);
+    machine_options.profile = options.scaled_profile != nullptr ? options.scaled_profile : sim::find_profile(options.profile);
     machine_options.processors = options.processors;
     machine_options.ram_bytes = options.ram_bytes;
     machine_options.seed = options.seed;
+    machine_options.csrss = options.csrss;
+    machine_options.system_pte_bytes = options.system_pte_bytes;
+    tells_csrss_ = options.csrss.has_value();
     machine_options.show_output = false;
     machine_options.processor_kind = ProcessorKind::scripted;
     auto made = Machine::create(std::move(machine_options));
@@ -45,7 +51,13 @@ class BareMachine {
   // A thread of the process that runs `program`.
   Va start(cpu::Scripted::Program program, u64 argument = 0) {
     const Va entry = machine->scripted->register_program(std::move(program));
-    VITRINE_CHECK(machine->processes->create_thread(*process, {.start_address = entry, .argument = argument}).has_value());
+    const auto thread = machine->processes->create_thread(*process, {.start_address = entry, .argument = argument});
+    VITRINE_CHECK(thread.has_value());
+    if (tells_csrss_ && !machine->csrss->serves(*process)) {
+      VITRINE_CHECK(is_success(machine->csrss->create_process(nullptr, *process, **thread)));
+    } else if (tells_csrss_) {
+      VITRINE_CHECK(is_success(machine->csrss->create_thread(nullptr, **thread)));
+    }
     return entry;
   }
 
@@ -56,6 +68,9 @@ class BareMachine {
 
   std::unique_ptr<Machine> machine;
   ob::Ref<ps::Process> process;
+
+ private:
+  bool tells_csrss_ = false;
 };
 
 }  // namespace vitrine::testing

@@ -58,7 +58,7 @@ class ServiceTest : public testing::Test {
     EXPECT_EQ(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"), Status::success);
     executive = std::make_unique<Executive>(Executive{profile, machine, trace, random, *processor, kernel, pool,
                                                       objects, sync, memory, io, pipes, registry, *processes, nullptr,
-                                                      [this](std::string_view line) { notices.emplace_back(line); }});
+                                                      nullptr, [this](std::string_view line) { notices.emplace_back(line); }});
     sink = std::make_unique<IoCompletionSink>(*executive);
     io.set_completion_sink(sink.get());
     process = std::move(

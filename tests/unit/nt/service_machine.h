@@ -29,7 +29,7 @@ class ServiceMachine {
     memory.set_page_initializer(processes.get());
     executive = std::make_unique<Executive>(
         Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io, pipes, registry,
-                  *processes, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
+                  *processes, nullptr, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
     processes->on_thread_rundown = [this](ps::Thread& ended) { sync.rundown_thread(ended.tcb); };
     process = *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"});
     process->token->data = se::make_user_token(1, false);

@@ -46,7 +46,8 @@ TEST(Profile, EveryPriceHasASource) {
     const CostTable& c = p.costs;
     for (const Cost& cost :
          {c.instruction, c.system_call, c.context_switch, c.page_fault, c.zero_page, c.copy_page, c.interrupt,
-          c.exception_dispatch, c.disk_access, c.disk_page, c.csrss_visit, c.thread_create}) {
+          c.exception_dispatch, c.disk_access, c.disk_page, c.thread_create, c.lpc_call, c.csrss_visit, c.csrss_request,
+          c.csrss_lock_transfer}) {
       EXPECT_GT(cost.picoseconds, 0u);
       EXPECT_FALSE(cost.source.empty());
     }
