@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 #include "vitrine/host_watch.h"
 #include "vitrine/machine.h"
@@ -18,6 +19,7 @@ class RunLoop {
     u64 host_bytes = 0;
     const std::atomic<bool>* interrupt = nullptr;
     bool check_invariants = false;
+    std::function<void()> between_windows;  // may be empty; looks only
   };
   RunLoop(Machine& machine, const Limits& limits) : machine_(machine), limits_(limits), watch_(limits.timeout_seconds, limits.host_bytes) {}
 
