@@ -214,7 +214,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_flag("--stats{text}", settings->stats, "Print what the run did; --stats=json for JSON")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_flag("--threads", settings->threads, "Print a line per thread: its times, its waits and who woke it");
-  command->add_option("--kd", settings->kd, "Look at the machine with kd commands, separated by semicolons; --kd help lists them")->take_last();
+  command->add_option("--kd", settings->kd, "Look at the machine with kd commands, separated by semicolons; --kd help lists them")
+      ->take_last();
   command->add_option("--kd-at", settings->kd_at, "When: virtual time, e.g. 1.5s or 20ms (default: when the program exits)");
   command->add_option("--kd-when", settings->kd_when, "When: thread_exit, exception, deadlock or service:NAME, each may name a :THREAD");
   command->add_flag("--json", settings->json, "What --kd says as JSON, one document a look");

@@ -1,10 +1,20 @@
 // !waits: who waits for whom, in words; then what is wrong with that: deadlocks, threads that nobody can wake, priority
 // inversions.
+#include <algorithm>
+
 #include "kd/command.h"
+#include "kd/history.h"
 #include "kd/wait_graph.h"
 
 namespace vitrine::kd {
 namespace {
+
+// Exact with a history, else to a clock tick.
+u64 waiting_for_ns(const Target& target, const ps::Thread& thread) {
+  const ThreadPast* past = target.history() == nullptr ? nullptr : target.history()->thread(thread.id);
+  if (past == nullptr) return target.ticks_ago_ns(thread.tcb.wait_time);
+  return target.now_ns() - std::min(target.now_ns(), past->wait_began_ns);
+}
 
 // The edge by which `from` waits for `to`; its first one if there is none.
 const WaitEdge& edge_between(const Wait& from, const Wait& to) {
@@ -55,7 +65,7 @@ void show_waits(const Target& target, const Arguments&, Report& report) {
   if (graph.waits().empty()) return report.say("No thread waits.");
   for (const Wait& wait : graph.waits()) {
     report.say("{} (priority {}) {}, since {} ago", name_of(*wait.thread), wait.thread->tcb.priority,
-               graph.describe(wait), milliseconds(target.ticks_ago_ns(wait.thread->tcb.wait_time)));
+               graph.describe(wait), milliseconds(waiting_for_ns(target, *wait.thread)));
   }
   for (const Deadlock& deadlock : graph.deadlocks()) say_deadlock(deadlock, report);
   for (const Wait& wait : graph.waits()) {

@@ -91,8 +91,9 @@ constexpr Field kFields[] = {
                                   ke::wait_reason_name(t.tcb.wait_reason));
              }),
     field<T>("Priority", "current priority", [](auto&, auto& t) { return number(t.tcb.priority); }),
-    field<T>("EnableStackSwap", "its kernel stack may be swapped out while it waits",
-             [](auto&, auto& t) { return flag(t.tcb.enable_stack_swap); }),
+    unchanging(field<T>("EnableStackSwap", "its kernel stack may be swapped out while it waits",
+                        [](auto&, auto& t) { return flag(t.tcb.enable_stack_swap); }),
+               "drivers forbid it (KeSetKernelStackSwapEnable); there are none"),
     absent("SwapBusy", "a switch away from it is half done", kOneThreadAtATime),
     field<T>("WaitListEntry", "which list of the scheduler it is in", [](auto&, auto& t) { return wait_list(t.tcb); }),
     field<T>("SwapListEntry", "in a deferred-ready or swap list, in the same place",
@@ -157,8 +158,9 @@ constexpr Field kFields[] = {
     field<T>("Process", "the process that owns it",
              [](auto&, auto& t) { return fmt::format("process {:#x}", t.process->id); }),
     field<T>("Affinity", "processors that it may run on", [](auto&, auto& t) { return hex(t.tcb.affinity); }),
-    field<T>("ServiceTable", "the system services that it can call",
-             [](auto& target, auto& t) { return service_table_text(target, t); }),
+    unchanging(field<T>("ServiceTable", "the system services that it can call",
+                        [](auto& target, auto& t) { return service_table_text(target, t); }),
+               "the table with GUI services is win32k's, and win32k is missing"),
     field<T>("ApcStatePointer", "which APC state is its own, which the attached process's",
              [](auto&, auto& t) {
                return std::string(t.tcb.saved_apc_state == nullptr ? "own: ApcState"
@@ -172,8 +174,9 @@ constexpr Field kFields[] = {
              }),
     absent("CallbackStack", "kernel stack of a call back into user mode",
            "only win32k calls back into user mode, and it is missing"),
-    field<T>("Win32Thread", "win32k's part of it, from its first GUI service on",
-             [](auto& target, auto& t) { return win32_thread_text(target, t); }),
+    unchanging(field<T>("Win32Thread", "win32k's part of it, from its first GUI service on",
+                        [](auto& target, auto& t) { return win32_thread_text(target, t); }),
+               "win32k is missing"),
     field<T>("TrapFrame", "its user-mode registers while it is in the kernel",
              [](auto&, auto& t) {
                return t.user == nullptr
@@ -198,8 +201,9 @@ constexpr Field kFields[] = {
            "TLS is user mode's: the TEB has it, the kernel never reads a copy"),
     field<T>("ThreadListEntry", "in KPROCESS.ThreadListHead, from start to termination",
              [](auto&, auto& t) { return flag(t.tcb.process_link.is_linked()); }),
-    field<T>("LargeStack", "it has the large kernel stack of a GUI thread",
-             [](auto& target, auto& t) { return flag(has_large_stack(target, t)); }),
+    unchanging(field<T>("LargeStack", "it has the large kernel stack of a GUI thread",
+                        [](auto& target, auto& t) { return flag(has_large_stack(target, t)); }),
+               "only win32k's services need it, and win32k is missing"),
     absent("PowerState", "power state that it asked for", "there is no power manager: the machine never sleeps"),
     absent("Iopl", "whether it may use I/O instructions",
            "virtual-8086 mode and its I/O map exist on x86 only; all I/O instructions fault"),

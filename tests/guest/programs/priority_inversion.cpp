@@ -38,8 +38,7 @@ DWORD WINAPI low(void*) {
   SetEvent(locked);
   // Work under the lock, until somebody wants it and a while longer.
   WaitForSingleObject(wanted, INFINITE);
-  for (volatile int i = 0; i < 1'000'000; i = i + 1) {
-  }
+  for (int i = 0; i < 1'000'000; ++i) asm volatile("");
   give();
   return 0;
 }
