@@ -75,7 +75,7 @@ std::vector<Report> run_commands(const Target& target, std::string_view line) {
 }
 
 std::string check_commands(std::string_view line) {
-  if (trim(line).empty()) return "which kd commands? `--kd help` lists them";
+  if (split(line, ";").empty()) return "which kd commands? `--kd help` lists them";
   for (const std::string_view text : split(line, ";")) {
     const Arguments words = split(text, " \t\n");
     if (find_command(words.front()) == nullptr) return unknown_command(words.front());

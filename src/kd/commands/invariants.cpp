@@ -9,7 +9,7 @@ namespace {
 void check_process(const Target& target, const ps::Process& process, std::vector<std::string>& violations) {
   u32 alive = 0;
   for (const ps::Thread& thread : process.threads) {
-    alive += thread.tcb.state != ke::ThreadState::terminated;
+    alive += !thread.rundown.active();  // what an exiting thread does first
     if (thread.process != &process)
       violations.push_back(
           fmt::format("{} is in the list of process {:#x} but belongs to another", name_of(thread), process.id));

@@ -205,7 +205,7 @@ TEST_F(Look, ShowsBirthAndDeath) {
               [&] {
                 machine.processes->terminate_thread(*other, Status::access_denied);
                 for (int i = 0; i < 20 && other->tcb.state != ke::ThreadState::terminated; ++i) {
-                  kernel.yield_execution(thread.tcb);
+                  if (thread.tcb.state == ke::ThreadState::running) kernel.yield_execution(thread.tcb);
                   machine.step();
                 }
               }),
@@ -215,6 +215,9 @@ TEST_F(Look, ShowsBirthAndDeath) {
 }
 
 TEST_F(Look, ShowsWhatUserModeWritesIntoTheTeb) {
+  // Both pages are touched first, so that no page fault is counted later.
+  machine.write(thread.teb + 0x68, u32{0});
+  machine.write(thread.teb + 0x17C8, u64{0});
   EXPECT_THAT(changed(thread, [&] { machine.write(thread.teb + 0x68, u32{5}); }),
               testing::ElementsAre("TEB.LastErrorValue"));
   EXPECT_THAT(changed(thread, [&] { machine.write(thread.teb + 0x58, u64{5}); }),

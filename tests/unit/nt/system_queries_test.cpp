@@ -38,12 +38,14 @@ TEST_F(SystemQueries, TheExtendedProcessListSaysWhereEachThreadsStacksAndStartAr
   process->thread_extras[thread->id].win32_start_address = 0x1234'5678;
   ASSERT_EQ(invoke("NtQuerySystemInformation", kExtendedProcess, buffer, needed, 0), Status::success);
   Va at = buffer;
-  for (auto entry = value<abi::SystemProcessInformation>(at); entry.process_id != process->id; entry = value<abi::SystemProcessInformation>(at)) {
+  for (;;) {
+    const auto entry = value<abi::SystemProcessInformation>(at);
+    if (entry.process_id == process->id) break;
     ASSERT_NE(entry.next_entry_offset, 0u);
     at += entry.next_entry_offset;
   }
   const auto listed = value<abi::SystemExtendedThreadInformation>(at + sizeof(abi::SystemProcessInformation));
-  EXPECT_EQ(listed.thread.client_id.thread, thread->id);
+  EXPECT_EQ(listed.thread.client_id.unique_thread, thread->id);
   EXPECT_EQ(listed.thread.start_address, thread->start_address);
   EXPECT_EQ(listed.win32_start_address, 0x1234'5678u);
   EXPECT_EQ(listed.teb_base, thread->teb);
