@@ -100,7 +100,8 @@ void fill_memory(const ps::Process& process, abi::SystemProcessInformation& info
   memory.peak_pagefile_usage = space.peak_commit_charge() << kPageShift;
 }
 
-void add_process(GuestRecord& record, const ps::Process& process, const Sizes& sizes, bool extended, bool last) {
+void add_process(Call call, GuestRecord& record, const ps::Process& process, const Sizes& sizes, bool extended,
+                 bool last) {
   const u64 start = record.size();
   abi::SystemProcessInformation information{};
   information.create_time = process.create_time.value;
@@ -172,7 +173,7 @@ Status fill_process_list(Call call, GuestRecord& record, bool extended, u32 leng
   if (length < *needed) return Status::info_length_mismatch;
   add_idle_process(call, record, sizes, extended);
   for (const ps::Process& process : processes) {
-    add_process(record, process, sizes, extended, processes.next(process) == nullptr);
+    add_process(call, record, process, sizes, extended, processes.next(process) == nullptr);
   }
   return Status::success;
 }
