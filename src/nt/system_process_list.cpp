@@ -40,8 +40,15 @@ abi::SystemThreadInformation describe(const ke::Thread& thread, u64 interval) {
   return information;
 }
 
-void add_thread(GuestRecord& record, const abi::SystemThreadInformation& information, const ps::Thread* thread,
-                bool extended) {
+// NT: the start routine that the program named, where it named another one (class 9).
+Va win32_start_address(const ps::Thread& thread) {
+  const auto extra = thread.process->thread_extras.find(thread.id);
+  const bool named = extra != thread.process->thread_extras.end() && extra->second.win32_start_address != 0;
+  return named ? extra->second.win32_start_address : thread.start_address;
+}
+
+void add_thread(Call call, GuestRecord& record, const abi::SystemThreadInformation& information,
+                const ps::Thread* thread, bool extended) {
   if (!extended) {
     record.add(information);
     return;
@@ -49,7 +56,9 @@ void add_thread(GuestRecord& record, const abi::SystemThreadInformation& informa
   abi::SystemExtendedThreadInformation more{};
   more.thread = information;
   if (thread != nullptr) {
-    more.win32_start_address = thread->start_address;
+    more.stack_base = call->memory.kernel_stack_base(thread->kernel_stack);
+    more.stack_limit = call->memory.kernel_stack_limit(thread->kernel_stack);
+    more.win32_start_address = win32_start_address(*thread);
     more.teb_base = thread->teb;
   }
   record.add(more);
@@ -68,7 +77,7 @@ void add_idle_process(Call call, GuestRecord& record, const Sizes& sizes, bool e
     const ke::Processor& processor = call->kernel.processor(i);
     abi::SystemThreadInformation thread = describe(processor.idle_thread, sizes.interval);
     thread.kernel_time = static_cast<i64>(processor.idle_ticks * sizes.interval);
-    add_thread(record, thread, nullptr, extended);
+    add_thread(call, record, thread, nullptr, extended);
   }
 }
 
@@ -91,7 +100,8 @@ void fill_memory(const ps::Process& process, abi::SystemProcessInformation& info
   memory.peak_pagefile_usage = space.peak_commit_charge() << kPageShift;
 }
 
-void add_process(GuestRecord& record, const ps::Process& process, const Sizes& sizes, bool extended, bool last) {
+void add_process(Call call, GuestRecord& record, const ps::Process& process, const Sizes& sizes, bool extended,
+                 bool last) {
   const u64 start = record.size();
   abi::SystemProcessInformation information{};
   information.create_time = process.create_time.value;
@@ -109,7 +119,7 @@ void add_process(GuestRecord& record, const ps::Process& process, const Sizes& s
     entry.create_time = thread.create_time.value;
     entry.start_address = thread.start_address;
     entry.client_id = {process.id, thread.id};
-    add_thread(record, entry, &thread, extended);
+    add_thread(call, record, entry, &thread, extended);
     ++information.thread_count;
     information.cycle_time += thread.tcb.cycle_time;
   }
@@ -163,7 +173,7 @@ Status fill_process_list(Call call, GuestRecord& record, bool extended, u32 leng
   if (length < *needed) return Status::info_length_mismatch;
   add_idle_process(call, record, sizes, extended);
   for (const ps::Process& process : processes) {
-    add_process(record, process, sizes, extended, processes.next(process) == nullptr);
+    add_process(call, record, process, sizes, extended, processes.next(process) == nullptr);
   }
   return Status::success;
 }

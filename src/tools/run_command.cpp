@@ -10,11 +10,15 @@
 #include <ctime>
 #include <fstream>
 
+#include "kd/command.h"
 #include "tools/commands.h"
+#include "tools/duration.h"
+#include "tools/look.h"
 #include "tools/report.h"
 #include "tools/size.h"
 #include "vitrine/mounts.h"
 #include "vitrine/registry_file.h"
+#include "vitrine/debugger.h"
 #include "vitrine/run.h"
 #include "vitrine/run_overlay.h"
 
@@ -97,6 +101,8 @@ struct Settings {
   std::string registry;
   std::vector<std::string> environment, mounts;
   std::string current_folder;
+  std::string kd, kd_at, kd_when;
+  bool json = false;
   std::vector<std::string> command;
 };
 
@@ -114,6 +120,27 @@ u64 default_host_limit() {
     if (key == "MemAvailable:") return kib * 1024 / 4 * 3;
   }
   return 0;
+}
+
+// The error is one line; empty: none.
+std::string debug_options(const Settings& settings, DebugOptions& debug) {
+  if (settings.kd.empty()) {
+    return settings.kd_at.empty() && settings.kd_when.empty() ? "" : "--kd-at and --kd-when say when --kd looks: give --kd, too";
+  }
+  if (std::string error = kd::check_commands(settings.kd); !error.empty()) return fmt::format("--kd: {}", error);
+  if (!settings.kd_at.empty() && !settings.kd_when.empty()) return "--kd-at and --kd-when: choose one";
+  if (!settings.kd_at.empty()) {
+    const auto at = parse_duration(settings.kd_at);
+    if (!at) return fmt::format("--kd-at {}: {}", settings.kd_at, at.error());
+    debug.at_ns = *at;
+  }
+  if (!settings.kd_when.empty()) {
+    if (std::string error = check_debug_event(settings.kd_when); !error.empty()) return fmt::format("--kd-when: {}", error);
+    debug.when = settings.kd_when;
+  }
+  debug.commands = settings.kd;
+  debug.show = settings.json ? &print_look_json : &print_look;
+  return {};
 }
 
 std::expected<RunOptions, std::string> make_options(const Settings& settings) {
@@ -158,6 +185,7 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     options.mounts.push_back(std::move(*mount));
   }
   if (!settings.current_folder.empty()) options.guest_current_folder = settings.current_folder;
+  if (const std::string error = debug_options(settings, options.debug); !error.empty()) return std::unexpected(error);
   options.processors = settings.processors;
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
@@ -193,6 +221,7 @@ int verify(const RunOptions& options, const RunResult& first) {
   RunOptions again = options;
   again.show_output = false;
   again.record_threads = false;
+  again.debug = {};
   again.replay = first.input_log;
   again.on_service = {};
   again.on_notice = {};
@@ -309,12 +338,21 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_flag("--stats{text}", settings->stats, "Print what the run did; --stats=json for JSON")
       ->check(CLI::IsMember({"text", "json"}));
   command->add_flag("--threads", settings->threads, "Print a line per thread: its times, its waits and who woke it");
+  command->add_option("--kd", settings->kd, "Look at the machine with kd commands, separated by semicolons; --kd help lists them")
+      ->take_last();
+  command->add_option("--kd-at", settings->kd_at, "When: virtual time, e.g. 1.5s or 20ms (default: when the program exits)");
+  command->add_option("--kd-when", settings->kd_when, "When: thread_exit, exception, deadlock or service:NAME, each may name a :THREAD");
+  command->add_flag("--json", settings->json, "What --kd says as JSON, one document a look");
   command->add_flag("--strace", settings->strace, "Print each system service with its arguments and status");
   command->add_flag("--verify", settings->verify, "Run twice and compare the traces");
   command->add_flag("--check", settings->check, "Check the kernel's invariants after every window (slow)");
   command->prefix_command();
   command->callback([command, settings, &exit_code] {
     settings->command = command->remaining();
+    if (settings->command.empty() && settings->kd == "help") {
+      fmt::print("{}", kd::help().text());
+      return;
+    }
     if (settings->command.empty()) {
       exit_code = fail(kExitUsage, "which program? Say `vitrine run PROGRAM.exe [ARGUMENTS]`; `vitrine run --help` lists the options");
       return;

@@ -4,6 +4,7 @@
 
 #include "cm/registry_text.h"
 #include "vitrine/mounts.h"
+#include "vitrine/debugger.h"
 #include "vitrine/program_file.h"
 #include "vitrine/run_loop.h"
 #include "vitrine/run_overlay.h"
@@ -108,13 +109,21 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   }
   if (options.on_service) machine.dispatcher->set_trace(options.on_service);
 
+  std::optional<Debugger> debugger;
+  if (!options.debug.commands.empty()) debugger.emplace(machine, options.debug);
   const auto process = start_program(machine, options);
   if (!process) return std::unexpected(process.error());
-  RunLoop loop(machine, {options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
-                         options.check_invariants});
+  RunLoop::Limits limits{options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
+                         options.check_invariants, {}};
+  if (debugger) {
+    debugger->watch(**process);
+    limits.between_windows = [&debugger] { debugger->between_windows(); };
+  }
+  RunLoop loop(machine, limits);
   RunResult result;
   if (overlay != nullptr) result.overlay = std::make_shared<RunOverlay>(overlay, *mounts);
   result.end = loop.run(**process);
+  if (debugger) debugger->run_ended(result.end);
   report_unsupported(machine, options);
   result.exit_code = static_cast<u32>((*process)->exit_status);
   if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);

@@ -20,6 +20,10 @@
 #include "trace/event.h"
 #include "vitrine/thread_history.h"
 
+namespace vitrine::kd {
+struct Report;
+}
+
 namespace vitrine {
 
 class RunOverlay;
@@ -29,6 +33,16 @@ struct Mount {
   std::string guest_path;  // `C:\work`
   std::filesystem::path host_folder;
   bool read_only = false;
+};
+
+// When and what kd looks at. A run that does not exit (time-out, deadlock, interruption) is looked at when it ends, too.
+struct DebugOptions {
+  std::string commands;         // separated by semicolons; empty: no kd. Valid: kd::check_commands
+  std::optional<u64> at_ns;     // virtual time since the start
+  std::string when;             // `thread_exit`, `exception`, `deadlock`, `service:NtX`, each with `:THREAD` behind it if
+                                // wanted (id or name); the first time only. Empty, and no at_ns: when the program exits
+  // `moment` says in words when it looked. Called at each look.
+  std::function<void(std::string_view moment, const std::vector<kd::Report>& reports)> show;
 };
 
 struct RunOptions {
@@ -52,6 +66,7 @@ struct RunOptions {
   bool show_output = true;  // false: guest output goes nowhere (second run of --verify)
   bool check_invariants = false;
   bool record_threads = false;            // fill RunResult::threads
+  DebugOptions debug;
   std::array<int, 3> streams{0, 1, 2};    // host descriptors of standard input, output, error
   std::shared_ptr<sim::InputLog> replay;  // not null: standard input comes from an earlier run's log
   const std::atomic<u32>* control_c =

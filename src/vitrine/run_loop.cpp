@@ -31,6 +31,7 @@ RunEnd RunLoop::run(const ps::Process& main) {
     if (idle && machine_.streams.wanted()) {
       if (wait_for_input()) continue;
     }
+    if (limits_.between_windows) limits_.between_windows();
     const auto processor = machine_.kernel.next_processor();
     if (!processor) return RunEnd::deadlocked;
     waited_ns_ = 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 
 #include "vitrine/host_watch.h"
 #include "vitrine/machine.h"
@@ -19,6 +20,7 @@ class RunLoop {
     const std::atomic<bool>* interrupt = nullptr;
     const std::atomic<u32>* control_c = nullptr;
     bool check_invariants = false;
+    std::function<void()> between_windows;  // may be empty; looks only
   };
   RunLoop(Machine& machine, const Limits& limits) : machine_(machine), limits_(limits), watch_(limits.timeout_seconds, limits.host_bytes) {}
 

@@ -29,6 +29,30 @@ TEST_F(SystemQueries, TheProcessListSaysHowLongItIsAndThenNamesEveryProcess) {
   EXPECT_EQ(ids, (std::vector<u64>{0, processes->system_process().id, process->id}));
 }
 
+TEST_F(SystemQueries, TheExtendedProcessListSaysWhereEachThreadsStacksAndStartAre) {
+  constexpr u64 kExtendedProcess = 57;
+  const Va length = room(4);
+  EXPECT_EQ(invoke("NtQuerySystemInformation", kExtendedProcess, 0, 0, length), Status::info_length_mismatch);
+  const u32 needed = value<u32>(length);
+  const Va buffer = room(needed);
+  process->thread_extras[thread->id].win32_start_address = 0x1234'5678;
+  ASSERT_EQ(invoke("NtQuerySystemInformation", kExtendedProcess, buffer, needed, 0), Status::success);
+  Va at = buffer;
+  for (;;) {
+    const auto entry = value<abi::SystemProcessInformation>(at);
+    if (entry.process_id == process->id) break;
+    ASSERT_NE(entry.next_entry_offset, 0u);
+    at += entry.next_entry_offset;
+  }
+  const auto listed = value<abi::SystemExtendedThreadInformation>(at + sizeof(abi::SystemProcessInformation));
+  EXPECT_EQ(listed.thread.client_id.unique_thread, thread->id);
+  EXPECT_EQ(listed.thread.start_address, thread->start_address);
+  EXPECT_EQ(listed.win32_start_address, 0x1234'5678u);
+  EXPECT_EQ(listed.teb_base, thread->teb);
+  EXPECT_EQ(listed.stack_base, memory.kernel_stack_base(thread->kernel_stack));
+  EXPECT_EQ(listed.stack_base - listed.stack_limit, u64{profile.stack.pages} * kPageSize);
+}
+
 TEST_F(SystemQueries, RandomNumbersComeFromTheSeed) {
   const Va buffer = room(24);
   ASSERT_EQ(invoke("NtQuerySystemInformation", 23, buffer, 24, 0), Status::success);

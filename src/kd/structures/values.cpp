@@ -1,0 +1,55 @@
+#include "kd/structures/values.h"
+
+#include <fmt/format.h>
+
+#include "ob/sync_objects.h"
+
+namespace vitrine::kd {
+
+std::string header_text(const ke::DispatcherHeader& header) {
+  const u64 waiters = length(header.waiters);
+  return fmt::format("state {}, {} waiting", header.signal_state, waiters);
+}
+
+std::string apc_text(const ke::ApcQueues& queues, const ke::ApcFlags& flags) {
+  return fmt::format("kernel {}, user {}{}{}", length(queues.kernel), length(queues.user),
+                     flags.kernel_apc_in_progress ? ", in progress" : "",
+                     flags.user_apc_pending ? ", user pending" : "");
+}
+
+std::string timer_text(const Target& target, const ke::TimerCore& timer) {
+  if (timer.header.inserted == 0) return "not set";
+  const i64 left = timer.due.value - target.kernel().interrupt_time().value;
+  return fmt::format("due in {}", milliseconds(static_cast<u64>(left < 0 ? 0 : left) * 100));
+}
+
+std::string optional_object(const Target& target, const ob::Object* object) {
+  return object == nullptr ? "none" : name_of(target, *object);
+}
+
+std::string object_text(const Target& target, const ke::DispatcherHeader& header) {
+  const ob::Object* object = target.object_of(header);
+  return object == nullptr ? fmt::format("a kernel object of type {}", static_cast<u32>(header.type))
+                           : name_of(target, *object);
+}
+
+std::string time_text(Ticks system_time) {
+  return system_time.value == 0 ? "-" : hex(static_cast<u64>(system_time.value));
+}
+
+Va stack_base(const Target& target, const ps::Thread& thread) {
+  if (thread.kernel_stack == mm::KernelStack{}) return 0;
+  return target.executive().memory.kernel_stack_base(thread.kernel_stack);
+}
+Va stack_limit(const Target& target, const ps::Thread& thread) {
+  if (thread.kernel_stack == mm::KernelStack{}) return 0;
+  return target.executive().memory.kernel_stack_limit(thread.kernel_stack);
+}
+bool has_large_stack(const Target& target, const ps::Thread& thread) {
+  return stack_base(target, thread) - stack_limit(target, thread) > u64{target.profile().stack.pages} * kPageSize;
+}
+
+std::string service_table_text(const Target&, const ps::Thread&) { return "KeServiceDescriptorTable"; }
+std::string win32_thread_text(const Target&, const ps::Thread&) { return "none"; }
+
+}  // namespace vitrine::kd

@@ -1,0 +1,34 @@
+// How values that several structures share are written, and the descriptions themselves, one per file.
+#pragma once
+
+#include "kd/structure.h"
+
+namespace vitrine::kd {
+
+[[nodiscard]] std::string header_text(const ke::DispatcherHeader& header);  // `state 0, 2 waiters`
+[[nodiscard]] std::string apc_text(const ke::ApcQueues& queues, const ke::ApcFlags& flags);
+[[nodiscard]] std::string timer_text(const Target& target, const ke::TimerCore& timer);
+[[nodiscard]] std::string object_text(const Target& target, const ke::DispatcherHeader& header);
+[[nodiscard]] std::string optional_object(const Target& target, const ob::Object* object);
+[[nodiscard]] std::string time_text(Ticks system_time);  // FILETIME as hex, 0 as "-"
+[[nodiscard]] Va stack_base(const Target& target, const ps::Thread& thread);
+[[nodiscard]] Va stack_limit(const Target& target, const ps::Thread& thread);
+[[nodiscard]] bool has_large_stack(const Target& target, const ps::Thread& thread);
+[[nodiscard]] std::string service_table_text(const Target& target, const ps::Thread& thread);
+[[nodiscard]] std::string win32_thread_text(const Target& target, const ps::Thread& thread);
+template <typename List>
+[[nodiscard]] u64 length(const List& list) {
+  u64 count = 0;
+  for (const auto& element : list) {
+    (void)element;
+    ++count;
+  }
+  return count;
+}
+
+extern const Structure kKthread, kEthread, kKprocess, kEprocess, kTeb, kPeb, kKprcb;
+extern const Structure kDispatcherHeader, kKwaitBlock, kKtimer, kKapc, kKapcState, kKsemaphore, kKmutant, kKevent,
+    kKqueue;
+extern const Structure kObjectHeader, kHandleTable, kMmvad, kMmpfn;
+
+}  // namespace vitrine::kd
