@@ -5,9 +5,11 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <fstream>
 #include <optional>
 
+#include "hal/topology.h"
 #include "tools/commands.h"
 #include "tools/report.h"
 #include "tools/size.h"
@@ -32,6 +34,7 @@ constexpr u64 kVerifyCopyLimit = 1ull << 30;
 struct Settings {
   std::string profile{sim::kDefaultProfile};
   u32 processors = 1;
+  std::string topology;
   std::string ram = "4G";
   u64 seed = 0;
   double timeout = 0;
@@ -62,6 +65,16 @@ u64 default_host_limit() {
   return 0;
 }
 
+// CORESxTHREADSxNODES, e.g. 8x2x2: eight cores with two hardware threads each, four cores on each of two nodes.
+std::expected<hal::Topology, std::string> parse_topology(const std::string& text) {
+  hal::Topology topology;
+  int end = 0;
+  const int read = std::sscanf(text.c_str(), "%ux%ux%u%n", &topology.cores, &topology.threads_per_core, &topology.nodes, &end);
+  if (read == 3 && static_cast<std::size_t>(end) == text.size() && topology.nodes != 0 && topology.valid()) return topology;
+  return std::unexpected(fmt::format("--topology {}: expected CORESxTHREADSxNODES such as 4x2x1: at most 64 processors, and as many "
+                                     "cores on each node", text));
+}
+
 std::expected<RunOptions, std::string> make_options(const Settings& settings) {
   RunOptions options;
   options.profile = sim::find_profile(settings.profile);
@@ -89,6 +102,13 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     options.environment[entry.substr(0, equals)] = entry.substr(equals + 1);
   }
   options.processors = settings.processors;
+  if (!settings.topology.empty()) {
+    const auto topology = parse_topology(settings.topology);
+    if (!topology) return std::unexpected(topology.error());
+    options.processors = topology->processors();
+    options.threads_per_core = topology->threads_per_core;
+    options.nodes = topology->nodes;
+  }
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
@@ -174,6 +194,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("run", "Run a Windows x86-64 console program");
   command->footer("PROGRAM [ARGUMENTS...] come last; everything behind PROGRAM is the program's own.");
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
+  command->add_option("--topology", settings->topology, "CORESxTHREADSxNODES of the processors, e.g. 8x2x2 (instead of --cpus)")
+      ->excludes("--cpus");
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")->capture_default_str();
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")->capture_default_str();

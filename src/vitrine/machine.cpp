@@ -27,7 +27,8 @@ constexpr const char* kTooLittleRam = "--ram is too small to start a program; gi
 Machine::Machine(Options options_, ram::GuestRam ram_)
     : options(std::move(options_)),
       random(options.seed, "guest"),
-      hal({.processor_count = options.processors, .seed = options.seed,
+      hal({.processor_count = options.processors, .threads_per_core = options.threads_per_core, .nodes = options.nodes,
+           .seed = options.seed,
            .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
@@ -98,6 +99,8 @@ Status Machine::boot() {
   execution.set_processes(processes.get());
   memory.set_execution_source(&execution);
   memory.set_page_initializer(processes.get());
+  balance_set = std::make_unique<ps::BalanceSet>(kernel, *options.profile);
+  VITRINE_TRY(balance_set->start(*processes));
   VITRINE_TRY(make_devices());
   VITRINE_TRY(cm::fill_initial_keys(registry, {.user = se::make_user_token(1, false).user, .user_name = u"vitrine",
                                                .processors = options.processors}));

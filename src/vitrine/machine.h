@@ -30,6 +30,7 @@
 #include "nt/service_table.h"
 #include "ob/object_manager.h"
 #include "ob/sync_objects.h"
+#include "ps/balance_set.h"
 #include "ps/process_manager.h"
 #include "ram/guest_ram.h"
 #include "trace/recorder.h"
@@ -56,6 +57,8 @@ class Machine {
   struct Options {
     const sim::Profile* profile = nullptr;
     u32 processors = 1;
+    u32 threads_per_core = 1;
+    u32 nodes = 1;
     u64 ram_bytes = 0;
     u64 seed = 0;
     std::vector<io::Mount> mounts;          // of C:, system32 included
@@ -86,6 +89,7 @@ class Machine {
   ob::ObjectManager objects;
   mm::MemoryManager memory;
   std::unique_ptr<ps::ProcessManager> processes;
+  std::unique_ptr<ps::BalanceSet> balance_set;
   Execution execution;             // who runs now
   HostSnapshot snapshot;
   sim::InputLog input_log;         // what this run learned

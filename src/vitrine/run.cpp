@@ -70,7 +70,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (!folder) return std::unexpected(StartError{kCouldNotRun, folder.error()});
 
   if (options.replay != nullptr) options.replay->rewind();
-  auto made = Machine::create({.profile = options.profile, .processors = options.processors, .ram_bytes = options.ram_bytes,
+  auto made = Machine::create({.profile = options.profile, .processors = options.processors,
+                               .threads_per_core = options.threads_per_core, .nodes = options.nodes, .ram_bytes = options.ram_bytes,
                                .seed = options.seed, .mounts = program_mounts(options, *system, *folder),
                                .streams = options.streams, .show_output = options.show_output,
                                .replay = options.replay.get(), .notice = options.on_notice});
