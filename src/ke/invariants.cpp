@@ -60,7 +60,7 @@ class InvariantChecker {
         if (thread.next_processor != p.number) complain("ready thread {} names another processor", thread.thread_id);
         if ((thread.affinity & own) == 0) complain("ready thread {} may not run on {}", thread.thread_id, p.number);
         if (p.next == nullptr && p.current->state == ThreadState::running && !p.quantum_end && !p.is_idle() &&
-            level > p.current->priority) {
+            level > p.current->priority && thread.wait_reason != WaitReason::wr_yield_execution) {
           complain("ready thread {} has a higher priority than the one that runs on {}", thread.thread_id, p.number);
         }
       }

@@ -61,11 +61,9 @@ void Kernel::quantum_end(Processor& processor) {
   // A thread that was set below its base comes back to it here, and may be ahead of its preemptor again.
   reconsider_preemption(processor);
   if (processor.next == nullptr) {
-    if (Thread* other = select_ready(processor, thread.priority)) {
-      set_standby(processor, *other);
-      thread.wait_reason = WaitReason::wr_quantum_end;
-    }
+    if (Thread* other = select_ready(processor, thread.priority)) set_standby(processor, *other);
   }
+  if (processor.next != nullptr) thread.wait_reason = WaitReason::wr_quantum_end;
   thread.preempted = false;
   exit_dispatcher();
 }

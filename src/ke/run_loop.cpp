@@ -81,7 +81,7 @@ bool Kernel::skip_idle_time() {
   }
   const Nanoseconds time = machine_.tick_reaching(*due);
   if (time.value == std::numeric_limits<u64>::max()) return false;
-  if (*due > interrupt_time()) {
+  if (owner == 0 || *due > interrupt_time()) {
     for (const auto& p : processors_) p->idle_ticks += machine_.skip_ticks(p->number, time);
     machine_.catch_up(0, machine_.next_tick(0));  // skip_ticks ends just before it
     clock_interrupt(0);
@@ -212,6 +212,7 @@ void Kernel::dispatch(u32 number) {
     Thread& thread = select_any(p);
     if (&thread != &p.idle_thread) switch_to(p, thread);
   } else if ((p.current->affinity >> number & 1) == 0) {
+    p.current->wait_reason = WaitReason::wr_dispatch_int;
     replace_running(p, select_any(p));  // its affinity was changed under it
   }
 }

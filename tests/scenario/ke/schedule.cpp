@@ -63,7 +63,7 @@ void Schedule::observe(const trace::Event& event) {
       add(event, fmt::format("{} goes from {} to {}: {}", name_of(a[0]), a[1], a[2], kChanges[a[3]]));
       break;
     case trace::EventType::quantum_end:
-      add(event, fmt::format("{}'s quantum ends", name_of(a[0])));
+      if (show_quantum_ends) add(event, fmt::format("{}'s quantum ends", name_of(a[0])));
       break;
     default:
       break;

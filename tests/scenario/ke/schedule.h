@@ -24,6 +24,7 @@ class Schedule {
   void expect(const std::string& name, const std::string& rule);
 
   Bench bench;
+  bool show_quantum_ends = true;  // those after which the thread just goes on would fill a long schedule
 
  private:
   void observe(const trace::Event& event);

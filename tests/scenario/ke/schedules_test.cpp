@@ -65,8 +65,8 @@ TEST_P(Schedules, QuantumEnd) {
 TEST_P(Schedules, WaitBoostAndDecay) {
   Schedule s(GetParam());
   Event event(EventKind::synchronization);
-  fill(s, 8);
   auto& boosted = s.thread("keyboard", 8, waiter(s, event, 200'000'000), on(0));
+  fill(s, 8);
   s.run_ticks(1);
   s.bench.kernel.set_event(event, kIncrementKeyboard);
   EXPECT_EQ(boosted.thread.priority, 14);
@@ -125,8 +125,7 @@ TEST_P(Schedules, LockBoost) {
   };
   s.thread("owner", 11, body(25'000'000), on(0));
   s.run_ticks(1);
-  auto& next = s.thread("next", 11, body(1'000'000), on(GetParam() - 1));
-  if (GetParam() == 1) s.bench.kernel.set_priority(next.thread, 12);
+  s.thread("next", 11, body(1'000'000), on(GetParam() - 1));
   s.run_ticks(8);
   EXPECT_EQ(mutex.contention, 1u);
   s.expect("lock_boost", "A released lock lifts its next owner to the releaser's priority plus one [facts 6.5]");
@@ -136,9 +135,11 @@ TEST_P(Schedules, LockBoost) {
 TEST_P(Schedules, Starvation) {
   Schedule s(GetParam());
   s.bench.window_ns = 10'000'000;
+  s.bench.check_every = 1000;
   for (u32 p = 0; p < GetParam(); ++p)
     s.spinner(fmt::format("spinner{}", p), 12, {.ideal_processor = static_cast<u8>(p)});
   auto& starved = s.spinner("starved", 4, on(0));
+  s.show_quantum_ends = false;
   const u64 begun = s.bench.kernel.tick_count();
   u64 boosted = 0, fallen = 0;
   s.bench.recorder.add_listener([&](const trace::Event& event) {
@@ -168,6 +169,8 @@ TEST_P(Schedules, Starvation) {
 TEST_P(Schedules, PriorityInversion) {
   Schedule s(GetParam());
   s.bench.window_ns = 10'000'000;
+  s.bench.check_every = 100;
+  s.show_quantum_ends = false;
   Mutant mutant;
   const auto worker = [&](u64 before_ns) {
     return [&s, &mutant, before_ns](TestThread& t) -> Task<Status> {
@@ -219,7 +222,6 @@ TEST_P(Schedules, AffinityChange) {
   EXPECT_EQ(ready.thread.state, ThreadState::running);
   s.say("mover2 waits behind queued, then may run anywhere");
   auto& second = s.spinner("mover2", 8, on(0));
-  s.run_ticks(1);
   ASSERT_TRUE(s.bench.kernel.set_affinity(second.thread, s.bench.kernel.active_processors()));
   s.run_ticks(1);
   if (GetParam() > 2) {

@@ -94,6 +94,7 @@ class Bench {
 
   // One window. False: nothing will ever happen again.
   bool step() {
+    if (between_windows) between_windows();
     const auto p = kernel.next_processor();
     if (!p) return false;
     kernel.enter(*p);
@@ -140,6 +141,7 @@ class Bench {
   u64 window_ns = 500'000;
   u64 check_every = 1;  // windows
   u64 windows = 0;
+  std::function<void()> between_windows;
   bool stopping = false;
 
  private:

@@ -79,30 +79,32 @@ TEST(Dpc, AThreadedDpcRunsInItsThreadAtPassiveLevel) {
   b.stop();
 }
 
+struct WaitInDpc {
+  explicit WaitInDpc(Thread* thread_) : thread(thread_) {}
+  Thread* thread;
+  Event event{EventKind::notification};
+  Task<Status> task;
+};
+
+void wait_in_a_dpc() {
+  Bench b;
+  WaitInDpc wait(&b.spinner(8).thread);
+  b.kernel.dispatch(0);
+  Dpc dpc(
+      [](Kernel& kernel, Dpc&, void* context) {
+        auto& w = *static_cast<WaitInDpc*>(context);
+        w.task = kernel.wait_single(w.thread, &w.event.header, Bench::forever());
+        w.task.start();
+      },
+      &wait);
+  b.kernel.queue_dpc(dpc);
+  b.kernel.dispatch(0);
+}
+
 // WDK: a wait at DISPATCH_LEVEL is a bug: there is no thread that could wait.
 TEST(DpcDeathTest, ADpcMayNotWait) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  EXPECT_DEATH(
-      {
-        Bench b;
-        TestThread& t = b.spinner(8);
-        b.kernel.dispatch(0);
-        struct Wait {
-          Thread* thread;
-          Event event;
-          Task<Status> task;
-        } wait{&t.thread, Event(EventKind::notification), {}};
-        Dpc dpc(
-            [](Kernel& kernel, Dpc&, void* context) {
-              auto& w = *static_cast<Wait*>(context);
-              w.task = kernel.wait_single(w.thread, &w.event.header, Bench::forever());
-              w.task.start();
-            },
-            &wait);
-        b.kernel.queue_dpc(dpc);
-        b.kernel.dispatch(0);
-      },
-      "irql");
+  EXPECT_DEATH(wait_in_a_dpc(), "irql");
 }
 
 }  // namespace

@@ -24,9 +24,9 @@ TEST(Topology, TheIdealNodeComesBeforeAnotherNodesIdleCore) {
   Bench b({.processor_count = 8, .threads_per_core = 2, .nodes = 2});
   for (u8 n : {u8{0}, u8{2}}) b.spinner(8, kForever, {.ideal_processor = n});
   auto& t = b.spinner(8, kForever, {.ideal_processor = 0});
-  EXPECT_EQ(t.thread.next_processor, 3);  // node 0 is 0 to 3; node 1 idles wholly
+  EXPECT_EQ(t.thread.next_processor, 1);  // node 0 is 0 to 3, and 1 is the ideal one's sibling; node 1 idles wholly
   auto& u = b.spinner(8, kForever, {.ideal_processor = 0});
-  EXPECT_EQ(u.thread.next_processor, 1);
+  EXPECT_EQ(u.thread.next_processor, 3);
   auto& v = b.spinner(8, kForever, {.ideal_processor = 0});
   EXPECT_EQ(v.thread.next_processor, 7);  // the node is full
   b.stop();

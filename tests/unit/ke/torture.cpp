@@ -16,6 +16,7 @@ Torture::Torture(const Options& options)
   bench_.window_ns = 2'000'000;
   bench_.check_every = options.check_every;
   bench_.kernel.set_host(this);
+  bench_.between_windows = [this] { swap_in(); };
   for (auto& e : events_)
     e = std::make_unique<Event>(random_.below(2) != 0 ? EventKind::notification : EventKind::synchronization);
   bench_.recorder.add_listener([this](const trace::Event& event) {
@@ -241,7 +242,8 @@ Task<Status> Torture::life(TestThread* t) {
   while (!bench_.stopping && !t->exited_by_apc && operations_ < options_.operations) {
     co_await bench_.burn(*t, random_.below(16) == 0 ? random_.below(20'000'000) : random_.below(300'000));
     if (bench_.stopping || t->exited_by_apc) break;
-    for (u64 i = 1 + random_.below(4); i > 0 && t->thread.state == ThreadState::running; --i) (void)co_await act(t);
+    for (u64 i = 1 + random_.below(4); i > 0 && !bench_.stopping && t->thread.state == ThreadState::running; --i)
+      (void)co_await act(t);
     while (t->thread.mutants.front() != nullptr && random_.below(2) != 0) {
       (void)bench_.kernel.release_mutant(*t->thread.mutants.front(), t->thread);
     }
@@ -256,12 +258,15 @@ void Torture::spawn() {
                [this](TestThread& t) -> Task<Status> { return life(&t); });
 }
 
-void Torture::swap() {
+void Torture::swap_out() {
   const auto nothing = [](void*, Thread&) {};
   (void)bench_.kernel.outswap_stacks(2, 50, nothing, nullptr);
   if (bench_.process.stack_count == 0 && bench_.process.state == ProcessState::in_memory) {
     bench_.kernel.outswap_process(bench_.process);
   }
+}
+
+void Torture::swap_in() {
   while (!processes_wanted_.empty()) {
     Process* process = processes_wanted_.back();
     processes_wanted_.pop_back();
@@ -281,15 +286,13 @@ u64 Torture::run() {
   for (u64 window = 1; operations_ < options_.operations && !testing::Test::HasFatalFailure(); ++window) {
     const bool rest = !bench_.step();
     if (rest || window % kStirEvery == 0) stir();
-    if (rest || window % kSwapEvery == 0 || stacks_wanted_) swap();
-    stacks_wanted_ = false;
+    if (window % kSwapEvery == 0) swap_out();
     // Those that were made to exit are replaced.
     while (alive_ < options_.threads && operations_ < options_.operations) spawn();
   }
-  swap();
+  bench_.stop();
   bench_.kernel.cancel_timer(timer_);
   bench_.kernel.set_host(nullptr);
-  bench_.stop();
   Kernel::remove_dpc(dpc_);
   while (queue_.entries.pop_front() != nullptr) {
   }

@@ -32,9 +32,10 @@ class Torture : Host {
  private:
   static constexpr u32 kEvents = 6, kMutants = 3;
 
-  void request_stack_inswap(Thread&) override { stacks_wanted_ = true; }
+  void request_stack_inswap(Thread&) override {}
   void request_process_inswap(Process& process) override { processes_wanted_.push_back(&process); }
-  void swap();  // what the swapper does, between windows
+  void swap_out();  // what the swapper does, between windows
+  void swap_in();
   void spawn();
   Task<Status> life(TestThread* t);
   Task<Status> act(TestThread* t);
@@ -66,7 +67,6 @@ class Torture : Host {
   std::vector<std::unique_ptr<QueueEntry>> entries_;
   std::vector<std::unique_ptr<UserApc>> apcs_;
   std::vector<Process*> processes_wanted_;
-  bool stacks_wanted_ = false;
   u64 operations_ = 0;
   u64 placements_ = 0;
   u32 alive_ = 0;
