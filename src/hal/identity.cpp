@@ -38,7 +38,7 @@ u32 four_characters(const char* text) {
 }
 
 // Leaf 4: deterministic cache parameters. Sizes of a desktop processor of the generation; nothing is simulated by them.
-CpuidResult cache_leaf(u32 subleaf, u32 processors) {
+CpuidResult cache_leaf(u32 subleaf, const Topology& topology) {
   struct Cache {
     u32 type, level, ways, sets;
     bool shared;
@@ -47,18 +47,20 @@ CpuidResult cache_leaf(u32 subleaf, u32 processors) {
       {1, 1, 8, 64, false}, {2, 1, 8, 64, false}, {3, 2, 8, 512, false}, {3, 3, 16, 8192, true}};
   if (subleaf >= std::size(kCaches)) return {};
   const Cache& cache = kCaches[subleaf];
-  const u32 sharing = cache.shared ? std::bit_ceil(processors) - 1 : 0;
-  const u32 cores = std::bit_ceil(processors) - 1;
+  const u32 sharing = std::bit_ceil(cache.shared ? topology.processors_per_node() : topology.threads_per_core) - 1;
+  const u32 cores = std::bit_ceil(topology.cores / topology.nodes) - 1;
   return {cache.type | (cache.level << 5) | (1u << 8) | (sharing << 14) | (cores << 26), (cache.ways - 1) << 22 | 63,
           cache.sets - 1, 0};
 }
 
-// Leaf 0xB: one thread a core, all cores in one package.
-CpuidResult topology_leaf(u32 subleaf, u32 processors) {
+// Leaf 0xB: how many bits of an APIC id tell the threads of a core apart, and those of a package (here: a node).
+CpuidResult topology_leaf(u32 subleaf, const Topology& topology) {
   constexpr u32 kSmt = 1, kCore = 2;
-  if (subleaf == 0) return {0, 1, (kSmt << 8) | subleaf, 0};
+  const auto bits_for = [](u32 count) { return static_cast<u32>(std::countr_zero(std::bit_ceil(count))); };
+  const u32 smt_bits = bits_for(topology.threads_per_core);
+  if (subleaf == 0) return {smt_bits, topology.threads_per_core, (kSmt << 8) | subleaf, 0};
   if (subleaf == 1)
-    return {static_cast<u32>(std::countr_zero(std::bit_ceil(processors))), processors, (kCore << 8) | subleaf, 0};
+    return {smt_bits + bits_for(topology.cores / topology.nodes), topology.processors_per_node(), (kCore << 8) | subleaf, 0};
   return {0, 0, subleaf, 0};
 }
 
@@ -69,7 +71,8 @@ CpuidResult xsave_leaf(u32 subleaf) {
   return {};
 }
 
-CpuidResult basic_leaf(u32 leaf, u32 subleaf, u32 processors) {
+CpuidResult basic_leaf(u32 leaf, u32 subleaf, const Topology& topology) {
+  const u32 processors = topology.processors_per_node();
   switch (leaf) {
     case 0:
       return {kHighestBasicLeaf, four_characters("Genu"), four_characters("ntel"), four_characters("ineI")};
@@ -81,11 +84,11 @@ CpuidResult basic_leaf(u32 leaf, u32 subleaf, u32 processors) {
     case 2:
       return {0x00FE'FF01, 0, 0, 0};  // descriptor FF: ask leaf 4
     case 4:
-      return cache_leaf(subleaf, processors);
+      return cache_leaf(subleaf, topology);
     case 7:
       return subleaf == 0 ? CpuidResult{0, kLeaf7Ebx, 0, 0} : CpuidResult{};
     case 0xB:
-      return topology_leaf(subleaf, processors);
+      return topology_leaf(subleaf, topology);
     case 0xD:
       return xsave_leaf(subleaf);
     default:
@@ -128,7 +131,7 @@ Identity::Identity(const Machine& machine, u64 instruction_picoseconds)
 CpuidResult Identity::cpuid(u32 leaf, u32 subleaf) const {
   if (leaf >= 0x8000'0000 && leaf <= kHighestExtendedLeaf) return extended_leaf(leaf);
   // SDM: above the highest leaf, Intel processors return the data of the highest basic one.
-  return basic_leaf(leaf > kHighestBasicLeaf ? kHighestBasicLeaf : leaf, subleaf, machine_.processor_count());
+  return basic_leaf(leaf > kHighestBasicLeaf ? kHighestBasicLeaf : leaf, subleaf, machine_.topology());
 }
 
 u64 Identity::time_stamp(u32 processor, u64 retired_in_run) {

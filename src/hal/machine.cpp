@@ -9,8 +9,10 @@
 namespace vitrine::hal {
 
 Machine::Machine(const MachineOptions& options)
-    : seed_(options.seed), interval_100ns_(options.clock_interval_100ns), boot_time_(options.boot_time) {
+    : topology_{options.processor_count / options.threads_per_core, options.threads_per_core, options.nodes},
+      seed_(options.seed), interval_100ns_(options.clock_interval_100ns), boot_time_(options.boot_time) {
   VITRINE_CHECK(options.processor_count >= 1 && options.processor_count <= 64);
+  VITRINE_CHECK(topology_.valid() && topology_.processors() == options.processor_count);
   VITRINE_CHECK(interval_100ns_ >= 5'000);  // 0.5 ms: the shortest hardware tick
   sim::Random random(options.seed, "clock phase");
   processors_.resize(options.processor_count);

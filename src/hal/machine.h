@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "hal/topology.h"
 #include "sim/cost_table.h"
 
 namespace vitrine::hal {
@@ -22,6 +23,8 @@ inline constexpr Ticks kDefaultBootTime{135'379'296'000'000'000};
 
 struct MachineOptions {
   u32 processor_count = 1;
+  u32 threads_per_core = 1;             // hal::Topology
+  u32 nodes = 1;
   u64 seed = 0;
   u32 clock_interval_100ns = 156'250;   // sim::SchedulerPolicy
   Ticks boot_time = kDefaultBootTime;   // FILETIME of the system clock at interrupt time 0
@@ -30,12 +33,13 @@ struct MachineOptions {
 
 class Machine {
  public:
-  // Precondition: 1 <= processor_count <= 64 and the interval is at least 0.5 ms.
+  // Precondition: 1 <= processor_count <= 64, the topology is valid and the interval is at least 0.5 ms.
   explicit Machine(const MachineOptions& options);
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
   [[nodiscard]] u32 processor_count() const { return static_cast<u32>(processors_.size()); }
+  [[nodiscard]] const Topology& topology() const { return topology_; }
   [[nodiscard]] u64 seed() const { return seed_; }
 
   // A processor's clock.
@@ -82,6 +86,7 @@ class Machine {
     Nanoseconds next_tick{};
   };
   std::vector<Processor> processors_;
+  Topology topology_;
   u64 seed_;
   u32 interval_100ns_;
   Ticks boot_time_;

@@ -2,6 +2,7 @@
 #include "ke/apc.h"
 
 #include "base/check.h"
+#include "ke/irql.h"
 #include "ke/kernel.h"
 
 namespace vitrine::ke {
@@ -25,7 +26,7 @@ ApcQueues& Kernel::queues_for(Apc& apc) {
 
 bool Kernel::kernel_apc_deliverable(const Thread& thread) {
   const Apc* first = thread.apc_queues.kernel.front();
-  if (first == nullptr || thread.special_apc_disable != 0) return false;
+  if (first == nullptr || thread.special_apc_disable != 0 || thread.at_apc_level) return false;
   if (first->kind == ApcKind::special_kernel) return true;
   return thread.kernel_apc_disable == 0 && !thread.apc_flags.kernel_apc_in_progress;
 }
@@ -102,7 +103,10 @@ void Kernel::run_kernel_apc(Thread& thread, Apc& apc) {
   const ApcOperations& operations = *apc.operations;
   const bool normal = apc.kind == ApcKind::normal_kernel;
   if (normal) thread.apc_flags.kernel_apc_in_progress = true;
-  if (operations.kernel_routine != nullptr) operations.kernel_routine(*this, apc, nullptr);
+  if (operations.kernel_routine != nullptr) {
+    const RaisedIrql raised(cpu(thread.next_processor), Irql::apc);
+    operations.kernel_routine(*this, apc, nullptr);
+  }
   if (!normal) return;
   if (operations.normal_routine != nullptr) operations.normal_routine(*this, thread);
   thread.apc_flags.kernel_apc_in_progress = false;

@@ -21,7 +21,7 @@ struct DispatcherHeader {
   explicit DispatcherHeader(DispatcherType type_, i32 signal_state_ = 0) : type(type_), signal_state(signal_state_) {}
 
   DispatcherType type;
-  u8 inserted = 0;        // timers: in the timer table
+  u8 inserted = 0;        // timers: 0 not set, else 1 + the number of the timer table
   u8 absolute = 0;        // timers: due time was given in system time and moves with it
   u8 spare = 0;           // kThreadTimer: the timer built into a thread
   i32 signal_state;       // > 0: signalled. A mutant: 1 free, <= 0 owned (recursion); a semaphore: its count

@@ -60,7 +60,7 @@ class InvariantChecker {
         if (thread.next_processor != p.number) complain("ready thread {} names another processor", thread.thread_id);
         if ((thread.affinity & own) == 0) complain("ready thread {} may not run on {}", thread.thread_id, p.number);
         if (p.next == nullptr && p.current->state == ThreadState::running && !p.quantum_end && !p.is_idle() &&
-            level > p.current->priority) {
+            level > p.current->priority && thread.wait_reason != WaitReason::wr_yield_execution) {
           complain("ready thread {} has a higher priority than the one that runs on {}", thread.thread_id, p.number);
         }
       }
@@ -91,22 +91,26 @@ class InvariantChecker {
   }
 
   void check_timers() {
+    for (u32 i = 0; i < kernel_.timers_.size(); ++i) check_timer_table(kernel_.timers_[i], i + 1);
+  }
+
+  void check_timer_table(const TimerTable& table, u32 mark) {
     u64 count = 0;
-    const auto& lists = kernel_.timers_.lists();
+    const auto& lists = table.lists();
     std::optional<Ticks> earliest;
     for (u32 i = 0; i < lists.size(); ++i) {
       const TimerCore* before = nullptr;
       for (const TimerCore& timer : lists[i]) {
         ++count;
-        if (timer.header.inserted == 0) complain("a timer in list {} says it is not set", i);
-        if (kernel_.timers_.index_of(timer.due) != i) complain("a timer due at {} is in list {}", timer.due.value, i);
+        if (timer.header.inserted != mark) complain("a timer in list {} says that it is in table {}", i, timer.header.inserted);
+        if (table.index_of(timer.due) != i) complain("a timer due at {} is in list {}", timer.due.value, i);
         if (before != nullptr && before->due > timer.due) complain("timer list {} is not sorted", i);
         if (!earliest || timer.due < *earliest) earliest = timer.due;
         before = &timer;
       }
     }
-    if (count != kernel_.timers_.count()) complain("the timer table counts {}, has {}", kernel_.timers_.count(), count);
-    if (earliest != kernel_.timers_.earliest()) complain("the earliest timer is not what the table says");
+    if (count != table.count()) complain("timer table {} counts {}, has {}", mark, table.count(), count);
+    if (earliest != table.earliest()) complain("the earliest timer is not what the table says");
   }
 
   void check_thread(const Thread& thread) {

@@ -8,20 +8,25 @@
 
 namespace vitrine::ke {
 
-Kernel::Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count,
-               Host* host)
+Kernel::Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count)
     : profile_(profile),
       machine_(machine),
       recorder_(recorder),
-      host_(host),
-      timers_(profile.scheduler.timer_table_size, machine.clock_interval_100ns()),
+      scan_dpc_([](Kernel& kernel, Dpc&, void*) { kernel.scan_ready_queues(); }, nullptr),
       cycles_per_unit_(machine.clock_interval().value * hal::kCyclesPerNanosecond /
                        profile.scheduler.quantum_units_per_tick) {
   VITRINE_CHECK(processor_count >= 1 && processor_count <= kMaximumProcessors &&
                 processor_count == machine.processor_count());
+  const hal::Topology& topology = machine.topology();
+  for (u32 n = 0; n < topology.nodes; ++n) node_seeds_.push_back(static_cast<u8>(n * topology.processors_per_node()));
+  for (u32 n = 0; n < (profile.scheduler.timer_table_per_processor ? processor_count : 1); ++n) {
+    timers_.emplace_back(profile.scheduler.timer_table_size, machine.clock_interval_100ns());
+  }
   for (u32 n = 0; n < processor_count; ++n) {
     auto processor = std::make_unique<Processor>();
     processor->number = n;
+    processor->core_set = topology.core_mask(topology.core_of(n));
+    processor->node_set = topology.node_mask(topology.node_of(n));
     Thread& idle = processor->idle_thread;
     idle.process = &idle_process_;
     idle.state = ThreadState::running;
@@ -48,12 +53,14 @@ Kernel::~Kernel() {
     }
     while (p->wait_list.pop_front() != nullptr) {
     }
-    while (p->dpcs.pop_front() != nullptr) {
+    while (p->dpcs.pop_front() != nullptr || p->threaded_dpcs.pop_front() != nullptr) {
     }
   }
   while (inswap_list_.pop_front() != nullptr) {
   }
-  while (TimerCore* timer = timers_.expire_one({std::numeric_limits<i64>::max()})) timer->header.inserted = 0;
+  for (TimerTable& table : timers_) {
+    while (TimerCore* timer = table.expire_one({std::numeric_limits<i64>::max()})) timer->header.inserted = 0;
+  }
 }
 
 void Kernel::record(trace::EventType type, u64 a, u64 b, u64 c, u64 d) {
@@ -66,9 +73,15 @@ void Kernel::init_process(Process& process, Priority base_priority, AffinityMask
   process.base_priority = base_priority;
   process.affinity = affinity;
   process.quantum_reset = quantum_units(process);
-  // NT: seeds rotate over the processors, so that the first threads of different processes spread [facts 6.7].
-  process.thread_seed = static_cast<u8>(next_process_seed_);
-  next_process_seed_ = (next_process_seed_ + 1) % processor_count();
+  // NT: processes rotate over the nodes, and their seeds over each node's processors, so that the first threads of different
+  // processes spread [facts 6.7].
+  const hal::Topology& topology = machine_.topology();
+  process.ideal_node = static_cast<u8>(next_node_);
+  u8& seed = node_seeds_[next_node_];
+  process.thread_seed = seed;
+  const u32 first = next_node_ * topology.processors_per_node();
+  seed = static_cast<u8>(first + (seed - first + 1) % topology.processors_per_node());
+  next_node_ = (next_node_ + 1) % topology.nodes;
 }
 
 void Kernel::signal_process(Process& process) {
@@ -94,8 +107,12 @@ void Kernel::init_thread(Thread& thread, Process& process, const ThreadParameter
     thread.ideal_processor = thread.next_processor = *parameters.ideal_processor;
     return;
   }
-  // NT: KeStartThread takes the next processor to the right of the seed that the thread may use [facts 6.7].
-  const AffinityMask allowed = thread.affinity;
+  // NT: KeStartThread takes the next processor to the right of the seed that the thread may use: on the process's node, and not
+  // the seed's SMT sibling, if it can [facts 6.7].
+  AffinityMask allowed = thread.affinity;
+  const u32 first = process.ideal_node * machine_.topology().processors_per_node();
+  if ((allowed & cpu(first).node_set) != 0) allowed &= cpu(first).node_set;
+  if ((allowed & ~cpu(process.thread_seed).core_set) != 0) allowed &= ~cpu(process.thread_seed).core_set;
   const AffinityMask above = process.thread_seed >= 63 ? 0 : allowed & (~AffinityMask{0} << (process.thread_seed + 1));
   process.thread_seed = static_cast<u8>(std::countr_zero(above != 0 ? above : allowed));
   thread.ideal_processor = thread.next_processor = process.thread_seed;

@@ -18,6 +18,7 @@
 // preempted, yields or loses its quantum stays until dispatch() or end_window().
 #pragma once
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <span>
@@ -29,6 +30,7 @@
 #include "ke/apc.h"
 #include "ke/dispatcher_object.h"
 #include "ke/dpc.h"
+#include "ke/host.h"
 #include "ke/keyed_event.h"
 #include "ke/process.h"
 #include "ke/processor.h"
@@ -40,30 +42,12 @@
 
 namespace vitrine::ke {
 
-// What the kernel asks of the parts above it. All calls come from inside a kernel function: they must not wait.
-class Host {
- public:
-  virtual ~Host() = default;
-  // A thread became runnable while its kernel stack is out (state transition): bring it in, then call stack_inswapped().
-  virtual void request_stack_inswap(Thread& thread) = 0;
-  virtual void request_process_inswap(Process& process) = 0;
-  // Once a second of interrupt time (once for all of a skipped idle stretch): the balance set manager's timer.
-  virtual void balance_set_tick() = 0;
-};
-
 enum class ApcOutcome : u8 { continues, blocked };
-struct ThreadParameters {
-  Priority base_priority = 8;               // 0..31
-  AffinityMask affinity = 0;                // 0: the process's; else a subset of it
-  std::optional<u8> ideal_processor;        // absent: by the process's seed
-  u32 thread_id = 0;
-  bool system_thread = false;
-};
 
 class Kernel {
  public:
-  // All must outlive the kernel. `processor_count` must be the machine's. `host` may be null (nothing is ever out of memory).
-  Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count, Host* host = nullptr);
+  // All must outlive the kernel. `processor_count` must be the machine's.
+  Kernel(const sim::Profile& profile, hal::Machine& machine, trace::Recorder& recorder, u32 processor_count);
   ~Kernel();
   Kernel(const Kernel&) = delete;
   Kernel& operator=(const Kernel&) = delete;
@@ -103,9 +87,14 @@ class Kernel {
   // A thread is running, standby or ready somewhere, or a DPC is queued.
   [[nodiscard]] bool anything_ready() const;
   // Interrupt time of the earliest timer.
-  [[nodiscard]] std::optional<Ticks> next_due() const { return timers_.earliest(); }
-  void queue_dpc(Dpc& dpc);     // on the executing processor
-  bool remove_dpc(Dpc& dpc);    // false: was not queued
+  [[nodiscard]] std::optional<Ticks> next_due() const;
+  bool queue_dpc(Dpc& dpc);     // on its target processor, or the executing one. False: it was queued already
+  static bool remove_dpc(Dpc& dpc);  // false: was not queued
+  // The body of a processor's DPC thread: it ends when its wait is aborted.
+  Task<Status> run_threaded_dpcs(Thread* thread, u32 number);
+  [[nodiscard]] Irql irql() const { return processors_[executing_]->irql; }
+  // Signalled once a second of interrupt time (once for all of a skipped idle stretch); its DPC is the starvation scan.
+  [[nodiscard]] DispatcherHeader& balance_timer() { return balance_timer_.header; }
 
   // ---- Time ------------------------------------------------------------------------------------------------------------
   [[nodiscard]] Ticks interrupt_time() const { return machine_.interrupt_time(); }
@@ -210,7 +199,7 @@ class Kernel {
   bool cancel_timer(Timer& timer);
   [[nodiscard]] Ticks timer_remaining(const TimerCore& timer) const;  // 100 ns until due, 0 when not set
   void signal_gate(Gate& gate);
-  Task<Status> wait_gate(Thread* thread, Gate* gate);
+  Task<Status> wait_gate(Thread* thread, Gate* gate, WaitReason reason = WaitReason::wr_guarded_mutex);
 
   // ---- Queues [facts 7.5] ----------------------------------------------------------------------------------------------
   // Returns the number of entries before.
@@ -218,7 +207,7 @@ class Kernel {
   i32 insert_queue_head(Queue& queue, QueueEntry& entry);
   // The entry; or timeout, alerted, user_apc, abandoned_wait_0 (the queue was run down).
   Task<Result<QueueEntry*>> remove_queue(Thread* thread, Queue* queue, WaitParameters parameters);
-  // Without a frame; nullopt: use the Task.
+  // Without a frame; nullopt: use remove_queue.
   std::optional<Result<QueueEntry*>> try_remove_queue(Thread& thread, Queue& queue, const WaitParameters& parameters);
   // Detaches every thread, wakes the waiters; the remaining entries are left in the list for the caller.
   void rundown_queue(Queue& queue);
@@ -243,16 +232,23 @@ class Kernel {
   void set_process_foreground(Process& process, bool foreground);     // quantum and boost [facts 6.3]
   void set_priority_separation(u32 win32_priority_separation);        // the registry value's bits
   [[nodiscard]] u32 priority_separation() const { return separation_; }  // 0..2
-  // The quantum, in units, that a process is entitled to.
-  [[nodiscard]] u8 quantum_units(const Process& process) const;
-  // One pass over one processor's ready lists, the next one in turn (KiScanReadyQueues); called once a second.
+  [[nodiscard]] u8 quantum_units(const Process& process) const;  // that a process is entitled to
+  // A job's scheduling class, 0 to 9, or none: decides the quantum where quanta are long and fixed [facts 9.2].
+  void set_scheduling_class(Process& process, std::optional<u8> scheduling_class);
+  // Gives the process's threads what quantum_units() says now (PsChangeQuantumTable does it for every process).
+  void refresh_quantum(Process& process);
+  // One pass over one processor's ready lists, the next one in turn (KiScanReadyQueues): the balance timer's DPC.
   void scan_ready_queues();
 
   // ---- Stack swapping [facts 6.9] --------------------------------------------------------------------------------------
-  // Up to `maximum` threads in a user-mode wait for more than `older_than_ticks` lose their kernel stack; `swapped` is told of each.
+  // Up to `maximum` threads in a user-mode wait for longer than `older_than_ticks` lose their kernel stack; `swapped` hears of each.
   u32 outswap_stacks(u32 older_than_ticks, u32 maximum, void (*swapped)(void* context, Thread& thread), void* context);
+  void outswap_process(Process& process);               // precondition: in memory, no thread's stack resident
   void stack_inswapped(Thread& thread);
   void process_inswapped(Process& process);
+  [[nodiscard]] Thread* first_inswap() const { return inswap_list_.front(); }  // in transition for longest
+  // Who brings in what is out. Without one nothing may be swapped out.
+  void set_host(Host* host) { host_ = host; }
 
  private:
   friend class InvariantChecker;
@@ -275,6 +271,7 @@ class Kernel {
   void adjust_unwait(Thread& thread);
   void adjust_boost(Thread& thread);
   [[nodiscard]] std::optional<u32> choose_idle(const Thread& thread) const;
+  [[nodiscard]] AffinityMask idle_cores(AffinityMask among) const;
   [[nodiscard]] u32 choose_busy(const Thread& thread) const;
   void insert_ready(Processor& processor, Thread& thread, bool at_head);
   void remove_ready(Thread& thread);
@@ -293,7 +290,11 @@ class Kernel {
   void apply_priority(Thread& thread, Priority priority, PriorityChange reason);  // KiSetPriorityThread, in whatever state it is
   void set_priority_field(Thread& thread, Priority priority, PriorityChange reason);
   void run_dpcs(Processor& processor);
-  void expire_timers();
+  [[nodiscard]] u32 table_of(u32 processor) const { return timers_.size() > 1 ? processor : 0; }
+  [[nodiscard]] static bool may_lose_stack(const Thread& thread);
+  [[nodiscard]] std::optional<Ticks> next_outswap() const;
+  void expire_timers(Processor& processor);
+  void balance_second();
   bool skip_idle_time();
   [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 adjustment);
 
@@ -314,6 +315,7 @@ class Kernel {
   Task<Status> keyed_task(Thread* thread, KeyedEvent* event, u64 key, bool releasing, WaitParameters parameters);
   void expire_timer(TimerCore& timer);
   void start_timer(TimerCore& timer, Ticks due, bool absolute);
+  void put_in_table(TimerCore& timer);
   void stop_timer(TimerCore& timer);
   i32 put_in_queue(Queue& queue, QueueEntry& entry, bool at_head);
   [[nodiscard]] static WaitBlock* last_queue_waiter(Queue& queue);
@@ -332,17 +334,21 @@ class Kernel {
   const sim::Profile& profile_;
   hal::Machine& machine_;
   trace::Recorder& recorder_;
-  Host* host_;
+  Host* host_ = nullptr;
   std::vector<std::unique_ptr<Processor>> processors_;
   Process idle_process_;
-  TimerTable timers_;
+  std::deque<TimerTable> timers_;          // one, or one per processor
+  Timer balance_timer_{TimerKind::synchronization};  // in no table: idle time need not stop for it
+  Dpc scan_dpc_;
   Processor::ThreadList inswap_list_;      // threads in transition
   AffinityMask idle_summary_ = 0;
   u32 executing_ = 0;
   u32 separation_ = 2;                     // PsPrioritySeparation
   u8 quantum_table_[3] = {6, 12, 18};      // PspForegroundQuantum
+  bool long_fixed_ = false;                // PspUseJobSchedulingClasses
   u32 scan_processor_ = 0;
-  u32 next_process_seed_ = 0;
+  u32 next_node_ = 0;                      // KeProcessNodeSeed
+  std::vector<u8> node_seeds_;             // per node: the next process's seed
   i64 next_balance_ = 0;                   // interrupt time of the next balance-set tick
   u64 cycles_per_unit_;                    // 6.1: cycles per clock tick / 3
 };

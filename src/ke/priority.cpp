@@ -16,6 +16,7 @@ constexpr u32 kStarvationQuantum = 4;    // units
 constexpr u32 kStarvationExamined = 16;  // threads looked at per pass
 constexpr u32 kStarvationBoosted = 10;   // threads boosted per pass
 constexpr u8 kIdleClassQuantum = 6;
+constexpr u8 kSchedulingClassQuantum = 6;  // units per class
 }  // namespace
 
 // NT: KiComputeNewPriority: what is left after the decrement and one more step, never below the base.
@@ -60,11 +61,9 @@ void Kernel::quantum_end(Processor& processor) {
   // A thread that was set below its base comes back to it here, and may be ahead of its preemptor again.
   reconsider_preemption(processor);
   if (processor.next == nullptr) {
-    if (Thread* other = select_ready(processor, thread.priority)) {
-      set_standby(processor, *other);
-      thread.wait_reason = WaitReason::wr_quantum_end;
-    }
+    if (Thread* other = select_ready(processor, thread.priority)) set_standby(processor, *other);
   }
+  if (processor.next != nullptr) thread.wait_reason = WaitReason::wr_quantum_end;
   thread.preempted = false;
   exit_dispatcher();
 }
@@ -260,8 +259,12 @@ bool Kernel::set_disable_boost(Thread& thread, bool disable) {
   return old;
 }
 
+// NT: PspComputeQuantum. A job's class counts only where quanta are long and fixed [facts 6.3, 9.2].
 u8 Kernel::quantum_units(const Process& process) const {
   if (process.idle_class) return kIdleClassQuantum;
+  if (long_fixed_ && process.scheduling_class != Process::kNoSchedulingClass) {
+    return static_cast<u8>((process.scheduling_class + 1) * kSchedulingClassQuantum);
+  }
   return quantum_table_[process.foreground ? separation_ : 0];
 }
 
@@ -281,8 +284,20 @@ void Kernel::set_process_priority(Process& process, Priority base_priority, bool
 
 void Kernel::set_process_foreground(Process& process, bool foreground) {
   process.foreground = foreground;
+  refresh_quantum(process);
+}
+
+void Kernel::refresh_quantum(Process& process) {
   process.quantum_reset = quantum_units(process);
+  // Class 9 of a real-time process runs until it waits.
+  process.disable_quantum = long_fixed_ && process.scheduling_class == kHighestSchedulingClass;
   for (Thread& thread : process.threads) thread.quantum_reset = process.quantum_reset;
+}
+
+void Kernel::set_scheduling_class(Process& process, std::optional<u8> scheduling_class) {
+  VITRINE_CHECK(!scheduling_class || *scheduling_class <= kHighestSchedulingClass);
+  process.scheduling_class = scheduling_class.value_or(Process::kNoSchedulingClass);
+  refresh_quantum(process);
 }
 
 // NT: PspComputeQuantum's tables and the bits of Win32PrioritySeparation [facts 6.3]; defaults are the client's.
@@ -292,6 +307,7 @@ void Kernel::set_priority_separation(u32 win32_priority_separation) {
   const bool fixed = (win32_priority_separation >> 2 & 3) == 2;
   const bool long_quanta = (win32_priority_separation >> 4 & 3) == 1;
   separation_ = std::min<u32>(separation, 2);
+  long_fixed_ = fixed && long_quanta;
   std::copy_n(kTables[fixed][long_quanta], 3, quantum_table_);
 }
 

@@ -8,6 +8,7 @@
 namespace vitrine::ke {
 
 struct Process {
+  static constexpr u8 kNoSchedulingClass = 0xFF;
   Process() : header(DispatcherType::process) {}
 
   DispatcherHeader header;        // signalled when the last thread has ended
@@ -21,10 +22,12 @@ struct Process {
   Priority base_priority = 8;
   u8 quantum_reset = 6;           // units, given to new threads and on foreground changes
   u8 thread_seed = 0;             // ideal processor of the newest thread
+  u8 ideal_node = 0;              // where its threads' ideal processors are taken from
   ProcessState state = ProcessState::in_memory;
   bool foreground = false;        // wait ends get the priority separation, quanta the foreground index [facts 6.3, 6.5]
   bool disable_boost = false;
   bool disable_quantum = false;   // job scheduling class 9: real-time threads keep the processor
+  u8 scheduling_class = kNoSchedulingClass;  // of its job
   bool idle_class = false;        // IDLE_PRIORITY_CLASS: always the shortest quantum
 };
 

@@ -35,6 +35,7 @@ void Kernel::make_ready(Thread& thread) {
 }
 
 void Kernel::defer(Thread& thread) {
+  VITRINE_CHECK(here().irql <= Irql::dispatch);  // NT: the dispatcher's callers are at DISPATCH_LEVEL at most [WDK]
   thread.state = ThreadState::deferred_ready;
   thread.deferred_processor = static_cast<u8>(executing_);
   here().deferred_ready.push_back(thread);
@@ -78,12 +79,35 @@ void Kernel::deferred_ready(Thread& thread) {
   }
 }
 
-// Ideal, then last, then the processor that readies it, else the highest-numbered idle one.
+// Those of the processors given whose whole core idles.
+AffinityMask Kernel::idle_cores(AffinityMask among) const {
+  AffinityMask cores = 0;
+  for (AffinityMask rest = among; rest != 0; rest &= rest - 1) {
+    const AffinityMask core = processors_[static_cast<u32>(std::countr_zero(rest))]->core_set;
+    if ((core & ~idle_summary_) == 0) cores |= rest & ~(rest - 1);
+  }
+  return cores;
+}
+
+// Idle processors of the ideal one's node come before others, and among them whole idle cores before half-busy ones; then the
+// ideal, the last, and the processor that readies it, a sibling of the ideal or the last one, else the highest-numbered
+// [facts 6.7; WI5 ch.5 "Choosing a Processor for a Thread When There Are Idle Processors"].
 std::optional<u32> Kernel::choose_idle(const Thread& thread) const {
-  const AffinityMask idle = idle_summary_ & thread.affinity;
+  AffinityMask idle = idle_summary_ & thread.affinity;
   if (idle == 0) return std::nullopt;
+  const Processor& ideal = *processors_[thread.ideal_processor];
+  const Processor& last = *processors_[thread.next_processor];
+  if ((idle & ideal.node_set) != 0) idle &= ideal.node_set;
+  if (machine_.topology().threads_per_core > 1) {
+    if (const AffinityMask cores = idle_cores(idle)) idle = cores;
+  }
   for (const u32 preferred : {u32{thread.ideal_processor}, u32{thread.next_processor}, executing_}) {
     if ((idle & bit_of(preferred)) != 0) return preferred;
+  }
+  if ((idle & ideal.core_set) != 0) {
+    idle &= ideal.core_set;
+  } else if ((idle & last.core_set) != 0) {
+    idle &= last.core_set;
   }
   return 63 - static_cast<u32>(std::countl_zero(idle));
 }
@@ -252,17 +276,27 @@ void Kernel::process_inswapped(Process& process) {
   exit_dispatcher();
 }
 
+// NT: KiOutSwapProcesses: the last stack went, and the rest of the process follows it [facts 6.9].
+void Kernel::outswap_process(Process& process) {
+  VITRINE_CHECK(process.state == ProcessState::in_memory && process.stack_count == 0 && host_ != nullptr);
+  process.state = ProcessState::out_of_memory;
+}
+
+bool Kernel::may_lose_stack(const Thread& thread) {
+  constexpr Priority kNeverSwapped = 25;
+  return thread.enable_stack_swap && thread.kernel_stack_resident && thread.priority < kNeverSwapped;
+}
+
 // NT: KiOutSwapKernelStacks [facts 6.9]: user-mode waits only, stack swap enabled, priority below 25, oldest first.
 u32 Kernel::outswap_stacks(u32 older_than_ticks, u32 maximum, void (*swapped)(void* context, Thread& thread),
                            void* context) {
-  constexpr Priority kNeverSwapped = 25;
   u32 count = 0;
   for (const auto& processor : processors_) {
     Thread* thread = processor->wait_list.front();
     while (thread != nullptr && count < maximum) {
       Thread* const following = processor->wait_list.next(*thread);
       if (static_cast<u32>(tick_count()) - thread->wait_time <= older_than_ticks) break;  // the rest is younger
-      if (thread->enable_stack_swap && thread->kernel_stack_resident && thread->priority < kNeverSwapped) {
+      if (may_lose_stack(*thread)) {
         thread->kernel_stack_resident = false;
         --thread->process->stack_count;
         ++count;

@@ -85,6 +85,7 @@ struct Thread {
   bool terminating : 1 = false;         // the exit APC was inserted
   bool system_thread : 1 = false;       // ps
   bool started : 1 = false;             // linked in its process
+  bool at_apc_level : 1 = false;        // it raised itself to APC_LEVEL (a fast mutex): no kernel APC reaches it
 };
 static_assert(sizeof(Thread) == 464);  // millions exist: a new field must be paid for knowingly
 

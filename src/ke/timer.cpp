@@ -10,13 +10,19 @@ constexpr i64 kTicksPerMillisecond = 10'000;  // of 100 ns
 void Kernel::start_timer(TimerCore& timer, Ticks due, bool absolute) {
   timer.due = due;
   timer.header.signal_state = 0;
-  timer.header.inserted = 1;
   timer.header.absolute = absolute;
-  timers_.insert(timer);
+  put_in_table(timer);
+}
+
+// The executing processor's table, where there is one per processor [facts 7.4].
+void Kernel::put_in_table(TimerCore& timer) {
+  const u32 table = table_of(executing_);
+  timer.header.inserted = static_cast<u8>(1 + table);
+  timers_[table].insert(timer);
 }
 
 void Kernel::stop_timer(TimerCore& timer) {
-  timers_.remove(timer);
+  timers_[timer.header.inserted - 1u].remove(timer);
   timer.header.inserted = 0;
 }
 
@@ -40,9 +46,8 @@ void Kernel::expire_timer(TimerCore& core) {
     const i64 behind = interrupt_time().value - timer.due.value;
     const i64 periods = behind < 0 ? 1 : behind / period + 1;
     timer.due.value += periods * period;
-    timer.header.inserted = 1;
     timer.header.absolute = 0;
-    timers_.insert(timer);
+    put_in_table(timer);
   }
   if (timer.dpc != nullptr) queue_dpc(*timer.dpc);
 }
@@ -83,21 +88,23 @@ void Kernel::set_system_time(Ticks time) {
   const Ticks before = machine_.boot_time();
   machine_.set_system_time(time);
   const Ticks moved = machine_.boot_time() - before;  // the clock went forward: absolute times come sooner
-  IntrusiveList<TimerCore, &TimerCore::table_link> absolute;
-  for (const TimerTable::List& list : timers_.lists()) {
-    TimerCore* timer = list.front();
-    while (timer != nullptr) {
-      TimerCore* const following = list.next(*timer);
-      if (timer->header.absolute != 0) {
-        timers_.remove(*timer);
-        absolute.push_back(*timer);
+  for (TimerTable& table : timers_) {
+    IntrusiveList<TimerCore, &TimerCore::table_link> absolute;
+    for (const TimerTable::List& list : table.lists()) {
+      TimerCore* timer = list.front();
+      while (timer != nullptr) {
+        TimerCore* const following = list.next(*timer);
+        if (timer->header.absolute != 0) {
+          table.remove(*timer);
+          absolute.push_back(*timer);
+        }
+        timer = following;
       }
-      timer = following;
     }
-  }
-  while (TimerCore* timer = absolute.pop_front()) {
-    timer->due = timer->due - moved;
-    timers_.insert(*timer);  // what is due now expires at the next clock interrupt
+    while (TimerCore* timer = absolute.pop_front()) {
+      timer->due = timer->due - moved;
+      table.insert(*timer);  // what is due now expires at the next clock interrupt
+    }
   }
 }
 

@@ -38,6 +38,9 @@ enum class WaitReason : u8 {
 };
 [[nodiscard]] std::string_view wait_reason_name(WaitReason reason);
 
+// KIRQL, numbered as on x64 [WDK]. x86 numbers what lies above DISPATCH_LEVEL differently; nothing depends on it.
+enum class Irql : u8 { passive = 0, apc = 1, dispatch = 2, clock = 13, high = 15 };
+
 // KPROCESSOR_MODE.
 enum class Mode : u8 { kernel = 0, user = 1 };
 
@@ -71,6 +74,8 @@ inline constexpr i8 kIncrementKeyboard = 6;
 inline constexpr i8 kIncrementSound = 8;
 inline constexpr i8 kIncrementAlert = 2;
 inline constexpr i8 kIncrementExitApc = 2;
+
+inline constexpr u8 kHighestSchedulingClass = 9;      // of jobs: 0 to 9 [facts 9.2]
 
 inline constexpr u8 kClockQuantumDecrement = 3;       // per tick, in units [ROS/WDK]
 inline constexpr u8 kWaitQuantumDecrement = 1;

@@ -93,6 +93,7 @@ std::optional<Status> Kernel::begin_wait(Thread& thread, WaitBlock* blocks, u32 
 // The common end of every wait's beginning. Precondition: the wait's blocks are linked and wait_count is set.
 void Kernel::block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due,
                           ThreadState state) {
+  VITRINE_CHECK(cpu(thread.next_processor).irql < Irql::dispatch);  // a DPC may not wait [WDK]
   thread.state = state;
   thread.wait_reason = parameters.reason;
   thread.wait_mode = parameters.mode;
@@ -314,8 +315,8 @@ Task<Status> Kernel::signal_and_wait(Thread* thread, DispatcherHeader* to_signal
   co_return co_await wait_task(thread, WaitSet::of(objects, thread), WaitType::any, parameters);
 }
 
-Task<Status> Kernel::wait_gate(Thread* thread, Gate* gate) {
-  static constexpr WaitParameters kGateWait{WaitReason::wr_guarded_mutex, Mode::kernel, false, std::nullopt};
+Task<Status> Kernel::wait_gate(Thread* thread, Gate* gate, WaitReason reason) {
+  const WaitParameters kernel_wait{reason, Mode::kernel, false, std::nullopt};
   for (;;) {
     while (deliver_kernel_apcs(*thread) == ApcOutcome::blocked) (void)co_await Block{thread};
     if (gate->header.signal_state > 0) {
@@ -328,7 +329,7 @@ Task<Status> Kernel::wait_gate(Thread* thread, Gate* gate) {
     thread->wait_block_list = thread->wait_blocks;
     thread->wait_count = 1;
     thread->wait_type = WaitType::any;
-    block_thread(*thread, kGateWait, std::nullopt, ThreadState::gate_wait);
+    block_thread(*thread, kernel_wait, std::nullopt, ThreadState::gate_wait);
     const Status status = co_await Block{thread};
     while (deliver_kernel_apcs(*thread) == ApcOutcome::blocked) (void)co_await Block{thread};
     if (status != Status::kernel_apc) co_return status;

@@ -319,6 +319,8 @@ Status set_priority_class(Call call, ps::Process& process, const abi::ProcessPri
   process.priority_class = wanted;
   call->kernel.set_process_priority(process.pcb, ps::kClassBasePriority[value.priority_class],
                                     wanted == Priority::idle);
+  // NT: PsSetProcessPriorityByMode: quanta and wake-up boosts of the foreground [facts 6.3, 6.5].
+  call->kernel.set_process_foreground(process.pcb, value.foreground != 0);
   return Status::success;
 }
 
@@ -418,7 +420,7 @@ std::span<const Service> process_information_services() {
                                              "classes 0 3 4 7 12 14 18 20-22 24 26 27 30 31 34 36-38 43 51 60 61 75"),
       service<&nt_set_information_process>(
           "NtSetInformationProcess", partial, "process, class, buffer, length",
-          "classes 5 12 18 21 22 41 77; the foreground flag and power throttling change nothing"),
+          "classes 5 12 18 21 22 41 77; power throttling changes nothing"),
   };
   return table;
 }

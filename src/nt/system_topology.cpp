@@ -11,9 +11,12 @@ namespace {
 
 using abi::ProcessorRelation;
 
+constexpr u8 kSharedLevel = 3;   // of the caches that CPUID describes
+constexpr u8 kSiblingsFlag = 1;  // LTP_PC_SMT: a core of several hardware threads
+
 struct Cache {
   abi::CacheDescriptor descriptor;
-  bool shared;  // by all processors
+  bool shared;  // by all processors of a node, else by those of a core
 };
 
 // CPUID leaf 4 until it says "no more" [SDM vol. 2A].
@@ -29,18 +32,20 @@ std::vector<Cache> caches(Call call) {
     const u8 level = static_cast<u8>((leaf.eax >> 5) & 7);
     found.push_back(
         {{level, static_cast<u8>(ways), static_cast<u16>(line), line * partitions * ways * (leaf.ecx + 1), kind},
-         ((leaf.eax >> 14) & 0xFFF) != 0});
+         level == kSharedLevel});
   }
   return found;
 }
 
-// For one processor, or for all of them where something is shared.
+// For the processors of each node, or of each core.
 template <typename Function>
-void for_each_mask(Call call, bool shared, Function&& function) {
-  const u64 all = call->kernel.active_processors();
-  if (shared) return function(all);
-  for (u64 rest = all; rest != 0; rest &= rest - 1) function(rest & ~(rest - 1));
+void for_each_mask(Call call, bool nodes, Function&& function) {
+  const hal::Topology& topology = call->machine.topology();
+  const u32 count = nodes ? topology.nodes : topology.cores;
+  for (u32 i = 0; i < count; ++i) function(nodes ? topology.node_mask(i) : topology.core_mask(i));
 }
+
+u8 core_flags(Call call) { return call->machine.topology().threads_per_core > 1 ? kSiblingsFlag : 0; }
 
 abi::GroupAffinity affinity(u64 mask) { return {mask, 0, {}}; }
 
@@ -57,14 +62,15 @@ void fill_logical_processors(Call call, GuestRecord& record) {
   auto add = [&record](u64 mask, ProcessorRelation relation, std::array<u8, 16> detail = {}) {
     record.add(abi::LogicalProcessor{mask, static_cast<u32>(relation), 0, detail});
   };
-  for_each_mask(call, false, [&](u64 mask) { add(mask, ProcessorRelation::core); });
+  for_each_mask(call, false, [&](u64 mask) { add(mask, ProcessorRelation::core, {core_flags(call)}); });
   for (const Cache& cache : caches(call)) {
     std::array<u8, 16> detail{};
     std::memcpy(detail.data(), &cache.descriptor, sizeof(cache.descriptor));
     for_each_mask(call, cache.shared, [&](u64 mask) { add(mask, ProcessorRelation::cache, detail); });
   }
-  add(call->kernel.active_processors(), ProcessorRelation::package);
-  add(call->kernel.active_processors(), ProcessorRelation::numa_node);
+  for_each_mask(call, true, [&](u64 mask) { add(mask, ProcessorRelation::package); });
+  u8 node = 0;
+  for_each_mask(call, true, [&](u64 mask) { add(mask, ProcessorRelation::numa_node, {node++}); });
 }
 
 void fill_relations(Call call, GuestRecord& record, ProcessorRelation wanted) {
@@ -74,7 +80,7 @@ void fill_relations(Call call, GuestRecord& record, ProcessorRelation wanted) {
   };
   if (is_wanted(ProcessorRelation::core)) {
     for_each_mask(call, false, [&](u64 mask) {
-      add_relation(record, ProcessorRelation::core, abi::ProcessorRelationship{0, 0, {}, 1, affinity(mask)});
+      add_relation(record, ProcessorRelation::core, abi::ProcessorRelationship{core_flags(call), 0, {}, 1, affinity(mask)});
     });
   }
   if (is_wanted(ProcessorRelation::cache)) {
@@ -85,10 +91,15 @@ void fill_relations(Call call, GuestRecord& record, ProcessorRelation wanted) {
     }
   }
   if (is_wanted(ProcessorRelation::package)) {
-    add_relation(record, ProcessorRelation::package, abi::ProcessorRelationship{0, 0, {}, 1, affinity(all)});
+    for_each_mask(call, true, [&](u64 mask) {
+      add_relation(record, ProcessorRelation::package, abi::ProcessorRelationship{0, 0, {}, 1, affinity(mask)});
+    });
   }
   if (is_wanted(ProcessorRelation::numa_node)) {
-    add_relation(record, ProcessorRelation::numa_node, abi::NumaNodeRelationship{0, {}, affinity(all)});
+    u32 node = 0;
+    for_each_mask(call, true, [&](u64 mask) {
+      add_relation(record, ProcessorRelation::numa_node, abi::NumaNodeRelationship{node++, {}, affinity(mask)});
+    });
   }
   if (is_wanted(ProcessorRelation::group)) {
     const u8 count = static_cast<u8>(call->kernel.processor_count());
@@ -101,7 +112,12 @@ void fill_cpu_sets(Call call, GuestRecord& record) {
     abi::CpuSetInformation set{};
     set.size = sizeof(set);
     set.id = abi::kFirstCpuSetId + i;
-    set.logical_processor = set.core = static_cast<u8>(i);
+    const hal::Topology& topology = call->machine.topology();
+    set.logical_processor = static_cast<u8>(i);
+    // The number of the first processor of its core, as Windows gives it.
+    set.core = static_cast<u8>(i - i % topology.threads_per_core);
+    set.last_level_cache = static_cast<u8>(i - i % topology.processors_per_node());
+    set.numa_node = static_cast<u8>(topology.node_of(i));
     record.add(set);
   }
 }

@@ -37,11 +37,14 @@ struct ThreadParameters {
   u64 stack_commit = 0;
   bool suspended = false;
   u16 flags = 0;                       // cross_thread_flags
+  std::optional<ke::Priority> base_priority = std::nullopt;  // absent: the process's
 };
+// What a thread of the System process does; the Task ends with its exit status.
+using SystemRoutine = std::function<Task<Status>(ke::Thread*)>;
 
 struct ProcessCounts {
   u64 processes_created = 0, threads_created = 0;
-  u64 threads = 0, peak_threads = 0;  // alive: born and not yet exited
+  u64 threads = 0, peak_threads = 0;  // alive: born and not yet exited; system threads are not counted
 };
 
 class ProcessManager final : public ob::CurrentContext, public mm::PageInitializer {
@@ -68,6 +71,11 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   // suspend APC runs first thing). Costs no frame and no registers until it first runs.
   // Errors: process_is_terminating, insufficient_resources (id), no_memory (stack, TEB), commitment_limit.
   [[nodiscard]] Result<ob::Ref<Thread>> create_thread(Process& process, const ThreadParameters& parameters);
+
+  // PsCreateSystemThread: a thread of the System process that never sees user mode. Errors as for create_thread.
+  [[nodiscard]] Result<ob::Ref<Thread>> create_system_thread(ke::Priority base_priority, const SystemRoutine& routine);
+  // Its turn on a processor: goes on with its routine, and exits with it.
+  void run_system_thread(Thread& thread);
 
   // First entry of a thread into user mode [facts 5.12]: makes its registers and writes the CONTEXT with which LdrInitializeThunk
   // starts it. Error: what writing to its stack gives (the thread then ends with it).
@@ -123,7 +131,8 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   void release_user_memory(Thread& thread);
   void link_thread(Process& process, Thread& thread, const ThreadParameters& parameters);
   [[nodiscard]] Result<u32> allocate_id(ob::Object& object);
-  void exit_process(Process& process);
+  void end_process(Process& process);
+  void finish_process(Process& process);
   void delete_process(Process& process);
   void record(trace::EventType type, u64 a, u64 b, u64 c = 0);
   void forget_id(u32 id) { ids_->release({id}); }

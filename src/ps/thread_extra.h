@@ -4,6 +4,7 @@
 
 #include <string>
 
+#include "base/task.h"
 #include "ps/token.h"
 
 namespace vitrine::ps {
@@ -16,6 +17,7 @@ struct ThreadExtra {
   ob::Ref<TokenObject> impersonation;  // class 5; null: none
   u32 execution_state = 0x8000'0000;   // NtSetThreadExecutionState: ES_CONTINUOUS
   u32 page_priority = kDefaultPagePriority;
+  Task<Status> routine;                // of a system thread; empty: a thread of user mode
 };
 
 }  // namespace vitrine::ps

@@ -60,11 +60,13 @@ Result<ob::Ref<Thread>> ProcessManager::create_thread(Process& process, const Th
 void ProcessManager::link_thread(Process& process, Thread& thread, const ThreadParameters& parameters) {
   process.threads.push_back(thread);
   ++process.active_threads;
-  ++counts_.threads_created;
-  counts_.peak_threads = std::max(counts_.peak_threads, ++counts_.threads);
+  if (!thread.has_flag(cross_thread_flags::kSystem)) {
+    ++counts_.threads_created;
+    counts_.peak_threads = std::max(counts_.peak_threads, ++counts_.threads);
+  }
   ob::reference(thread);  // keep-alive, until the reaper is done with it
   on_.kernel.init_thread(thread.tcb, process.pcb,
-                         {.base_priority = process.pcb.base_priority,
+                         {.base_priority = parameters.base_priority.value_or(process.pcb.base_priority),
                           .affinity = 0,
                           .ideal_processor = std::nullopt,
                           .thread_id = thread.id,
@@ -126,6 +128,30 @@ void ProcessManager::fill(mm::AddressSpace& space, Va block, u32 page_index, u64
   std::memcpy(into.data(), pages.data() + page_index * kPageSize, kPageSize);
 }
 
+Result<ob::Ref<Thread>> ProcessManager::create_system_thread(ke::Priority base_priority, const SystemRoutine& routine) {
+  ThreadParameters parameters;
+  parameters.flags = cross_thread_flags::kSystem;
+  parameters.base_priority = base_priority;
+  auto thread = create_thread(*system_, parameters);
+  if (thread) system_->thread_extras[(*thread)->id].routine = routine(&(*thread)->tcb);
+  return thread;
+}
+
+void ProcessManager::run_system_thread(Thread& thread) {
+  Task<Status>& routine = thread.process->thread_extras.at(thread.id).routine;
+  if (thread.tcb.continuation) {
+    on_.kernel.resume(thread.tcb);
+  } else {
+    if (on_.kernel.deliver_kernel_apcs(thread.tcb) == ke::ApcOutcome::blocked) return;
+    routine.start();
+  }
+  if (!routine.done()) return;
+  thread.flags |= cross_thread_flags::kTerminated;
+  thread.exit_status = routine.result();
+  routine.reset();
+  exit_thread(thread);
+}
+
 Status ProcessManager::begin_user_mode(Thread& thread) {
   thread.user = std::make_unique<UserState>();
   cpu::GuestContext& registers = thread.user->registers;
@@ -182,7 +208,10 @@ Status ProcessManager::terminate_process(Process& process, Status exit_status, T
     thread = next;
   }
   if (any || except != nullptr) return Status::success;
-  if (!process.exiting) exit_process(process);  // it never had a thread, or the last one is gone
+  if (!process.exiting) {  // it never had a thread
+    end_process(process);
+    finish_process(process);
+  }
   return Status::nothing_to_terminate;
 }
 
@@ -192,7 +221,8 @@ void ProcessManager::exit_thread(Thread& thread) {
   VITRINE_CHECK(thread.has_flag(cross_thread_flags::kTerminated));
   (void)thread.rundown.begin();
   thread_notify.call(thread, false);
-  const bool last = --process.active_threads == 0;
+  const bool system = thread.has_flag(cross_thread_flags::kSystem);
+  const bool last = --process.active_threads == 0 && !system;  // the System process stays
   if (last) {
     process.deleting = true;
     if (process.exit_status == Status::pending) {
@@ -214,12 +244,13 @@ void ProcessManager::exit_thread(Thread& thread) {
   if (!last && !process.deleting) release_user_memory(thread);
   thread.exit_time = on_.kernel.system_time();
   record(trace::EventType::thread_exit, thread.id, static_cast<u32>(thread.exit_status));
+  if (last) end_process(process);
   on_.kernel.flush_apcs(thread.tcb);
   process.ended_thread_user_time += thread.tcb.user_time;
   process.ended_thread_kernel_time += thread.tcb.kernel_time;
   process.ended_thread_cycles += thread.tcb.cycle_time;
-  if (last) exit_process(process);
-  --counts_.threads;
+  if (last) finish_process(process);
+  if (!system) --counts_.threads;
   on_.kernel.terminate_thread(thread.tcb);
   reaper_.push_back(thread);
 }
@@ -233,9 +264,9 @@ void ProcessManager::release_user_memory(Thread& thread) {
   thread.stack_allocation = thread.stack_base = thread.teb = 0;
 }
 
-// NT: PspExitProcess and what PspExitThread does for the last thread: handles closed, address space emptied, waiters
-// told.
-void ProcessManager::exit_process(Process& process) {
+// NT: PspExitProcess and ObKillProcess, which the last thread calls while it can still take APCs: what closing handles queues to it
+// is run down with the rest [facts 5.14 step 9].
+void ProcessManager::end_process(Process& process) {
   process.exiting = true;
   process.exit_time = on_.kernel.system_time();
   (void)process.rundown.begin();
@@ -243,6 +274,10 @@ void ProcessManager::exit_process(Process& process) {
   record(trace::EventType::process_exit, process.id, static_cast<u32>(process.exit_status));
   if (process.handles != nullptr) process.handles->close_all();
   process.section.reset();
+}
+
+// Steps 10 and 11: the address space goes once no APC can need it, and only then are those told who wait for the process.
+void ProcessManager::finish_process(Process& process) {
   if (process.space != nullptr) process.space->clear();
   on_.kernel.signal_process(process.pcb);
 }

@@ -70,6 +70,8 @@ struct SchedulerPolicy {
   u32 priority_separation;        // Win32PrioritySeparation, bits as in facts 6.3
   u32 starvation_ticks;           // 300
   u32 timer_table_size;           // lists
+  bool timer_table_per_processor; // 6.1; before, one table for all [facts 7.4]
+  u32 stack_protect_seconds;      // in a user-mode wait until a kernel stack may go [facts 6.9]
 };
 
 struct UserLayout {

@@ -8,9 +8,11 @@
 #include <atomic>
 #include <csignal>
 #include <ctime>
+#include <cstdio>
 #include <fstream>
 
 #include "kd/command.h"
+#include "hal/topology.h"
 #include "tools/commands.h"
 #include "tools/duration.h"
 #include "tools/look.h"
@@ -84,6 +86,7 @@ void handle_signals() {
 struct Settings {
   std::string profile{sim::kDefaultProfile};
   u32 processors = 1;
+  std::string topology;
   std::string ram = "4G";
   std::string system_ptes;
   std::string csrss;
@@ -143,6 +146,16 @@ std::string debug_options(const Settings& settings, DebugOptions& debug) {
   return {};
 }
 
+// CORESxTHREADSxNODES, e.g. 8x2x2: eight cores with two hardware threads each, four cores on each of two nodes.
+std::expected<hal::Topology, std::string> parse_topology(const std::string& text) {
+  hal::Topology topology;
+  int end = 0;
+  const int read = std::sscanf(text.c_str(), "%ux%ux%u%n", &topology.cores, &topology.threads_per_core, &topology.nodes, &end);
+  if (read == 3 && static_cast<std::size_t>(end) == text.size() && topology.nodes != 0 && topology.valid()) return topology;
+  return std::unexpected(fmt::format("--topology {}: expected CORESxTHREADSxNODES such as 4x2x1: at most 64 processors, and as many "
+                                     "cores on each node", text));
+}
+
 std::expected<RunOptions, std::string> make_options(const Settings& settings) {
   RunOptions options;
   options.profile = sim::find_profile(settings.profile);
@@ -187,6 +200,13 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
   if (!settings.current_folder.empty()) options.guest_current_folder = settings.current_folder;
   if (const std::string error = debug_options(settings, options.debug); !error.empty()) return std::unexpected(error);
   options.processors = settings.processors;
+  if (!settings.topology.empty()) {
+    const auto topology = parse_topology(settings.topology);
+    if (!topology) return std::unexpected(topology.error());
+    options.processors = topology->processors();
+    options.threads_per_core = topology->threads_per_core;
+    options.nodes = topology->nodes;
+  }
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
@@ -303,6 +323,8 @@ void add_run_command(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("run", "Run a Windows x86-64 console program");
   command->footer("PROGRAM [ARGUMENTS...] come last; everything behind PROGRAM is the program's own.");
   command->add_option("--cpus", settings->processors, "Virtual processors")->check(CLI::Range(1, 64))->capture_default_str();
+  command->add_option("--topology", settings->topology, "CORESxTHREADSxNODES of the processors, e.g. 8x2x2 (instead of --cpus)")
+      ->excludes("--cpus");
   command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
   command->add_option("--system-ptes", settings->system_ptes, "Kernel address space for kernel stacks, e.g. 1T (default: the profile's)");
   command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");

@@ -34,7 +34,8 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
     : profile(profile_),
       options(with_profile(std::move(options_), profile)),
       random(options.seed, "guest"),
-      hal({.processor_count = options.processors, .seed = options.seed,
+      hal({.processor_count = options.processors, .threads_per_core = options.threads_per_core, .nodes = options.nodes,
+           .seed = options.seed,
            .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
@@ -125,6 +126,8 @@ Status Machine::boot() {
   execution.set_processes(processes.get());
   memory.set_execution_source(&execution);
   memory.set_page_initializer(processes.get());
+  balance_set = std::make_unique<ps::BalanceSet>(kernel, *options.profile);
+  VITRINE_TRY(balance_set->start(*processes));
   VITRINE_TRY(make_devices());
   VITRINE_TRY(fill_registry());
   auto subsystem = csr::Subsystem::create({*options.profile, kernel, hal, objects, *processes, ports, trace},

@@ -34,6 +34,7 @@
 #include "nt/service_table.h"
 #include "ob/object_manager.h"
 #include "ob/sync_objects.h"
+#include "ps/balance_set.h"
 #include "ps/process_manager.h"
 #include "ram/guest_ram.h"
 #include "trace/recorder.h"
@@ -61,6 +62,8 @@ class Machine {
   struct Options {
     const sim::Profile* profile = nullptr;
     u32 processors = 1;
+    u32 threads_per_core = 1;
+    u32 nodes = 1;
     u64 ram_bytes = 0;
     u64 system_pte_bytes = 0;               // 0: the profile's region
     std::optional<csr::Strategy> csrss;     // absent: the profile's
@@ -97,6 +100,7 @@ class Machine {
   lpc::Ports ports;
   mm::MemoryManager memory;
   std::unique_ptr<ps::ProcessManager> processes;
+  std::unique_ptr<ps::BalanceSet> balance_set;
   Execution execution;             // who runs now
   HostSnapshot snapshot;
   sim::InputLog input_log;         // what this run learned

@@ -89,6 +89,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (options.replay != nullptr) options.replay->rewind();
   auto made = Machine::create({.profile = options.profile,
                                .processors = options.processors,
+                               .threads_per_core = options.threads_per_core,
+                               .nodes = options.nodes,
                                .ram_bytes = options.ram_bytes,
                                .system_pte_bytes = options.system_pte_bytes,
                                .csrss = options.csrss,

@@ -50,6 +50,8 @@ struct RunOptions {
   std::vector<std::string> arguments;   // UTF-8, without the program's name
   const sim::Profile* profile = sim::find_profile(sim::kDefaultProfile);
   u32 processors = 1;                   // 1..64
+  u32 threads_per_core = 1;             // SMT siblings and NUMA nodes among them (hal::Topology)
+  u32 nodes = 1;
   u64 ram_bytes = 1ull << 30;
   u64 system_pte_bytes = 0;             // 0: the profile's region of system PTEs
   std::optional<csr::Strategy> csrss;   // how CSRSS finds threads; absent: as the profile's Windows does

@@ -128,6 +128,11 @@ void RunLoop::window(u32 processor) {
 
 RunLoop::Turn RunLoop::turn(u32 processor, ps::Thread& thread, u64& budget) {
   ke::Kernel& kernel = machine_.kernel;
+  if (thread.has_flag(ps::cross_thread_flags::kSystem)) {
+    charge(processor, machine_.options.profile->costs.system_call);
+    machine_.processes->run_system_thread(thread);
+    return Turn::over;
+  }
   if (thread.tcb.continuation) {
     kernel.resume(thread.tcb);
     if (thread.user != nullptr && thread.user->service.valid()) machine_.dispatcher->service_ended(thread);

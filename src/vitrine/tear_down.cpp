@@ -35,7 +35,9 @@ void end_service(ps::Thread& thread) {
 void turn(Machine& machine, ps::Thread& thread) {
   ke::Kernel& kernel = machine.kernel;
   machine.processes->set_current(&thread);
-  if (thread.tcb.continuation) {
+  if (thread.has_flag(ps::cross_thread_flags::kSystem)) {
+    machine.processes->run_system_thread(thread);
+  } else if (thread.tcb.continuation) {
     kernel.resume(thread.tcb);
     end_service(thread);
   } else if (kernel.deliver_kernel_apcs(thread.tcb) == ke::ApcOutcome::continues &&
@@ -89,6 +91,12 @@ void tear_down(Machine& machine) {
     end_waits(machine, processes);
   }
   VITRINE_CHECK(machine.processes->counts().threads == 0);
+  // The System process's threads end with the wait that they are in.
+  for (ps::Thread& thread : machine.processes->system_process().threads) {
+    (void)machine.kernel.abort_wait(thread.tcb, Status::thread_is_terminating);
+  }
+  run_until_idle(machine);
+  VITRINE_CHECK(machine.processes->system_process().active_threads == 0);
 }
 
 }  // namespace vitrine

@@ -32,9 +32,12 @@ struct TestThread {
 class Bench {
  public:
   explicit Bench(u32 processors = 1, const char* profile_name = "nt52-x86", u64 seed = 1)
+      : Bench({.processor_count = processors, .seed = seed}, profile_name) {}
+  // The clock interval is the profile's.
+  explicit Bench(hal::MachineOptions options, const char* profile_name = "nt52-x86")
       : profile(*sim::find_profile(profile_name)),
-        machine({.processor_count = processors, .seed = seed, .clock_interval_100ns = profile.scheduler.clock_interval_100ns}),
-        kernel(profile, machine, recorder, processors) {
+        machine(with_interval(options, profile)),
+        kernel(profile, machine, recorder, options.processor_count) {
     kernel.init_process(process, 8, kernel.active_processors());
   }
 
@@ -91,13 +94,14 @@ class Bench {
 
   // One window. False: nothing will ever happen again.
   bool step() {
+    if (between_windows) between_windows();
     const auto p = kernel.next_processor();
     if (!p) return false;
     kernel.enter(*p);
     kernel.dispatch(*p);
     if (!kernel.is_idle(*p)) run_window(*p, *threads[kernel.current(*p)->thread_id - 1]);
     kernel.end_window(*p);
-    check();
+    if (++windows % check_every == 0) check();
     return true;
   }
   void run_until(Nanoseconds time) {
@@ -135,9 +139,16 @@ class Bench {
   std::vector<std::string> log;
   std::deque<std::unique_ptr<TestThread>> threads;
   u64 window_ns = 500'000;
+  u64 check_every = 1;  // windows
+  u64 windows = 0;
+  std::function<void()> between_windows;
   bool stopping = false;
 
  private:
+  static hal::MachineOptions with_interval(hal::MachineOptions options, const sim::Profile& profile) {
+    options.clock_interval_100ns = profile.scheduler.clock_interval_100ns;
+    return options;
+  }
   void run_window(u32 p, TestThread& t) {
     Thread& thread = t.thread;
     if (thread.continuation) {

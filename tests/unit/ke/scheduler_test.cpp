@@ -67,6 +67,23 @@ TEST(Scheduler, QuantumTableFollowsWin32PrioritySeparation) {
   b.stop();
 }
 
+// facts 9.2: (class + 1) x 6 units, only where quanta are long and fixed; class 9 lets a real-time thread run until it waits.
+TEST(Quantum, AJobsClassCountsOnlyWhereQuantaAreLongAndFixed) {
+  Bench b;
+  b.kernel.set_scheduling_class(b.process, 9);
+  EXPECT_EQ(b.kernel.quantum_units(b.process), 6);  // short and variable: the background's
+  EXPECT_FALSE(b.process.disable_quantum);
+  b.kernel.set_priority_separation(0x18);  // "Background services"
+  for (u8 scheduling_class = 0; scheduling_class <= 9; ++scheduling_class) {
+    b.kernel.set_scheduling_class(b.process, scheduling_class);
+    EXPECT_EQ(b.kernel.quantum_units(b.process), (scheduling_class + 1) * 6);
+    EXPECT_EQ(b.process.disable_quantum, scheduling_class == 9);
+  }
+  b.kernel.set_scheduling_class(b.process, std::nullopt);
+  EXPECT_EQ(b.kernel.quantum_units(b.process), 36);
+  EXPECT_FALSE(b.process.disable_quantum);
+}
+
 // facts 6.7: a preempted thread goes to the head of its list and keeps its quantum; quantum end goes to the tail.
 TEST(Scheduler, APreemptedThreadResumesBeforeItsPeers) {
   Bench b;
@@ -481,10 +498,8 @@ TEST(Scheduler, AYieldGivesWayOrSaysThatItDidNot) {
 // facts 6.9, 5.1: a thread whose stack is out becomes runnable only when the swapper has brought it in.
 struct SwapHost : Host {
   std::vector<Thread*> wanted;
-  int seconds = 0;
   void request_stack_inswap(Thread& thread) override { wanted.push_back(&thread); }
   void request_process_inswap(Process&) override {}
-  void balance_set_tick() override { ++seconds; }
 };
 
 TEST(Scheduler, AnOutswappedStackKeepsTheThreadInTransition) {
@@ -492,7 +507,8 @@ TEST(Scheduler, AnOutswappedStackKeepsTheThreadInTransition) {
   hal::Machine machine({.clock_interval_100ns = 100'000});
   trace::Recorder recorder;
   SwapHost host;
-  Kernel kernel(profile, machine, recorder, 1, &host);
+  Kernel kernel(profile, machine, recorder, 1);
+  kernel.set_host(&host);
   Process process;
   kernel.init_process(process, 8, 1);
   Thread thread;
@@ -526,17 +542,21 @@ TEST(Scheduler, AnOutswappedStackKeepsTheThreadInTransition) {
   kernel.discard_thread(thread);
 }
 
-TEST(Scheduler, TheBalanceSetTickComesOnceASecond) {
-  const sim::Profile& profile = *sim::find_profile("nt52-x86");
-  hal::Machine machine({.clock_interval_100ns = 100'000});
-  trace::Recorder recorder;
-  SwapHost host;
-  Kernel kernel(profile, machine, recorder, 1, &host);
-  for (int i = 0; i < 350; ++i) {
-    machine.catch_up(0, machine.next_tick(0));
-    kernel.clock_interrupt(0);
-  }
-  EXPECT_EQ(host.seconds, 3);
+// facts 6.9: the balance set manager waits on a timer of one second.
+TEST(Scheduler, TheBalanceTimerIsSignalledOnceASecond) {
+  Bench b;
+  std::vector<u64> ticks;
+  b.spawn(16, [&](TestThread& t) -> Task<Status> {
+    while (!b.stopping && co_await b.kernel.wait_single(&t.thread, &b.kernel.balance_timer(), Bench::forever(Mode::kernel)) ==
+                              Status::success) {
+      ticks.push_back(b.kernel.tick_count());
+    }
+    co_return Status::success;
+  });
+  b.spinner(8);
+  b.run_ms(3500);
+  EXPECT_THAT(ticks, testing::ElementsAre(100, 200, 300));
+  b.stop();
 }
 
 // facts 5.6: ticks are charged to whoever runs when the clock interrupts, in the mode of that moment.

@@ -173,5 +173,35 @@ TEST(Timer, TheTableFindsTheEarliestAmongManyInDueOrder) {
   EXPECT_EQ(table.earliest(), std::nullopt);
 }
 
+// facts 7.4: 5.2 has one table of 512 lists, 6.1 one of 256 per processor; who holds the timer expires it, in a DPC.
+TEST(Timer, TheTableIsOneOrOnePerProcessorByProfile) {
+  for (const char* profile : {"nt52-x64", "nt61-x64"}) {
+    Bench b(4, profile);
+    const bool per_processor = std::string_view(profile) == "nt61-x64";
+    EXPECT_EQ(b.profile.scheduler.timer_table_size, per_processor ? 256u : 512u);
+    u32 expired_on = 99;
+    Irql level{};
+    struct Seen {
+      u32& processor;
+      Irql& level;
+    } seen{expired_on, level};
+    Dpc dpc(
+        [](Kernel& kernel, Dpc&, void* context) {
+          static_cast<Seen*>(context)->processor = kernel.executing_processor();
+          static_cast<Seen*>(context)->level = kernel.irql();
+        },
+        &seen);
+    Timer timer(TimerKind::notification);
+    b.kernel.enter(2);
+    b.kernel.set_timer(timer, Ticks{-200'000}, 0, &dpc);
+    EXPECT_EQ(timer.header.inserted, per_processor ? 3 : 1);
+    b.run_all();
+    EXPECT_EQ(timer.header.signal_state, 1);
+    EXPECT_EQ(expired_on, per_processor ? 2u : 0u) << profile;
+    EXPECT_EQ(level, Irql::dispatch);
+    b.stop();
+  }
+}
+
 }  // namespace
 }  // namespace vitrine::ke
