@@ -41,6 +41,10 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   block_->entry = cache_.hot.here();
   if (count_ != 0) block_->guest_bytes = static_cast<u16>(instructions_[count_ - 1].next() - request.va);
 
+  const bool may_group = request.variant.limit == 0 && !request.variant.single && request.cached && !request.crossing &&
+                         options_.chain && !undecodable_;
+  groups_.clear();
+  if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
   flags_ = request.variant.flags_saved ? Flags::saved : Flags::host;

@@ -20,10 +20,7 @@ inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
 inline constexpr u32 kTlbEntries = 4096;
-inline constexpr u32 kJumpEntries = 16384;
-inline constexpr u32 kJumpFactor =
-    0x9E37'79B1;                       // spreads page numbers: images lie at addresses that differ in a few bits
-inline constexpr int kJumpShift = 18;  // leaves as many bits of a 32-bit product as an index has
+inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address: one MOVZX, no flags
 
 // Why generated code returned to the dispatcher.
 enum class ExitKind : u32 {
@@ -52,10 +49,11 @@ static_assert(sizeof(TlbEntry) == 32);
 
 class Runtime;
 
-struct alignas(64) Frame {
+struct alignas(kPageSize) Frame {
   i64 budget = 0;
-  u64 flags = 0;              // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
-  std::array<u64, 16> gpr{};  // guest order. Host-resident ones are true only while C++ runs
+  u64 flags = 0;               // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
+  std::array<u64, 16> gpr{};   // guest order. Host-resident ones are true only while C++ runs
+  std::array<u64, 8> group{};  // host addresses that a block found for its groups of accesses; dead at its end
   u64 scratch0 = 0, scratch1 = 0;
   u64 temporary = 0;
   Va fs_base = 0, gs_base = 0;
@@ -78,16 +76,13 @@ struct alignas(64) Frame {
   // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host memory: zero is an entry that never
   // matches, except for index 0, which the space initialises.
   alignas(64) std::array<TlbEntry, kTlbEntries> tlb;
-  std::array<JumpEntry, kJumpEntries> jump;
+  alignas(kPageSize) std::array<JumpEntry, kJumpEntries> jump;  // whole pages, so that they can be given back
 };
 
 [[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
 [[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
 // The addresses of one page share a run of kPageSize entries, one each.
-[[nodiscard]] constexpr u32 jump_index(Va va) {
-  const u32 page = static_cast<u32>(va >> kPageShift) * kJumpFactor >> kJumpShift;
-  return (page ^ static_cast<u32>(va)) & (kJumpEntries - 1);
-}
+[[nodiscard]] constexpr u32 jump_index(Va va) { return static_cast<u32>(va) & (kJumpEntries - 1); }
 
 // RFLAGS bits that generated code keeps in the host's flags.
 inline constexpr u32 kArithmeticFlags = 0x8D5;

@@ -106,7 +106,7 @@ void Runtime::step(Pass& pass) {
     entry = block->entry;
     if (variant.limit != 0)
       limited = block->instructions;
-    else if (variant.flags_saved && options_.chain)
+    else if (variant == Variant{} && options_.chain)
       space_->install_jump(pass.rip, entry);
   }
 
@@ -225,7 +225,7 @@ void Runtime::after_chain(Pass& pass) {
   const u32 number = frame_->exit_argument;
   const ChainExit exit = cache_.exit(number);
   pass.rip = exit.target;
-  pass.variant = {exit.flags_saved, 0};
+  pass.variant = exit.variant;
   if (exit.block->dead) return;
   const u64 generation = cache_generation_;
   const Block* target = find_block(pass, exit.target, pass.variant);

@@ -46,10 +46,10 @@ void TranslatorSpace::forget_all(const u8* jump_miss) {
 }
 
 void TranslatorSpace::forget_jumps(const u8* jump_miss) {
-  if (frame_ == nullptr) return;
-  for (JumpEntry& entry : frame_->jump) {
-    if (entry.code != 0) entry = {0, reinterpret_cast<u64>(jump_miss)};
-  }
+  if (frame_ == nullptr || jump_pages_.none()) return;
+  // Zero again, and no host memory.
+  VITRINE_CHECK(madvise(frame_->jump.data(), sizeof frame_->jump, MADV_DONTNEED) == 0);
+  frame_->jump[0].code = reinterpret_cast<u64>(jump_miss);
   jump_pages_.reset();
 }
 
