@@ -1,5 +1,6 @@
-// Control flow. Within the page a jump is linked to its target; everything else asks the jump cache of the space, which
-// holds only blocks that expect the flags in the frame.
+// Control flow. Within the page a jump is linked to its target; everything else
+// asks the jump cache of the space, which holds only blocks that expect the
+// flags in the frame.
 #include "cpu/translator/block_translator.h"
 
 namespace vitrine::cpu::translator {
@@ -16,8 +17,8 @@ bool BlockTranslator::may_link(Va target) const {
          page_floor(target) == page_floor(block_->va);
 }
 
-// Makes the jump with this displacement lead to a block: at once if it is there, otherwise through the dispatcher,
-// which links it.
+// Makes the jump with this displacement lead to a block: at once if it is
+// there, otherwise through the dispatcher, which links it.
 void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
   if (target == block_->va && block_->variant == variant) {
     Emitter::patch(displacement, block_->entry);
@@ -49,11 +50,12 @@ void BlockTranslator::emit_go_to(Va target) {
   }
   const auto entry = static_cast<i32>(offsetof(Frame, jump) + sizeof(JumpEntry) * jump_index(target));
   e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, -1, 0, entry});
-  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump(Condition::ne, stubs_.jump_missed);
   e().jump_memory({kHostRsp, -1, 0, entry + static_cast<i32>(offsetof(JumpEntry, code))});
 }
 
-// Goes to the guest address in scratch 0. Precondition: the flags are saved and the budget is checked.
+// Goes to the guest address in scratch 0. Precondition: the flags are saved and
+// the budget is checked.
 void BlockTranslator::emit_go_to_indirect() {
   if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
     e().jump(stubs_.exit_rip);
@@ -63,7 +65,7 @@ void BlockTranslator::emit_go_to_indirect() {
   e().op_register(Width::b32, 0x0FB7, kScratch1, kScratch0);
   e().shift_left(Width::b32, kScratch1, 4);
   e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump))});
-  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump(Condition::ne, stubs_.jump_missed);
   e().jump_memory({kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump) + offsetof(JumpEntry, code))});
 }
 
@@ -107,7 +109,8 @@ void BlockTranslator::emit_jump_if() {
   emit_go_to(instruction.next());
 }
 
-// LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on to the way taken.
+// LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on
+// to the way taken.
 void BlockTranslator::emit_jump_counted() {
   const Instruction& instruction = current();
   if (check_pending_) clobber_flags();
