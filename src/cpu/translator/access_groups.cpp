@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cpu/translator/flag_recovery.h"
+
 namespace vitrine::cpu::translator {
 namespace {
 
@@ -30,14 +32,10 @@ void AccessGroups::clear() {
   members_.clear();
 }
 
-void AccessGroups::forget_all() {
-  for (int guest = 0; guest < 16; ++guest) forget(guest);
-}
-
 void AccessGroups::plan(std::span<const Instruction> instructions) {
   clear();
   next_unknown_ = 1;
-  forget_all();
+  for (int guest = 0; guest < 16; ++guest) forget(guest);
   for (u32 n = 0; n < instructions.size(); ++n) {
     note_accesses(n, instructions[n]);
     note_writes(instructions[n]);
@@ -182,30 +180,13 @@ bool AccessGroups::note_known_write(const Instruction& instruction) {
 }
 
 void AccessGroups::note_writes(const Instruction& instruction) {
-  switch (instruction.form) {
-    case Form::plain:
-    case Form::nop:
-    case Form::lea:
-    case Form::push:
-    case Form::pop:
-      break;
-    default:
-      forget_all();
-      return;
-  }
-  if (instruction.form == Form::nop || note_known_write(instruction)) return;
-  // Hidden operands are not decoded: whatever has any may write any register (flags excepted, which every arithmetic
-  // instruction hides).
-  const u32 hidden = instruction.z.operand_count - instruction.z.operand_count_visible;
-  const u32 flags = (instruction.flags_read | instruction.flags_written) != 0 ? 1 : 0;
-  const u32 mxcsr = instruction.simd_float && !instruction.x87 ? 1 : 0;
-  if (hidden > flags + mxcsr) return forget_all();
-  for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
-    const ZydisDecodedOperand& operand = instruction.operands[n];
-    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
-    if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) == 0) continue;
-    const int guest = general_register(operand.reg.value).number;
-    if (guest >= 0) forget(guest);
+  if (instruction.form == Form::nop) return;
+  const bool known_form = instruction.form == Form::plain || instruction.form == Form::lea ||
+                          instruction.form == Form::push || instruction.form == Form::pop;
+  if (known_form && note_known_write(instruction)) return;
+  const u32 written = written_registers(instruction);
+  for (int guest = 0; guest < 16; ++guest) {
+    if ((written >> guest & 1) != 0) forget(guest);
   }
 }
 

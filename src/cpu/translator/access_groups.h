@@ -55,7 +55,6 @@ class AccessGroups {
   void note_writes(const Instruction& instruction);
   [[nodiscard]] bool note_known_write(const Instruction& instruction);
   void forget(int guest) { values_[static_cast<std::size_t>(guest)] = {next_unknown_++, 0}; }
-  void forget_all();
 
   std::array<Value, 16> values_;
   u32 next_unknown_ = 1;

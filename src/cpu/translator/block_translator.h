@@ -47,7 +47,8 @@ class BlockTranslator {
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 
  private:
-  enum class Flags : u8 { host, saved, both };
+  // `lost`: nowhere, and dead; a fault makes them again (flag_recovery.h).
+  enum class Flags : u8 { host, saved, both, lost };
   struct Access {
     MemoryOperand address;
     u16 size = 0;
@@ -67,6 +68,8 @@ class BlockTranslator {
   void emit_instruction();
   void emit_end();
   void clobber_flags();
+  void free_flags();
+  void emit_recover_flags();
   void require_flags();
   void save_flags();
   void emit_budget_check(bool with_current);
@@ -130,6 +133,7 @@ class BlockTranslator {
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;
   Flags flags_ = Flags::saved;
+  int flag_writer_ = -1;  // the instruction that left all of the flags that are in the host's register
   bool check_pending_ = false;
   bool x87_checked_ = false;
 };

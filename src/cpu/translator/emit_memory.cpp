@@ -81,7 +81,7 @@ bool BlockTranslator::group_is_open(bool implicit) {
 // the bytes are not in one mapped page with the rights that the group needs, nothing has happened yet: the block gives
 // back the rest of its budget, and the instructions from here on run as a block whose accesses look up for themselves.
 void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 position) {
-  clobber_flags();
+  free_flags();
   Access whole = access;
   whole.address.disp += group.low - position;
   whole.size = static_cast<u16>(group.high - group.low);
@@ -105,6 +105,7 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
   emitter_ = &cache_.cold;
   Emitter::patch(missed, e().here());
   if (misaligned != nullptr) Emitter::patch(misaligned, e().here());
+  if (flags_ == Flags::lost) emit_recover_flags();
   e().alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)), static_cast<i32>(count_ - index_));
   link(e().jump(), current().rip, {.flags_saved = true, .single = true});
   emitter_ = outer;
@@ -122,7 +123,7 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
     operation(HostMemory{kScratch0, -1, 0, static_cast<i32>(position - group->low)});
     return;
   }
-  clobber_flags();
+  free_flags();
   u8* const slow = emit_look_up(access);
   if (access.flat) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
   u8* operation_at = e().here();
@@ -138,6 +139,7 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
   const std::size_t tag =
       offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
   e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
+  if (flags_ == Flags::lost) emit_recover_flags();
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
   site.size = static_cast<u8>(access.size);
   site.write = access.write;

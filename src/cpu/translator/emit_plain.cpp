@@ -193,7 +193,10 @@ void BlockTranslator::emit_plain() {
       }
     }
   }
-  if (instruction.flags_written != 0) flags_ = Flags::host;
+  if (instruction.flags_written != 0) {
+    flags_ = Flags::host;
+    flag_writer_ = instruction.full_flag_writer ? static_cast<int>(index_) : -1;
+  }
   if (instruction.x87_address) emit_x87_address();
 }
 
@@ -220,7 +223,9 @@ void BlockTranslator::emit_plain_memory() {
   bool loads = false;
   for (int n = 0; n < uses.count; ++n) loads |= uses.spilled[static_cast<std::size_t>(n)].read;
   const bool found = group_is_open(false);  // then nothing before the instruction itself touches the flags
-  if (!found)
+  if (!found && !instruction.needs_flags())
+    free_flags();
+  else if (!found)
     clobber_flags();
   else if (instruction.needs_flags())
     require_flags();

@@ -19,7 +19,7 @@ class AccessGroupsTest : public TranslatorTest {
     const u8 reg = static_cast<u8>(below(3));                  // rax, rcx, rdx
     const u8 modrm = static_cast<u8>(0x40 | reg << 3 | base);  // [base + disp8], reg
     const u8 d = displacement();
-    switch (below(14)) {
+    switch (below(19)) {
       case 0:
         return emit({0x48, 0x8B, modrm, d});  // mov reg, [m]
       case 1:
@@ -46,6 +46,16 @@ class AccessGroupsTest : public TranslatorTest {
         return emit({0x0F, 0x10, static_cast<u8>(0x40 | base), d});  // movups xmm0, [m]
       case 12:
         return emit({0x88, static_cast<u8>(0x40 | 4 << 3 | base), d});  // mov [m], ah
+      case 13:
+        return emit({0x48, 0x39, 0xC1});  // cmp rcx, rax
+      case 14:
+        return emit({0x83, 0xEA, 5});  // sub edx, 5
+      case 15:
+        return emit({0x48, 0x31, 0xC2});  // xor rdx, rax
+      case 16:
+        return emit({0x48, 0xF7, 0xD9});  // neg rcx
+      case 17:
+        return emit({0x84, 0xC1});  // test cl, al
       default:
         return emit({0x48, 0x01, 0xC1});  // add rcx, rax
     }
