@@ -6,7 +6,7 @@ export CCACHE_NOHASHDIR := 1
 export CCACHE_BASEDIR := $(CURDIR)
 export NINJA_STATUS := [%f/%t] 
 
-.PHONY: help build test demo asan fuzz corpus tidy lint format clean packages
+.PHONY: help build test bench demo asan fuzz corpus tidy lint format clean packages
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -23,6 +23,11 @@ test: build ## Build, then run every test
 
 demo: build ## Run real Windows programs and show what their threads did
 	@tools/demo build/release
+
+bench: packages ## Build the benchmarks, run them, print one table (minutes; on an idle machine)
+	@test -f build/release/build.ninja || cmake --preset release -Wno-dev >/dev/null
+	@ninja -C build/release bench
+	@for program in build/release/bench/*/bench_*; do if [[ -x $$program && -f $$program ]]; then $$program || exit 1; fi; done
 
 asan: packages ## Build with address and undefined-behaviour checks, then run every test
 	@tools/build asan

@@ -10,10 +10,11 @@ namespace vitrine::cpu::translator {
 
 // A block exists in variants. `flags_saved`: on entry the arithmetic flags are in Frame::flags, not in the host's
 // register. `limit` > 0: at most that many instructions, no budget check and no links: for the end of a budget, and
-// single steps.
+// single steps. `single`: each access looks up for itself: for when a group of accesses did not lie in one mapped page.
 struct Variant {
   bool flags_saved = true;
   u8 limit = 0;
+  bool single = false;
   bool operator==(const Variant&) const = default;
 };
 
@@ -52,7 +53,7 @@ struct ChainExit {
   u8* displacement = nullptr;  // of the jump to link
   Block* block = nullptr;
   Va target = 0;
-  bool flags_saved = false;  // variant of the target
+  Variant variant;  // of the target
 };
 
 // Generated code that may raise SIGFPE when the guest unmasks FP exceptions.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cpu/translator/flag_recovery.h"
 
 namespace vitrine::cpu::translator {
 
@@ -41,9 +42,14 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   block_->entry = cache_.hot.here();
   if (count_ != 0) block_->guest_bytes = static_cast<u16>(instructions_[count_ - 1].next() - request.va);
 
+  const bool may_group = request.variant.limit == 0 && !request.variant.single && request.cached && !request.crossing &&
+                         options_.chain && !undecodable_;
+  groups_.clear();
+  if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
   flags_ = request.variant.flags_saved ? Flags::saved : Flags::host;
+  flag_writer_ = -1;
   x87_checked_ = false;
   check_pending_ = request.variant.limit == 0;
   if (undecodable_) {
@@ -86,6 +92,48 @@ void BlockTranslator::clobber_flags() {
   save_flags();
   if (check_pending_) emit_budget_check(false);
   flags_ = Flags::saved;
+}
+
+// The same, for an access: flags that nobody will read are not saved.
+void BlockTranslator::free_flags() {
+  if (flags_ == Flags::lost) return;
+  if (flags_ == Flags::host && !check_pending_ && flag_writer_ >= 0 &&
+      may_lose_flags({instructions_.data(), count_}, static_cast<u32>(flag_writer_), index_)) {
+    flags_ = Flags::lost;
+    return;
+  }
+  clobber_flags();
+}
+
+// Makes lost flags again and saves them. Leaves scratch 0 alone.
+void BlockTranslator::emit_recover_flags() {
+  const Instruction& writer = instructions_[static_cast<u32>(flag_writer_)];
+  u32 inputs = 0;
+  const FlagRecovery recovery = flag_recovery(writer, &inputs);
+  const RegisterName to = general_register(writer.operands[0].reg.value);
+  const int host = host_register(to.number);
+  const Width width = to.bytes == 8 ? Width::b64 : Width::b32;
+  if (recovery == FlagRecovery::repeat) {
+    Rewrite rewrite{};
+    for (int guest = 0; guest < 16; ++guest)
+      rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+    emit_rewritten(writer, rewrite);
+  } else if (recovery == FlagRecovery::test_result) {
+    e().op_register(width, 0x85, host, host);
+  } else if (writer.mnemonic() == ZYDIS_MNEMONIC_NEG) {
+    e().op_register(width, 0xF7, 3, host);
+    e().op_register(width, 0xF7, 3, host);
+  } else {
+    const bool add = writer.mnemonic() == ZYDIS_MNEMONIC_ADD;
+    for (const bool adds : {!add, add}) {
+      if (writer.operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
+        e().alu_immediate(width, adds ? 0 : 5, host, static_cast<i32>(writer.operands[1].imm.value.s));
+      else
+        e().op_register(width, adds ? 0x01 : 0x29, host_register(general_register(writer.operands[1].reg.value).number),
+                        host);
+    }
+  }
+  emit_save_flags(e(), static_cast<i32>(offsetof(Frame, flags)));
 }
 
 // After this the host's flags are the guest's.

@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "cpu/translator/access_groups.h"
 #include "cpu/translator/code_cache.h"
 #include "cpu/translator/decoder.h"
 #include "cpu/translator/stubs.h"
@@ -46,13 +47,15 @@ class BlockTranslator {
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 
  private:
-  enum class Flags : u8 { host, saved, both };
+  // `lost`: nowhere, and dead; a fault makes them again (flag_recovery.h).
+  enum class Flags : u8 { host, saved, both, lost };
   struct Access {
     MemoryOperand address;
     u16 size = 0;
     bool write = false;
     bool aligned = false;
-    bool flat = false;  // the whole host address in scratch 0, scratch 1 free
+    bool flat = false;      // the whole host address in scratch 0, scratch 1 free
+    bool implicit = false;  // the stack access of push, pop, call, ret, leave
   };
   using Operation = std::function<void(HostMemory)>;
   struct Rewrite {
@@ -65,6 +68,8 @@ class BlockTranslator {
   void emit_instruction();
   void emit_end();
   void clobber_flags();
+  void free_flags();
+  void emit_recover_flags();
   void require_flags();
   void save_flags();
   void emit_budget_check(bool with_current);
@@ -79,7 +84,10 @@ class BlockTranslator {
 
   // emit_memory.cpp
   void emit_address(const MemoryOperand& address);
+  [[nodiscard]] u8* emit_look_up(const Access& access);
   void emit_access(const Access& access, const Operation& operation);
+  void open_group(const Access& access, AccessGroup& group, i64 position);
+  [[nodiscard]] bool group_is_open(bool implicit);
   void emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done, const Operation& operation);
   [[nodiscard]] Access access_of(const Instruction& instruction) const;
 
@@ -109,7 +117,7 @@ class BlockTranslator {
   void emit_go_to(Va target);
   void emit_go_to_indirect();
   void emit_target_to_temporary(const ZydisDecodedOperand& operand);
-  void link(u8* displacement, Va target, bool flags_saved);
+  void link(u8* displacement, Va target, Variant variant);
   [[nodiscard]] bool may_link(Va target) const;
 
   CodeCache& cache_;
@@ -119,11 +127,13 @@ class BlockTranslator {
 
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;
+  AccessGroups groups_;
   bool undecodable_ = false;  // the block is one byte string that is no instruction
   u32 index_ = 0;
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;
   Flags flags_ = Flags::saved;
+  int flag_writer_ = -1;  // the instruction that left all of the flags that are in the host's register
   bool check_pending_ = false;
   bool x87_checked_ = false;
 };

@@ -60,7 +60,8 @@ class CodeCache {
     }
   };
   [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
-    return {va, frame.value << 8 | (variant.flags_saved ? 1u : 0u) | static_cast<u64>(variant.limit) << 1};
+    return {va, frame.value << 9 | (variant.single ? 0x100u : 0u) | (variant.flags_saved ? 1u : 0u) |
+                    static_cast<u64>(variant.limit) << 1};
   }
 
   u8* base_ = nullptr;

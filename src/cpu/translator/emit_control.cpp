@@ -1,5 +1,6 @@
-// Control flow. Within the page a jump is linked to its target; everything else asks the jump cache of the space, which
-// holds only blocks that expect the flags in the frame.
+// Control flow. Within the page a jump is linked to its target; everything else
+// asks the jump cache of the space, which holds only blocks that expect the
+// flags in the frame.
 #include "cpu/translator/block_translator.h"
 
 namespace vitrine::cpu::translator {
@@ -16,10 +17,9 @@ bool BlockTranslator::may_link(Va target) const {
          page_floor(target) == page_floor(block_->va);
 }
 
-// Makes the jump with this displacement lead to a block: at once if it is there, otherwise through the dispatcher,
-// which links it.
-void BlockTranslator::link(u8* displacement, Va target, bool flags_saved) {
-  const Variant variant{flags_saved, 0};
+// Makes the jump with this displacement lead to a block: at once if it is
+// there, otherwise through the dispatcher, which links it.
+void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
   if (target == block_->va && block_->variant == variant) {
     Emitter::patch(displacement, block_->entry);
     return;
@@ -28,10 +28,10 @@ void BlockTranslator::link(u8* displacement, Va target, bool flags_saved) {
     Emitter::patch(displacement, there->entry);
     return;
   }
-  const u32 exit = cache_.add_exit({displacement, block_, target, flags_saved});
+  const u32 exit = cache_.add_exit({displacement, block_, target, variant});
   Emitter& cold = cache_.cold;
   Emitter::patch(displacement, cold.here());
-  if (!flags_saved) emit_save_flags(cold, static_cast<i32>(offsetof(Frame, flags)));
+  if (!variant.flags_saved) emit_save_flags(cold, static_cast<i32>(offsetof(Frame, flags)));
   cold.store_immediate32(frame_field(offsetof(Frame, exit_argument)), exit);
   cold.jump(stubs_.exit_chain);
 }
@@ -39,7 +39,7 @@ void BlockTranslator::link(u8* displacement, Va target, bool flags_saved) {
 void BlockTranslator::emit_go_to(Va target) {
   if (check_pending_) clobber_flags();
   if (may_link(target)) {
-    link(e().jump(), target, flags_ != Flags::host);
+    link(e().jump(), target, {.flags_saved = flags_ != Flags::host});
     return;
   }
   clobber_flags();
@@ -50,26 +50,22 @@ void BlockTranslator::emit_go_to(Va target) {
   }
   const auto entry = static_cast<i32>(offsetof(Frame, jump) + sizeof(JumpEntry) * jump_index(target));
   e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, -1, 0, entry});
-  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump(Condition::ne, stubs_.jump_missed);
   e().jump_memory({kHostRsp, -1, 0, entry + static_cast<i32>(offsetof(JumpEntry, code))});
 }
 
-// Goes to the guest address in scratch 0. Precondition: the flags are saved and the budget is checked.
+// Goes to the guest address in scratch 0. Precondition: the flags are saved and
+// the budget is checked.
 void BlockTranslator::emit_go_to_indirect() {
   if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
     e().jump(stubs_.exit_rip);
     return;
   }
-  e().mov(kScratch1, kScratch0);
-  e().shift_right(Width::b64, kScratch1, kPageShift);
-  e().op_register(Width::b32, 0x69, kScratch1, kScratch1);
-  e().dword(kJumpFactor);
-  e().shift_right(Width::b32, kScratch1, kJumpShift);
-  e().op_register(Width::b32, 0x33, kScratch1, kScratch0);
-  e().alu_immediate(Width::b32, 4, kScratch1, kJumpEntries - 1);
+  static_assert(kJumpEntries == 1 << 16 && sizeof(JumpEntry) == 1 << 4);
+  e().op_register(Width::b32, 0x0FB7, kScratch1, kScratch0);
   e().shift_left(Width::b32, kScratch1, 4);
   e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump))});
-  e().jump(Condition::ne, stubs_.exit_rip);
+  e().jump(Condition::ne, stubs_.jump_missed);
   e().jump_memory({kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, jump) + offsetof(JumpEntry, code))});
 }
 
@@ -101,7 +97,7 @@ void BlockTranslator::emit_jump_if() {
   u8* taken = e().jump(condition);
   const Flags at_branch = flags_;
   if (may_link(target)) {
-    link(taken, target, at_branch != Flags::host);
+    link(taken, target, {.flags_saved = at_branch != Flags::host});
   } else {
     Emitter* const outer = emitter_;
     emitter_ = &cache_.cold;
@@ -113,7 +109,8 @@ void BlockTranslator::emit_jump_if() {
   emit_go_to(instruction.next());
 }
 
-// LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on to the way taken.
+// LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on
+// to the way taken.
 void BlockTranslator::emit_jump_counted() {
   const Instruction& instruction = current();
   if (check_pending_) clobber_flags();
@@ -127,7 +124,7 @@ void BlockTranslator::emit_jump_counted() {
   const auto lead = [&](u8* displacement, Va target) {
     flags_ = at_branch;
     if (may_link(target)) {
-      link(displacement, target, at_branch != Flags::host);
+      link(displacement, target, {.flags_saved = at_branch != Flags::host});
       return;
     }
     Emitter* const outer = emitter_;
@@ -162,7 +159,8 @@ void BlockTranslator::emit_return() {
   MemoryOperand top;
   top.base = kRsp;
   top.stack = true;
-  emit_access({top, 8, false, false, false}, [&](HostMemory memory) { e().load(kScratch0, memory); });
+  clobber_flags();
+  emit_access({top, 8, false, false, false, true}, [&](HostMemory memory) { e().load(kScratch0, memory); });
   e().lea(kGuestRspHost, {kGuestRspHost, -1, 0, static_cast<i32>(8 + extra)});
   emit_go_to_indirect();
 }

@@ -3,8 +3,19 @@
 
 namespace vitrine::cpu::translator {
 
+namespace {
+HostMemory group_field(const AccessGroup& group) {
+  return frame_field(offsetof(Frame, group) + 8 * static_cast<std::size_t>(group.slot));
+}
+}  // namespace
+
 BlockTranslator::Access BlockTranslator::access_of(const Instruction& instruction) const {
-  return {instruction.memory, instruction.memory_size, instruction.memory_written, instruction.memory_aligned, false};
+  return {instruction.memory,
+          instruction.memory_size,
+          instruction.memory_written,
+          instruction.memory_aligned,
+          false,
+          false};
 }
 
 // The guest linear address of an operand into scratch 0. Uses scratch 1; leaves the flags alone.
@@ -33,10 +44,9 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
   }
 }
 
-// Emits `operation` on the host's copy of a guest operand. The operation may be emitted twice (once for the bounce
-// buffer of an access across pages), so it must depend on nothing that its own emission changes.
-void BlockTranslator::emit_access(const Access& access, const Operation& operation) {
-  clobber_flags();
+// The look-up: afterwards the host address is scratch 0 plus scratch 1. Returns the jump that is taken when the address
+// is not in the TLB with this right, or the access leaves its page or is not aligned as it must be.
+u8* BlockTranslator::emit_look_up(const Access& access) {
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
   const std::size_t tag =
@@ -57,6 +67,64 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
     slow = e().jump(Condition::a);
   }
   e().load(kScratch1, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, page))});
+  return slow;
+}
+
+// True: the next access of this instruction needs no look-up, and leaves flags and scratch 1 alone.
+bool BlockTranslator::group_is_open(bool implicit) {
+  i64 position = 0;
+  const AccessGroup* const group = groups_.find(index_, implicit, &position);
+  return group != nullptr && group->open;
+}
+
+// One look-up for all bytes of a group; the host address of its first byte stays in scratch 0 and in the frame. When
+// the bytes are not in one mapped page with the rights that the group needs, nothing has happened yet: the block gives
+// back the rest of its budget, and the instructions from here on run as a block whose accesses look up for themselves.
+void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 position) {
+  free_flags();
+  Access whole = access;
+  whole.address.disp += group.low - position;
+  whole.size = static_cast<u16>(group.high - group.low);
+  whole.write = group.write;
+  whole.aligned = false;
+  u8* const missed = emit_look_up(whole);
+  e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
+  u8* misaligned = nullptr;
+  if (group.aligned) {
+    int tested = kScratch0;
+    if (group.anchor != group.low) {
+      e().lea(tested = kScratch1, {kScratch0, -1, 0, static_cast<i32>(group.anchor - group.low)});
+    }
+    e().op_register(Width::b32, 0xF7, 0, tested);
+    e().dword(group.alignment - 1u);
+    misaligned = e().jump(Condition::ne);
+  }
+  e().store(group_field(group), kScratch0);
+  group.open = true;
+  Emitter* const outer = emitter_;
+  emitter_ = &cache_.cold;
+  Emitter::patch(missed, e().here());
+  if (misaligned != nullptr) Emitter::patch(misaligned, e().here());
+  if (flags_ == Flags::lost) emit_recover_flags();
+  e().alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)), static_cast<i32>(count_ - index_));
+  link(e().jump(), current().rip, {.flags_saved = true, .single = true});
+  emitter_ = outer;
+}
+
+// Emits `operation` on the host's copy of a guest operand. The operation may be emitted twice (once for the bounce
+// buffer of an access across pages), so it must depend on nothing that its own emission changes.
+void BlockTranslator::emit_access(const Access& access, const Operation& operation) {
+  i64 position = 0;
+  if (AccessGroup* const group = groups_.find(index_, access.implicit, &position)) {
+    if (group->open)
+      e().load(kScratch0, group_field(*group));
+    else
+      open_group(access, *group, position);
+    operation(HostMemory{kScratch0, -1, 0, static_cast<i32>(position - group->low)});
+    return;
+  }
+  free_flags();
+  u8* const slow = emit_look_up(access);
   if (access.flat) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
   u8* operation_at = e().here();
   operation(access.flat ? HostMemory{kScratch0} : HostMemory{kScratch0, kScratch1, 0, 0});
@@ -71,6 +139,7 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
   const std::size_t tag =
       offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
   e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
+  if (flags_ == Flags::lost) emit_recover_flags();
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
   site.size = static_cast<u8>(access.size);
   site.write = access.write;

@@ -193,7 +193,10 @@ void BlockTranslator::emit_plain() {
       }
     }
   }
-  if (instruction.flags_written != 0) flags_ = Flags::host;
+  if (instruction.flags_written != 0) {
+    flags_ = Flags::host;
+    flag_writer_ = instruction.full_flag_writer ? static_cast<int>(index_) : -1;
+  }
   if (instruction.x87_address) emit_x87_address();
 }
 
@@ -219,7 +222,13 @@ void BlockTranslator::emit_plain_memory() {
   assign(uses, true);
   bool loads = false;
   for (int n = 0; n < uses.count; ++n) loads |= uses.spilled[static_cast<std::size_t>(n)].read;
-  clobber_flags();
+  const bool found = group_is_open(false);  // then nothing before the instruction itself touches the flags
+  if (!found && !instruction.needs_flags())
+    free_flags();
+  else if (!found)
+    clobber_flags();
+  else if (instruction.needs_flags())
+    require_flags();
   Access access = access_of(instruction);
   access.flat = loads || uses.high8 || instruction.needs_flags();
   emit_access(access, [&](HostMemory memory) {
@@ -227,13 +236,13 @@ void BlockTranslator::emit_plain_memory() {
     for (int guest = 0; guest < 16; ++guest)
       rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
     rewrite.memory = &memory;
-    if (instruction.needs_flags()) emit_restore_flags(e());
+    if (instruction.needs_flags() && !found) emit_restore_flags(e());
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
       rewrite.map[static_cast<std::size_t>(use.guest)] = use.host;
       if (use.read) e().load(use.host, guest_slot(use.guest));
     }
-    const HostMemory through_rsi{kRsi};
+    const HostMemory through_rsi{kRsi, -1, 0, memory.disp};
     if (uses.high8) {
       e().mov(kScratch1, kRsi);
       e().mov(kRsi, kScratch0);
@@ -242,7 +251,8 @@ void BlockTranslator::emit_plain_memory() {
     u8* begin = e().here();
     emit_rewritten(instruction, rewrite);
     if (instruction.simd_float)
-      cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), true, instruction.x87});
+      cache_.add_fault_range(
+          {begin, e().here(), make_site(static_cast<u16>(index_)), flags_ != Flags::host, instruction.x87});
     if (uses.high8) e().mov(kRsi, kScratch1);
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];

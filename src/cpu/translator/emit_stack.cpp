@@ -31,7 +31,7 @@ void BlockTranslator::emit_store_guest(int guest, int host) {
 // Pushes a 64-bit constant.
 void BlockTranslator::emit_push_value(u64 value) {
   const bool fits = static_cast<i64>(value) == static_cast<i32>(value);
-  emit_access({stack_slot(kRsp, -8), 8, true, false, !fits}, [&](HostMemory memory) {
+  emit_access({stack_slot(kRsp, -8), 8, true, false, !fits, true}, [&](HostMemory memory) {
     if (fits) {
       e().store_immediate64(memory, static_cast<i32>(value));
     } else {
@@ -54,7 +54,7 @@ void BlockTranslator::emit_push() {
     emit_push_value(static_cast<u64>(operand.imm.value.s));
     return;
   }
-  const Access slot{stack_slot(kRsp, -i64{bytes}), bytes, true, false, true};
+  const Access slot{stack_slot(kRsp, -i64{bytes}), bytes, true, false, true, true};
   if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
     const auto value = static_cast<u16>(operand.imm.value.s);
     emit_access(slot, [&](HostMemory memory) {
@@ -90,7 +90,7 @@ void BlockTranslator::emit_pop() {
   const Instruction& instruction = current();
   const u16 bytes = instruction.z.operand_width == 16 ? 2 : 8;
   const ZydisDecodedOperand& operand = instruction.operands[0];
-  const Access slot{stack_slot(kRsp, 0), bytes, false, false, false};
+  const Access slot{stack_slot(kRsp, 0), bytes, false, false, false, true};
   emit_access(slot, [&](HostMemory memory) {
     if (bytes == 2)
       e().op_memory(Width::b32, 0x0FB7, kScratch1, memory);
@@ -127,7 +127,8 @@ void BlockTranslator::emit_pop() {
 }
 
 void BlockTranslator::emit_leave() {
-  emit_access({stack_slot(kRbp, 0), 8, false, false, false}, [&](HostMemory memory) { e().load(kScratch1, memory); });
+  emit_access({stack_slot(kRbp, 0), 8, false, false, false, true},
+              [&](HostMemory memory) { e().load(kScratch1, memory); });
   e().lea(kGuestRspHost, {host_register(kRbp), -1, 0, 8});
   e().mov(host_register(kRbp), kScratch1);
 }

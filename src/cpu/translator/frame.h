@@ -1,5 +1,6 @@
-// Frame: what generated code sees of the machine. The host's RSP points at it while guest code runs, so that every
-// field is one short operand away and memory renaming works on the hot ones. One per space; the memory below it is
+// Frame: what generated code sees of the machine. The host's RSP points at it
+// while guest code runs, so that every field is one short operand away and
+// memory renaming works on the hot ones. One per space; the memory below it is
 // stack for signals and stubs only.
 //
 // Owned by TranslatorSpace. Plain data: generated code knows the offsets.
@@ -12,25 +13,29 @@
 
 namespace vitrine::cpu::translator {
 
-// Host registers that generated code keeps for itself. The guest's own values of these live in Frame::gpr, except RSP,
-// whose value lives in the host's R15.
+// Host registers that generated code keeps for itself. The guest's own values
+// of these live in Frame::gpr, except RSP, whose value lives in the host's R15.
 inline constexpr int kScratch0 = 10;
 inline constexpr int kScratch1 = 11;
 inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
 inline constexpr u32 kTlbEntries = 4096;
-inline constexpr u32 kJumpEntries = 16384;
-inline constexpr u32 kJumpFactor =
-    0x9E37'79B1;                       // spreads page numbers: images lie at addresses that differ in a few bits
-inline constexpr int kJumpShift = 18;  // leaves as many bits of a 32-bit product as an index has
+inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address
+// What another address pushed out of its entry is found in a second, smaller
+// table with another index.
+inline constexpr u32 kJumpVictims = 16384;
+inline constexpr u32 kJumpFactor = 0x9E37'79B1;  // spreads page numbers
+inline constexpr int kJumpShift = 18;            // leaves as many bits of a 32-bit product as an index has
 
 // Why generated code returned to the dispatcher.
 enum class ExitKind : u32 {
-  chain,       // the end of a block: `exit_argument` is the chain exit to link, `exit_rip` is unset
+  chain,       // the end of a block: `exit_argument` is the chain exit to link,
+               // `exit_rip` is unset
   rip,         // go on at `exit_rip`
   budget,      // the budget check failed: `site` says where
-  helper,      // a helper or the slow memory path ended the block; Runtime::pending says how
+  helper,      // a helper or the slow memory path ended the block; Runtime::pending
+               // says how
   special,     // an instruction that the dispatcher executes: `site` says which
   host_fault,  // SIGFPE in generated code at `exit_rip` (a host address)
 };
@@ -40,8 +45,8 @@ struct JumpEntry {
   u64 code;
 };
 
-// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only
-// entry 0 needs one.
+// One entry of the software TLB. A tag that may not match names a page with
+// another index; in fresh (zero) memory only entry 0 needs one.
 struct TlbEntry {
   Va tag_read;
   Va tag_write;
@@ -52,10 +57,12 @@ static_assert(sizeof(TlbEntry) == 32);
 
 class Runtime;
 
-struct alignas(64) Frame {
+struct alignas(kPageSize) Frame {
   i64 budget = 0;
-  u64 flags = 0;              // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
-  std::array<u64, 16> gpr{};  // guest order. Host-resident ones are true only while C++ runs
+  u64 flags = 0;               // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
+  std::array<u64, 16> gpr{};   // guest order. Host-resident ones are true only while C++ runs
+  std::array<u64, 8> group{};  // host addresses that a block found for its
+                               // groups of accesses; dead at its end
   u64 scratch0 = 0, scratch1 = 0;
   u64 temporary = 0;
   Va fs_base = 0, gs_base = 0;
@@ -63,30 +70,37 @@ struct alignas(64) Frame {
   ExitKind exit_kind = ExitKind::chain;
   u64 exit_rip = 0;
   u32 exit_argument = 0;
-  u32 bounced = 0;  // the slow path handed out `bounce` for a write: `finish` must copy it back
+  u32 bounced = 0;  // the slow path handed out `bounce` for a write: `finish`
+                    // must copy it back
   u64 host_rsp = 0;
   u32 host_mxcsr = 0, guest_mxcsr = 0;
-  u8 x87_loaded = 0;          // the host x87 state is the guest's
-  u64 direction = 0;          // guest DF, 0 or 1; the host's is always clear
-  Va x87_ip = 0, x87_dp = 0;  // of the last x87 instruction, as FNSTENV shows them
+  u8 x87_loaded = 0;  // the host x87 state is the guest's
+  u64 direction = 0;  // guest DF, 0 or 1; the host's is always clear
+  Va x87_ip = 0,
+     x87_dp = 0;  // of the last x87 instruction, as FNSTENV shows them
   Va bounce_va = 0;
   u64 bounce_size = 0;
   Runtime* runtime = nullptr;
-  std::byte* image = nullptr;  // GuestContext::xsave of the thread that runs: the truth about vectors outside call-outs
+  std::byte* image = nullptr;  // GuestContext::xsave of the thread that runs:
+                               // the truth about vectors outside call-outs
   alignas(64) std::array<u8, 64> bounce{};
   alignas(64) std::array<std::array<u8, 32>, 16> ymm{};  // the truth about vectors during a call-out
-  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host memory: zero is an entry that never
-  // matches, except for index 0, which the space initialises.
+  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host
+  // memory: zero is an entry that never matches, except for index 0, which the
+  // space initialises.
   alignas(64) std::array<TlbEntry, kTlbEntries> tlb;
-  std::array<JumpEntry, kJumpEntries> jump;
+  alignas(kPageSize) std::array<JumpEntry, kJumpEntries> jump;  // whole pages, so that they can
+                                                                // be given back
+  alignas(kPageSize) std::array<JumpEntry, kJumpVictims> jump_victims;
 };
 
 [[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
 [[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
 // The addresses of one page share a run of kPageSize entries, one each.
-[[nodiscard]] constexpr u32 jump_index(Va va) {
+[[nodiscard]] constexpr u32 jump_index(Va va) { return static_cast<u32>(va) & (kJumpEntries - 1); }
+[[nodiscard]] constexpr u32 jump_victim_index(Va va) {
   const u32 page = static_cast<u32>(va >> kPageShift) * kJumpFactor >> kJumpShift;
-  return (page ^ static_cast<u32>(va)) & (kJumpEntries - 1);
+  return (page ^ static_cast<u32>(va)) & (kJumpVictims - 1);
 }
 
 // RFLAGS bits that generated code keeps in the host's flags.

@@ -8,7 +8,8 @@
 
 namespace vitrine::cpu::translator {
 namespace {
-// Generated code returns at least this often (in instructions), so that a kick is noticed.
+// Generated code returns at least this often (in instructions), so that a kick
+// is noticed.
 constexpr u64 kSlice = 1u << 20;
 constexpr u64 kDr6SingleStep = 1u << 14;
 
@@ -21,7 +22,8 @@ struct Runtime::Pass {
   bool done = false;
   Va rip = 0;
   u64 budget = 0;
-  bool tail = false;  // the rest of the budget is run in blocks with an exact instruction limit
+  bool tail = false;  // the rest of the budget is run in blocks with an exact
+                      // instruction limit
   Variant variant;    // of the block to enter next
   [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
   void end(ExitReason reason) {
@@ -106,7 +108,7 @@ void Runtime::step(Pass& pass) {
     entry = block->entry;
     if (variant.limit != 0)
       limited = block->instructions;
-    else if (variant.flags_saved && options_.chain)
+    else if (variant == Variant{} && options_.chain)
       space_->install_jump(pass.rip, entry);
   }
 
@@ -146,7 +148,8 @@ void Runtime::step(Pass& pass) {
   }
 }
 
-// Instructions of this run retired before the site, while generated code has just been left there.
+// Instructions of this run retired before the site, while generated code has
+// just been left there.
 u64 Runtime::retired_before(const Site& site) const {
   const i64 consumed = granted_ - frame_->budget;
   const i64 in_block = site.charged ? consumed - (site.block->instructions - site.index) : consumed + site.index;
@@ -171,7 +174,8 @@ Block* Runtime::find_block(Pass&, Va rip, Variant variant) {
   const Translation code = *first;
   if (Block* block = cache_.find(rip, code.frame, variant); block != nullptr) {
     if (!block->crossing) return block;
-    // A block across a page boundary holds only as long as the second page is the one it was made from.
+    // A block across a page boundary holds only as long as the second page is
+    // the one it was made from.
     const Translation* second = fetch(page_floor(rip) + kPageSize);
     if (second == nullptr) return nullptr;
     if (second->frame == block->second_frame) return block;
@@ -225,16 +229,18 @@ void Runtime::after_chain(Pass& pass) {
   const u32 number = frame_->exit_argument;
   const ChainExit exit = cache_.exit(number);
   pass.rip = exit.target;
-  pass.variant = {exit.flags_saved, 0};
+  pass.variant = exit.variant;
   if (exit.block->dead) return;
   const u64 generation = cache_generation_;
   const Block* target = find_block(pass, exit.target, pass.variant);
-  // A fault here is reported when the target is entered; the exit may have gone with a flush of the cache.
+  // A fault here is reported when the target is entered; the exit may have gone
+  // with a flush of the cache.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
   Emitter::patch(exit.displacement, target->entry);
 }
 
-// A jump that its jump cache did not know: the next step finds the block and puts it there.
+// A jump that its jump cache did not know: the next step finds the block and
+// puts it there.
 void Runtime::after_rip(Pass& pass, u32 limited) {
   retired_ += static_cast<u64>(granted_ - frame_->budget) + limited;
   pass.rip = frame_->exit_rip;
@@ -243,9 +249,11 @@ void Runtime::after_rip(Pass& pass, u32 limited) {
 // The jump cache of the space is also the dispatcher's shortest way to a block.
 const u8* Runtime::known_entry(Va rip, Variant variant) const {
   if (variant != Variant{}) return nullptr;
-  const JumpEntry& entry = frame_->jump[jump_index(rip)];
-  const bool known = entry.va == rip && entry.code != 0 && entry.code != reinterpret_cast<u64>(stubs_.exit_rip);
-  return known ? reinterpret_cast<const u8*>(entry.code) : nullptr;
+  for (const JumpEntry* entry : {&frame_->jump[jump_index(rip)], &frame_->jump_victims[jump_victim_index(rip)]}) {
+    const bool known = entry->va == rip && entry->code != 0 && entry->code != reinterpret_cast<u64>(stubs_.exit_rip);
+    if (known) return reinterpret_cast<const u8*>(entry->code);
+  }
+  return nullptr;
 }
 
 void Runtime::after_helper(Pass& pass) {
@@ -324,7 +332,8 @@ void Runtime::after_special(Pass& pass, const Site& site) {
   }
 }
 
-// SIGFPE in generated code: the guest unmasked a floating-point exception (SDM vol. 1, 4.9 and 8.7).
+// SIGFPE in generated code: the guest unmasked a floating-point exception (SDM
+// vol. 1, 4.9 and 8.7).
 void Runtime::after_host_fault(Pass& pass) {
   const FaultRange* range = cache_.find_fault_range(reinterpret_cast<const u8*>(frame_->exit_rip));
   VITRINE_CHECK(range != nullptr);

@@ -9,7 +9,8 @@
 
 namespace vitrine::cpu::translator {
 namespace {
-// Below the frame: the stack on which a signal that arrives in generated code finds room. Only touched if one does.
+// Below the frame: the stack on which a signal that arrives in generated code
+// finds room. Only touched if one does.
 constexpr u64 kSignalStack = 128u << 10;
 constexpr u64 kMemory = kSignalStack + ((sizeof(Frame) + kPageMask) & ~kPageMask);
 }  // namespace
@@ -31,7 +32,7 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
   frame_->runtime = &runtime_;
   frame_->tlb[0].tag_read = frame_->tlb[0].tag_write = tlb_invalid_tag(0);
-  frame_->jump[0].code = reinterpret_cast<u64>(jump_miss);
+  frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
 }
 
@@ -46,17 +47,26 @@ void TranslatorSpace::forget_all(const u8* jump_miss) {
 }
 
 void TranslatorSpace::forget_jumps(const u8* jump_miss) {
-  if (frame_ == nullptr) return;
-  for (JumpEntry& entry : frame_->jump) {
-    if (entry.code != 0) entry = {0, reinterpret_cast<u64>(jump_miss)};
-  }
+  if (frame_ == nullptr || jump_pages_.none()) return;
+  // Zero again, and no host memory.
+  VITRINE_CHECK(madvise(frame_->jump.data(), sizeof frame_->jump, MADV_DONTNEED) == 0);
+  VITRINE_CHECK(madvise(frame_->jump_victims.data(), sizeof frame_->jump_victims, MADV_DONTNEED) == 0);
+  frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   jump_pages_.reset();
 }
 
 void TranslatorSpace::forget_jump(Va va, const u8* jump_miss) {
   if (frame_ == nullptr) return;
+  for (JumpEntry* entry : {&frame_->jump[jump_index(va)], &frame_->jump_victims[jump_victim_index(va)]}) {
+    if (entry->va == va) *entry = {0, reinterpret_cast<u64>(jump_miss)};
+  }
+}
+
+void TranslatorSpace::install_jump(Va va, const u8* code) {
   JumpEntry& entry = frame_->jump[jump_index(va)];
-  if (entry.va == va) entry = {0, reinterpret_cast<u64>(jump_miss)};
+  if (entry.va != 0 && entry.va != va) frame_->jump_victims[jump_victim_index(entry.va)] = entry;
+  entry = {va, reinterpret_cast<u64>(code)};
+  jump_pages_.set(jump_page(va));
 }
 
 void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
@@ -73,9 +83,16 @@ void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
   };
   if (!jump_pages_.test(jump_page(va)) && !jump_pages_.test(jump_page(va - kPageSize))) return;
   const u32 first = jump_index(va) & ~static_cast<u32>(kPageMask);
-  for (u32 n = 0; n < kPageSize; ++n) forget(frame_->jump[first + n], page_floor(va));
+  const u32 victims = jump_victim_index(va) & ~static_cast<u32>(kPageMask);
+  for (u32 n = 0; n < kPageSize; ++n) {
+    forget(frame_->jump[first + n], page_floor(va));
+    forget(frame_->jump_victims[victims + n], page_floor(va));
+  }
   // A block across a page boundary depends on the page after its own as well.
-  for (Va at = page_floor(va) - 15; at != page_floor(va); ++at) forget(frame_->jump[jump_index(at)], page_floor(at));
+  for (Va at = page_floor(va) - 15; at != page_floor(va); ++at) {
+    forget(frame_->jump[jump_index(at)], page_floor(at));
+    forget(frame_->jump_victims[jump_victim_index(at)], page_floor(at));
+  }
 }
 
 void TranslatorSpace::revoke_writes(const std::byte* host) {

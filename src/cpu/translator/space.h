@@ -1,7 +1,9 @@
-// TranslatorSpace: what the translator keeps per address space: the Frame with its software TLB and jump cache, made
-// when the space first runs, and a small cache of instruction fetches.
+// TranslatorSpace: what the translator keeps per address space: the Frame with
+// its software TLB and jump cache, made when the space first runs, and a small
+// cache of instruction fetches.
 //
-// Owned by whoever asked for the space; registered with its Runtime, which must outlive it.
+// Owned by whoever asked for the space; registered with its Runtime, which must
+// outlive it.
 #pragma once
 
 #include <bitset>
@@ -28,14 +30,12 @@ class TranslatorSpace final : public Space {
   void forget_page(Va va, bool executable, const u8* jump_miss);
   void forget_jumps(const u8* jump_miss);
   void forget_jump(Va va, const u8* jump_miss);
-  // A frame is about to hold translated code: writes to it must take the slow path from now on.
+  // A frame is about to hold translated code: writes to it must take the slow
+  // path from now on.
   void revoke_writes(const std::byte* host);
   void install(Va va, std::byte* host, bool write);
   // Precondition: the space has a frame.
-  void install_jump(Va va, const u8* code) {
-    frame_->jump[jump_index(va)] = {va, reinterpret_cast<u64>(code)};
-    jump_pages_.set(jump_page(va));
-  }
+  void install_jump(Va va, const u8* code);
 
   [[nodiscard]] const Translation* cached_fetch(Va va) const {
     const FetchEntry& entry = fetches_[fetch_index(va)];
@@ -59,8 +59,8 @@ class TranslatorSpace final : public Space {
   Frame* frame_ = nullptr;
   void* memory_ = nullptr;
   std::array<FetchEntry, kFetchEntries> fetches_{};
-  // Pages (by the low bits of their number) that may have entries in the jump cache: most changes of a mapping find
-  // none.
+  // Pages (by the low bits of their number) that may have entries in the jump
+  // cache: most changes of a mapping find none.
   std::bitset<kJumpPages> jump_pages_;
 };
 

@@ -15,7 +15,8 @@ void pop(Emitter& e, int reg) {
   e.byte(0x58u | static_cast<u32>(reg & 7));
 }
 
-// VMOVUPS ymm, [memory] (opcode 0x10) or [memory], ymm (0x11). The base is RSP or RDI.
+// VMOVUPS ymm, [memory] (opcode 0x10) or [memory], ymm (0x11). The base is RSP
+// or RDI.
 void vmovups(Emitter& e, u32 opcode, int ymm, HostMemory memory) {
   e.byte(0xC5);
   e.byte((ymm >= 8 ? 0x00u : 0x80u) | 0x7Cu);
@@ -59,7 +60,8 @@ void load_vectors(Emitter& e, int base, i32 bias) {
   ldmxcsr(e, {base, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr)) + bias});
 }
 
-// Between the image of the context and the registers: XMM and the upper halves lie apart (SDM vol. 1, 13.4).
+// Between the image of the context and the registers: XMM and the upper halves
+// lie apart (SDM vol. 1, 13.4).
 constexpr i32 kImageXmm = 160, kImageHigh = 576;
 void load_image(Emitter& e, int base) {
   for (int ymm = 0; ymm < 16; ++ymm) {
@@ -95,7 +97,8 @@ void store_image(Emitter& e, int base) {
 Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
   u8* start = e.here();
   for (int reg : kCalleeSaved) push(e, reg);
-  e.alu_immediate(Width::b64, 5, kHostRsp, 8);  // C++ called from stubs finds the stack aligned
+  e.alu_immediate(Width::b64, 5, kHostRsp,
+                  8);  // C++ called from stubs finds the stack aligned
   e.store({kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_rsp))}, kHostRsp);
   stmxcsr(e, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_mxcsr))});
   e.load(kRax, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, image))});
@@ -128,9 +131,28 @@ const u8* emit_exit(Emitter& e, ExitKind kind, const u8* common) {
   return start;
 }
 
+const u8* emit_jump_missed(Emitter& e, const u8* exit_rip) {
+  static_assert(kJumpVictims == 1 << 14 && sizeof(JumpEntry) == 1 << 4);
+  const u8* start = e.here();
+  e.mov(kScratch1, kScratch0);
+  e.shift_right(Width::b64, kScratch1, kPageShift);
+  e.op_register(Width::b32, 0x69, kScratch1, kScratch1);
+  e.dword(kJumpFactor);
+  e.shift_right(Width::b32, kScratch1, kJumpShift);
+  e.op_register(Width::b32, 0x33, kScratch1, kScratch0);
+  e.alu_immediate(Width::b32, 4, kScratch1, kJumpVictims - 1);
+  e.shift_left(Width::b32, kScratch1, 4);
+  const auto table = static_cast<i32>(offsetof(Frame, jump_victims));
+  e.op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, kScratch1, 0, table});
+  e.jump(Condition::ne, exit_rip);
+  e.jump_memory({kHostRsp, kScratch1, 0, table + static_cast<i32>(offsetof(JumpEntry, code))});
+  return start;
+}
+
 enum class Returns { registers, address, flags };
 
-// The body of a call into C++. On entry the return address is at [RSP] (and the flags below it for Returns::flags).
+// The body of a call into C++. On entry the return address is at [RSP] (and the
+// flags below it for Returns::flags).
 const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, const u8* leave) {
   const u8* start = e.here();
   const i32 bias = returns == Returns::flags ? 16 : 8;
@@ -199,6 +221,7 @@ Stubs emit_stubs(Emitter& e) {
   const u8* leave = emit_leave(e);
   stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
   stubs.exit_rip = emit_exit(e, ExitKind::rip, common);
+  stubs.jump_missed = emit_jump_missed(e, stubs.exit_rip);
   stubs.exit_budget = emit_exit(e, ExitKind::budget, common);
   stubs.exit_special = emit_exit(e, ExitKind::special, common);
   stubs.host_fault = emit_exit(e, ExitKind::host_fault, common);

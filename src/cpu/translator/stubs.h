@@ -1,4 +1,5 @@
-// Stubs: the few generated routines that lead from C++ into guest code and back. Emitted once per code cache.
+// Stubs: the few generated routines that lead from C++ into guest code and
+// back. Emitted once per code cache.
 #pragma once
 
 #include "cpu/translator/emitter.h"
@@ -7,8 +8,9 @@
 namespace vitrine::cpu::translator {
 
 struct Stubs {
-  // Enters guest code at `code` with the vectors of Frame::image. Returns when it exits, with Frame::exit_kind set. The
-  // second also puts the flags in the host's register.
+  // Enters guest code at `code` with the vectors of Frame::image. Returns when
+  // it exits, with Frame::exit_kind set. The second also puts the flags in the
+  // host's register.
   using Enter = void (*)(Frame*, const u8* code);
   Enter enter_flags_saved = nullptr;
   Enter enter_flags_live = nullptr;
@@ -16,14 +18,19 @@ struct Stubs {
   // Jumped to with the flags saved in the frame.
   const u8* exit_chain = nullptr;    // Frame::exit_argument set
   const u8* exit_rip = nullptr;      // the guest target in scratch 0
+  const u8* jump_missed = nullptr;   // the same, after the first jump cache: asks
+                                     // the second, then exits
   const u8* exit_budget = nullptr;   // Frame::site set
   const u8* exit_special = nullptr;  // Frame::site set
-  const u8* host_fault = nullptr;  // Frame::exit_rip set; scratch registers are lost, host flags go to Frame::temporary
+  const u8* host_fault = nullptr;    // Frame::exit_rip set; scratch registers are
+                                     // lost, host flags go to Frame::temporary
 
-  // Called with Frame::site set; every guest register is in the frame while C++ runs.
+  // Called with Frame::site set; every guest register is in the frame while C++
+  // runs.
   const u8* callout = nullptr;
-  // Called with the guest address in scratch 0. Returns the host address in scratch 0 and 0 in scratch 1; ZF set unless
-  // the access goes to Frame::bounce and must be followed by `finish`.
+  // Called with the guest address in scratch 0. Returns the host address in
+  // scratch 0 and 0 in scratch 1; ZF set unless the access goes to
+  // Frame::bounce and must be followed by `finish`.
   const u8* slow_memory = nullptr;
   const u8* finish = nullptr;  // preserves the flags
 };
@@ -35,8 +42,8 @@ extern "C" u32 vitrine_translator_finish(Frame* frame);
 
 [[nodiscard]] Stubs emit_stubs(Emitter& emitter);
 
-// The flag moves that blocks and stubs share. Both use scratch 1 and leave the flags in the host's register as they
-// say.
+// The flag moves that blocks and stubs share. Both use scratch 1 and leave the
+// flags in the host's register as they say.
 void emit_save_flags(Emitter& emitter, i32 offset);  // host flags unchanged
 void emit_restore_flags(Emitter& emitter);
 

@@ -68,6 +68,8 @@ bool FuzzGenerator::acceptable(const Instruction& instruction) const {
     default:
       break;
   }
+  // PREFETCHW of a register: no operation on one vendor's processors, #UD on the other's.
+  if (instruction.form == Form::nop && z.opcode == 0x0D && z.raw.modrm.mod == 3) return false;
   switch (instruction.form) {
     case Form::plain:
     case Form::nop:
