@@ -6,16 +6,12 @@ namespace vitrine::csr {
 Status Subsystem::start_worker() {
   auto thread = on_.processes.create_thread(*process_, {.flags = ps::cross_thread_flags::kSystem});
   if (!thread) return thread.error();
-  // Its frame stands at its first pause until it is given a processor. The thread's own life keeps it.
-  (*thread)->user = std::make_unique<ps::UserState>();
-  (*thread)->user->service = serve(this, thread->get());
-  (*thread)->user->service.start();
+  process_->thread_extras[(*thread)->id].routine = serve(this, thread->get());  // starts with its first turn on a processor
   return Status::success;
 }
 
 // NT: CsrApiRequestThread. Ends when the thread is told to.
 Task<Status> Subsystem::serve(Subsystem* self, ps::Thread* thread) {
-  co_await ke::Kernel::Pause{&thread->tcb};
   const ob::Ref<lpc::PortObject> port = self->port_;
   constexpr ke::WaitParameters kReceive{
       .reason = ke::WaitReason::wr_lpc_receive, .mode = ke::Mode::user, .timeout = {}};

@@ -16,6 +16,18 @@ namespace {
 
 constexpr int kCouldNotRun = 125;
 
+// The kernel's and CSRSS's own always wait for something.
+u64 program_threads(const Machine& machine) {
+  u64 count = 0;
+  auto& processes = machine.processes->active_processes();
+  for (ps::Process* process = processes.front(); process != nullptr; process = processes.next(*process)) {
+    for (ps::Thread* thread = process->threads.front(); thread != nullptr; thread = process->threads.next(*thread)) {
+      if (!thread->has_flag(ps::cross_thread_flags::kSystem)) ++count;
+    }
+  }
+  return count;
+}
+
 std::string explain(RunEnd end, const RunOptions& options, const Machine& machine) {
   switch (end) {
     case RunEnd::exited: return {};
@@ -24,7 +36,7 @@ std::string explain(RunEnd end, const RunOptions& options, const Machine& machin
     case RunEnd::host_limit:
       return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
     case RunEnd::deadlocked:
-      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads - 1);  // CSRSS's worker always waits
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", program_threads(machine));
   }
   return {};
 }
@@ -66,6 +78,17 @@ void report_unsupported(const Machine& machine, const RunOptions& options) {
 
 }  // namespace
 
+namespace {
+
+std::expected<std::shared_ptr<io::Overlay>, StartError> make_overlay(const TemporaryFolder& folder) {
+  auto made = io::Overlay::create(folder.path().string());
+  if (made) return std::move(*made);
+  return std::unexpected(StartError{
+      kCouldNotRun, fmt::format("--overlay: no room in {}: {}; set TMPDIR", folder.path().string(), status_name(made.error()))});
+}
+
+}  // namespace
+
 std::expected<RunResult, StartError> run_program(const RunOptions& options, const std::atomic<bool>* interrupt) {
   const auto system = find_system_files(options.system32);
   if (!system) return std::unexpected(StartError{kCouldNotRun, system.error()});
@@ -78,11 +101,8 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
 
   std::shared_ptr<io::Overlay> overlay;
   if (options.overlay) {
-    auto made = io::Overlay::create(folder->path().string());
-    if (!made) {
-      return std::unexpected(StartError{kCouldNotRun, fmt::format("--overlay: no room in {}: {}; set TMPDIR",
-                                                                  folder->path().string(), status_name(made.error()))});
-    }
+    auto made = make_overlay(*folder);
+    if (!made) return std::unexpected(made.error());
     overlay = std::move(*made);
   }
 
