@@ -1,10 +1,8 @@
 // Kernel: the dispatcher and the scheduler (KeXxx). It decides who runs, who waits and who wakes, and nothing else: it knows
 // threads, processes and dispatcher objects as records that others own. Synchronous, except the functions that return a
 // Task: only those suspend. It owns the processors' scheduling state, the timer table and the DPC queues.
-//
 // Refuses: running anything (the run loop in vitrine/ does), memory, handles, names. Guest input is checked above it, except
 // where a function says that it returns an error.
-//
 // The run loop, per window:
 //   p = next_processor();                       delivers due clock interrupts, skips idle time; none: nothing will ever happen
 //   enter(p); dispatch(p);
@@ -252,7 +250,6 @@ class Kernel {
 
  private:
   friend class InvariantChecker;
-
   // Suspends the frame of a thread that has just left its processor; the run loop resumes it through Thread::continuation.
   struct Block {
     Thread* thread;
@@ -297,7 +294,6 @@ class Kernel {
   void balance_second();
   bool skip_idle_time();
   [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 adjustment);
-
   // Waits and signals (wait.cpp, signal.cpp, timer.cpp, queue.cpp).
   [[nodiscard]] std::optional<Status> test_wait(Thread& thread, const WaitBlock* blocks, u32 count, WaitType type);
   [[nodiscard]] std::optional<Status> check_alerts(Thread& thread, const WaitParameters& parameters);
@@ -328,9 +324,7 @@ class Kernel {
   [[nodiscard]] static ApcQueues& queues_for(Apc& apc);
   void run_kernel_apc(Thread& thread, Apc& apc);
   void run_down_apc(Apc& apc);
-
   void record(trace::EventType type, u64 a = 0, u64 b = 0, u64 c = 0, u64 d = 0);
-
   const sim::Profile& profile_;
   hal::Machine& machine_;
   trace::Recorder& recorder_;
