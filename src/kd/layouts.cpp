@@ -334,7 +334,10 @@ constexpr Place kPlaces[] = {
 };
 
 std::optional<u32> of_profile(const sim::Profile& profile, const PerProfile& values) {
-  const auto index = static_cast<std::size_t>(&profile - sim::all_profiles().data());
+  // By name: a machine has a copy of its profile, laid out for its memory.
+  const sim::Profile* named = sim::find_profile(profile.name);
+  if (named == nullptr) return std::nullopt;
+  const auto index = static_cast<std::size_t>(named - sim::all_profiles().data());
   if (index >= values.size() || values[index] == kNone) return std::nullopt;
   return values[index];
 }

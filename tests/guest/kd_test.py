@@ -87,13 +87,9 @@ class Looking(unittest.TestCase):
         self.assertEqual(len(looks), 1)
         threads, why = looks[0]["reports"]
         self.assertEqual(threads["command"], "!thread")
-        self.assertEqual(threads["parts"][0][0]["state"], "Running")
+        self.assertIn("Running", [thread["state"] for thread in threads["parts"][0]])
         self.assertFalse(why["understood"])
         self.assertEqual(why["parts"], ["there is no thread 0x4; `!thread` lists them"])
-
-    def test_a_moment_in_an_idle_stretch_is_met(self):
-        said = run("--kd", "!why consumer", "--kd-at", "15ms", "lost_wakeup.exe").stderr
-        self.assertRegex(said, r'thread 0x\w+ "consumer" does not run because it sleeps \(for [\d.]+ ms more at most\)')
 
     def test_an_event_may_name_a_service_and_a_thread(self):
         said = run("--kd", "!running", "--kd-when", "service:NtPulseEvent:producer", "lost_wakeup.exe").stderr
