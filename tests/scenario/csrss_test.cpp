@@ -121,7 +121,7 @@ TEST(Csrss, EverythingIsGivenBackAfterTheLastDeathIsHandled) {
     EXPECT_EQ(machine.csrss->process().space->commit_charge(), commit) << strategy;
     EXPECT_EQ(machine.csrss->statistics().deaths, 3001u) << strategy;
     EXPECT_EQ(machine.pool.usage(ex::PoolType::nonpaged).bytes, nonpaged) << strategy;
-    EXPECT_EQ(machine.processes->ids().count(), 4u) << "System, CSRSS, its worker, the ended process: " << strategy;
+    EXPECT_EQ(machine.processes->ids().count(), 6u) << "System and its two threads, CSRSS, its worker, the ended process: " << strategy;
   }
 }
 
@@ -177,7 +177,7 @@ TEST(Csrss, AFullHandleTableFailsTheCreationAndLeavesNothing) {
   EXPECT_EQ(run.failure, Status::insufficient_resources);
   EXPECT_EQ(handles.table().full_failures(), 1u);
   EXPECT_EQ(run.at_end.refused, 1u);
-  EXPECT_EQ(machine.processes->counts().threads, 1u) << "CSRSS's own";
+  EXPECT_EQ(machine.processes->counts().threads, 0u) << "system threads are not counted";
 }
 
 TEST(Csrss, ACallerThatItDoesNotKnowIsRefused) {

@@ -34,6 +34,7 @@ struct Watch {
   void observe(const trace::Event& event) {
     switch (event.type) {
       case trace::EventType::wait_end:
+        if (name(static_cast<u32>(event.arguments[1])) == "another") break;  // the kernel's and CSRSS's own threads
         lines.push_back(fmt::format("{}'s wait ends: {}", name(static_cast<u32>(event.arguments[1])),
                                     status_name(static_cast<Status>(event.arguments[0]))));
         break;

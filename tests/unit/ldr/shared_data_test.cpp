@@ -8,7 +8,7 @@ namespace vitrine::ldr {
 namespace {
 
 TEST(SharedData, TickCountIsMillisecondsWhicheverWayItIsRead) {
-  hal::Machine machine({1, 1, 156'250});
+  hal::Machine machine({.seed = 1, .clock_interval_100ns = 156'250});
   alignas(8) std::array<std::byte, kPageSize> page{};
   write_shared_data(page.data(), machine, 1000, 1);
   (void)machine.skip_ticks(0, Nanoseconds{200'000'000});

@@ -33,7 +33,7 @@ class ServiceTest : public testing::Test {
       : folder((std::filesystem::temp_directory_path() / "vitrine-nt-XXXXXX").string()),
         profile(*sim::find_profile(sim::kDefaultProfile)),
         random(1, "guest"),
-        machine({1, 1, profile.scheduler.clock_interval_100ns}),
+        machine({.seed = 1, .clock_interval_100ns = profile.scheduler.clock_interval_100ns}),
         ram(std::move(*ram::GuestRam::create(64 << 20))),
         processor(cpu::make_scripted(ram)),
         kernel(profile, machine, trace, 1),

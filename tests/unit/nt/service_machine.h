@@ -122,7 +122,7 @@ class ServiceMachine {
   const sim::Profile& profile = *sim::find_profile("nt61-x64");
   trace::Recorder trace;
   sim::Random random{1, "guest"};
-  hal::Machine hal{{1, 1, profile.scheduler.clock_interval_100ns}};
+  hal::Machine hal{{.seed = 1, .clock_interval_100ns = profile.scheduler.clock_interval_100ns}};
   ram::GuestRam ram = std::move(*ram::GuestRam::create(64 << 20));
   std::unique_ptr<cpu::Scripted> backend = cpu::make_scripted(ram);
   ke::Kernel kernel{profile, hal, trace, 1};
