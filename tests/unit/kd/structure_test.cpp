@@ -195,7 +195,7 @@ TEST_F(Look, ShowsBirthAndDeath) {
   // What is fixed at birth differs from thread to thread.
   const Values mine = values(thread), its = values(*other);
   for (const char* name : {"ETHREAD.Cid", "KTHREAD.Teb", "KTHREAD.InitialStack", "KTHREAD.StackLimit",
-                           "KTHREAD.StackBase", "TEB.ClientId", "TEB.StackBase"}) {
+                           "KTHREAD.StackBase", "TEB.StackBase"}) {
     EXPECT_NE(mine.at(name), its.at(name)) << name;
   }
   EXPECT_EQ(its.at("KTHREAD.TrapFrame"), "none: it has not run yet");
