@@ -1,6 +1,5 @@
 // `vitrine run [options] PROGRAM [ARGUMENTS]`: runs one Windows program to its end.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -287,12 +286,6 @@ int run(const Settings& settings) {
   }
   handle_signals();
   if (g_has_terminal) options->control_c = &g_control_c;
-  // Files that the program opened, and those that an overlay pins.
-  rlimit files{};
-  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-    files.rlim_cur = files.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &files);
-  }
 
   const auto result = run_program(*options, &g_interrupted);
   if (!result) return fail(result.error().exit_code, result.error().message);

@@ -16,18 +16,6 @@ namespace {
 
 constexpr int kCouldNotRun = 125;
 
-// The kernel's and CSRSS's own always wait for something.
-u64 program_threads(const Machine& machine) {
-  u64 count = 0;
-  auto& processes = machine.processes->active_processes();
-  for (ps::Process* process = processes.front(); process != nullptr; process = processes.next(*process)) {
-    for (ps::Thread* thread = process->threads.front(); thread != nullptr; thread = process->threads.next(*thread)) {
-      if (!thread->has_flag(ps::cross_thread_flags::kSystem)) ++count;
-    }
-  }
-  return count;
-}
-
 std::string explain(RunEnd end, const RunOptions& options, const Machine& machine) {
   switch (end) {
     case RunEnd::exited: return {};
@@ -36,7 +24,7 @@ std::string explain(RunEnd end, const RunOptions& options, const Machine& machin
     case RunEnd::host_limit:
       return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
     case RunEnd::deadlocked:
-      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", program_threads(machine));
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads);
   }
   return {};
 }
