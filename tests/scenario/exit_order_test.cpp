@@ -15,8 +15,8 @@ constexpr u64 kCurrentThread = ~0ull - 1;
 constexpr u64 kMutantAll = 0x1F0001;
 
 struct Watch {
-  explicit Watch(BareMachine& bare_) : bare(bare_) {
-    Machine& machine = *bare.machine;
+  // The machine's end is told as well: a watch has to outlive the machine that it is attached to.
+  void attach(Machine& machine) {
     (void)machine.processes->thread_notify.add([this](ps::Thread& thread, bool created) {
       if (created) return;
       lines.push_back(fmt::format("notify: {} exits, {} active, exit time {}, owns {}", name(thread.id),
@@ -53,7 +53,6 @@ struct Watch {
     const auto found = std::find(ids.begin(), ids.end(), id);
     return found == ids.end() ? "another" : std::string(1, static_cast<char>('A' + (found - ids.begin())));
   }
-  BareMachine& bare;
   std::vector<u32> ids;
   std::vector<std::string> lines;
 };
@@ -75,10 +74,11 @@ cpu::Script inheritor(cpu::ScriptContext& context, u64& mutant, u64& status) {
 }
 
 TEST(ExitOrder, AThreadAndThenTheProcessEndStepByStep) {
+  Watch watch;
   BareMachine bare({});
   Machine& machine = *bare.machine;
   u64 mutant = 0, waited = 0;
-  Watch watch(bare);
+  watch.attach(machine);
   bare.start([&](cpu::ScriptContext& context) { return owner(context, mutant); });
   bare.start([&](cpu::ScriptContext& context) { return inheritor(context, mutant, waited); });
   for (ps::Thread& thread : bare.process->threads) watch.ids.push_back(thread.id);
