@@ -12,6 +12,15 @@ namespace {
 constexpr int kMaximumLinks = 40;  // as Linux allows in one look-up
 constexpr std::size_t kMaximumSteps = 4096;  // components in one walk, links expanded
 
+// Cheap and never wrong when it says no: a UTF-16 unit takes one to three bytes of UTF-8, and ASCII letters that differ
+// stay different in capitals. A look-up by another case than the host's asks it of every name of a folder.
+bool may_mean(std::string_view host_name, std::u16string_view component) {
+  if (host_name.size() < component.size() || host_name.size() > 3 * component.size()) return false;
+  const auto first = static_cast<unsigned char>(host_name.front());
+  if (first >= 0x80 || component.front() >= 0x80) return true;
+  return ex::upcase(first) == ex::upcase(component.front());
+}
+
 }  // namespace
 
 std::u16string guest_name(std::string_view host_name) {
@@ -34,10 +43,10 @@ Result<std::string> HostPlace::find(std::u16string_view component) const {
   const auto there = directory().look(exact);
   if (there) return exact;
   if (there.error() != Status::object_name_not_found) return Failure(there.error());
-  const auto names = list();
+  const auto names = directory().list();
   if (!names) return Failure(names.error());
   for (const std::string& name : *names) {
-    if (ex::equal_ignoring_case(guest_name(name), component)) return name;
+    if (may_mean(name, component) && ex::equal_ignoring_case(guest_name(name), component)) return name;
   }
   return Failure(Status::object_name_not_found);
 }

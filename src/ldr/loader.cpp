@@ -1,7 +1,9 @@
 #include "ldr/loader.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "abi/context.h"
 #include "abi/peb.h"
@@ -22,6 +24,15 @@ constexpr std::array<u8, 4> kStubPrologue{0x4C, 0x8B, 0xD1, 0xB8};
 // Wine's ntdll clears this much below the CONTEXT of a starting thread, so all of it must be committed.
 constexpr u64 kWineStackReserve = 0x10'0000;
 constexpr u64 kWineStackCommit = 0xF'0000 + 2 * kPageSize;
+
+// A backing in use outside a section.
+struct HeldBacking {
+  explicit HeldBacking(mm::FileBacking& backing) : file(backing) { file.retain(); }
+  HeldBacking(const HeldBacking&) = delete;
+  HeldBacking& operator=(const HeldBacking&) = delete;
+  ~HeldBacking() { file.release(); }
+  mm::FileBacking& file;
+};
 
 Va export_offset(const pe::Image& image, std::string_view name) {
   const auto found = image.find_export(name);
@@ -74,32 +85,46 @@ Result<ob::Ref<mm::SectionObject>> Loader::open_image(std::u16string_view nt_pat
   return image;
 }
 
-Result<std::vector<std::byte>> Loader::read_whole(io::FileObject& file) {
+struct Loader::FileImage {
+  std::vector<std::byte> bytes;
+  pe::Image image;
+};
+
+// Without the sections behind the last one that stays in memory: debug information, four fifths of Wine's ntdll.
+Result<Loader::FileImage> Loader::read_image(io::FileObject& file) {
   const auto backing = on_.io.section_backing(file);
   if (!backing) return Failure(backing.error());
-  if ((*backing)->size() > pe::kMaximumImageBytes) return Failure(Status::invalid_image_format);
-  std::vector<std::byte> bytes((*backing)->size());
-  (*backing)->retain();
-  const Status status = (*backing)->read(0, bytes);
-  (*backing)->release();
-  if (!is_success(status)) return Failure(status);
-  return bytes;
+  const HeldBacking held(**backing);
+  const u64 file_bytes = held.file.size();
+  std::vector<std::byte> bytes(std::min<u64>(file_bytes, pe::kMaximumHeaderBytes));
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  auto headers = pe::parse_headers(bytes, file_bytes);
+  if (!headers) return Failure(pe::to_status(headers.error()));
+  u64 used = headers->size_of_headers;
+  for (const pe::Section& section : headers->sections) {
+    if ((section.characteristics & pe::kSectionDiscardable) == 0) {
+      used = std::max(used, section.raw_offset + section.raw_size);
+    }
+  }
+  bytes.resize(used);
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  pe::Image image(std::move(*headers), bytes);
+  return FileImage{std::move(bytes), std::move(image)};
 }
 
 Status Loader::load_ntdll() {
   auto file = open_file(kNtdllPath);
   if (!file) return file.error();
-  const auto bytes = read_whole(**file);
-  if (!bytes) return bytes.error();
-  const auto image = pe::parse(*bytes);
-  if (!image) return pe::to_status(image.error());
+  const auto read = read_image(**file);
+  if (!read) return read.error();
+  const pe::Image& image = read->image;
   entry_offsets_ = {
-      .ldr_initialize_thunk = export_offset(*image, "LdrInitializeThunk"),
-      .rtl_user_thread_start = export_offset(*image, "RtlUserThreadStart"),
-      .user_exception_dispatcher = export_offset(*image, "KiUserExceptionDispatcher"),
-      .user_apc_dispatcher = export_offset(*image, "KiUserApcDispatcher"),
-      .user_callback_dispatcher = export_offset(*image, "KiUserCallbackDispatcher"),
-      .control_routine = export_offset(*image, "__wine_ctrl_routine"),  // Wine's way to kernelbase's CtrlRoutine
+      .ldr_initialize_thunk = export_offset(image, "LdrInitializeThunk"),
+      .rtl_user_thread_start = export_offset(image, "RtlUserThreadStart"),
+      .user_exception_dispatcher = export_offset(image, "KiUserExceptionDispatcher"),
+      .user_apc_dispatcher = export_offset(image, "KiUserApcDispatcher"),
+      .user_callback_dispatcher = export_offset(image, "KiUserCallbackDispatcher"),
+      .control_routine = export_offset(image, "__wine_ctrl_routine"),  // Wine's way to kernelbase's CtrlRoutine
       .minimum_stack_reserve = 0,
       .minimum_stack_commit = 0};
   if (entry_offsets_.ldr_initialize_thunk == 0 || entry_offsets_.rtl_user_thread_start == 0 ||
@@ -107,12 +132,12 @@ Status Loader::load_ntdll() {
     return Status::entrypoint_not_found;
   }
   // Only Wine's ntdll has this export; it names the pointer through which its DLLs reach their Unix halves.
-  unix_call_dispatcher_offset_ = export_offset(*image, "__wine_unix_call_dispatcher");
+  unix_call_dispatcher_offset_ = export_offset(image, "__wine_unix_call_dispatcher");
   if (unix_call_dispatcher_offset_ != 0) {
     entry_offsets_.minimum_stack_reserve = kWineStackReserve;
     entry_offsets_.minimum_stack_commit = kWineStackCommit;
   }
-  collect_stubs(*image);
+  collect_stubs(image);
   auto section = image_section(**file);
   if (!section) return section.error();
   ntdll_ = std::move(*section);
@@ -137,11 +162,9 @@ void Loader::collect_stubs(const pe::Image& image) {
 Status Loader::load_api_set() {
   auto file = open_file(kApiSetPath);
   if (!file) return file.error();
-  const auto bytes = read_whole(**file);
-  if (!bytes) return bytes.error();
-  const auto image = pe::parse(*bytes);
-  if (!image) return pe::to_status(image.error());
-  const pe::Section* map = image->section_named(".apiset");
+  const auto read = read_image(**file);
+  if (!read) return read.error();
+  const pe::Section* map = read->image.section_named(".apiset");
   if (map == nullptr) return Status::invalid_image_format;
   api_set_offset_ = map->virtual_address;
   auto section = image_section(**file);

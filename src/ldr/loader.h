@@ -71,7 +71,8 @@ class Loader {
   explicit Loader(const Dependencies& dependencies);
   [[nodiscard]] Result<ob::Ref<io::FileObject>> open_file(std::u16string_view nt_path);
   [[nodiscard]] Result<ob::Ref<mm::SectionObject>> image_section(io::FileObject& file);
-  [[nodiscard]] Result<std::vector<std::byte>> read_whole(io::FileObject& file);
+  struct FileImage;  // a parsed image and the bytes behind it
+  [[nodiscard]] Result<FileImage> read_image(io::FileObject& file);
   [[nodiscard]] Status load_ntdll();
   void collect_stubs(const pe::Image& image);
   [[nodiscard]] Status load_api_set();

@@ -31,6 +31,7 @@ inline constexpr u16 kDllDynamicBase = 0x0040;
 inline constexpr u32 kSectionCode = 0x0000'0020;
 inline constexpr u32 kSectionInitializedData = 0x0000'0040;
 inline constexpr u32 kSectionUninitializedData = 0x0000'0080;
+inline constexpr u32 kSectionDiscardable = 0x0200'0000;
 inline constexpr u32 kSectionShared = 0x1000'0000;
 inline constexpr u32 kSectionExecute = 0x2000'0000;
 inline constexpr u32 kSectionRead = 0x4000'0000;

@@ -6,7 +6,7 @@
   --step N          only the runs of that step (may be repeated)
   --cpus N          virtual processors; may be repeated: each run once for each
   --repeat N        every run N times under Vitrine; all of them must be equal to wine64's
-  --hashes          instead of comparing with wine64: each run twice, do the trace hashes agree?
+  --hashes          instead of comparing with wine64: each run twice with --overlay-apply, do the trace hashes agree?
   --no-cold         do not measure wine64 without a running wineserver
   --expected        compare with tests/corpus/expected/ instead of running wine64 (what `make test` does)
   --record          write tests/corpus/expected/ from wine64, for the runs that are a part of `make test`
@@ -71,7 +71,7 @@ def compare(run: corpus_run.CorpusRun, options: argparse.Namespace, expected: di
 
 def hashes_agree(run: corpus_run.CorpusRun, options: argparse.Namespace) -> str:
     for cpus in options.cpus:
-        first, second = (run.run(vitrine_command(options, cpus, "--stats=json")).trace_hashes() for _ in range(2))
+        first, second = (run.run(vitrine_command(options, cpus, "--overlay-apply", "--stats=json")).trace_hashes() for _ in range(2))
         if first != second or len(first) != len(run.commands):
             return f"--cpus {cpus}: trace hashes {' '.join(first) or 'none'} and {' '.join(second) or 'none'}"
     return ""
