@@ -1,13 +1,13 @@
 #include "cpu/translator/helpers.h"
 
+#include <array>
 #include <bit>
+#include <cstring>
 
 namespace vitrine::cpu::translator {
 namespace {
 
 constexpr u64 kCarry = 1;
-// What Windows puts into the segment registers of a 64-bit thread [measured].
-constexpr u64 kSelectorCode = 0x33, kSelectorData = 0x2B, kSelectorTeb = 0x53;
 constexpr u64 kXcr0 = 7;  // x87, SSE, AVX
 
 u64& gpr(Frame& frame, Gpr reg) { return frame.gpr[static_cast<u8>(reg)]; }
@@ -87,46 +87,6 @@ HelperResult do_cpuid(Runtime& runtime) {
   return HelperResult::next;
 }
 
-// MOV between a segment register and a general register or memory.
-HelperResult do_move_segment(Runtime& runtime, const Instruction& instruction) {
-  Frame& frame = runtime.frame();
-  const ZydisDecodedOperand &to = instruction.operands[0], &from = instruction.operands[1];
-  const auto is_segment = [](const ZydisDecodedOperand& operand) {
-    return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           ZydisRegisterGetClass(operand.reg.value) == ZYDIS_REGCLASS_SEGMENT;
-  };
-  if (is_segment(from)) {
-    const ZydisRegister segment = from.reg.value;
-    const u64 selector = segment == ZYDIS_REGISTER_CS   ? kSelectorCode
-                         : segment == ZYDIS_REGISTER_FS ? kSelectorTeb
-                                                        : kSelectorData;
-    if (to.type == ZYDIS_OPERAND_TYPE_REGISTER) {
-      write_register(frame, to.reg.value, selector);
-      return HelperResult::next;
-    }
-    const auto word = static_cast<u16>(selector);
-    return runtime.write(effective_address(frame, instruction.memory), &word, 2, instruction.memory.stack)
-               ? HelperResult::next
-               : HelperResult::fault;
-  }
-  u64 selector = 0;
-  if (from.type == ZYDIS_OPERAND_TYPE_REGISTER) {
-    selector = read_register(frame, from.reg.value) & 0xFFFF;
-  } else if (!runtime.read(effective_address(frame, instruction.memory), &selector, 2, instruction.memory.stack)) {
-    return HelperResult::fault;
-  }
-  // In 64-bit mode the data segments do nothing, so a load of the value that is there (or null) has no effect; FS and
-  // GS would lose
-  // their base, and every other selector is outside the descriptor table.
-  const bool data =
-      to.reg.value == ZYDIS_REGISTER_DS || to.reg.value == ZYDIS_REGISTER_ES || to.reg.value == ZYDIS_REGISTER_SS;
-  if (data && (selector == kSelectorData || (selector <= 3 && to.reg.value != ZYDIS_REGISTER_SS)))
-    return HelperResult::next;
-  if (to.reg.value == ZYDIS_REGISTER_FS && selector == kSelectorTeb) return HelperResult::next;
-  if (to.reg.value == ZYDIS_REGISTER_GS && selector == kSelectorData) return HelperResult::next;
-  return runtime.raise(Vector::general_protection, static_cast<u32>(selector & 0xFFFC));
-}
-
 HelperResult do_push_flags(Runtime& runtime, const Instruction& instruction) {
   Frame& frame = runtime.frame();
   const u64 bytes = instruction.z.operand_width == 16 ? 2 : 8;
@@ -148,44 +108,39 @@ HelperResult do_pop_flags(Runtime& runtime, const Instruction& instruction) {
   return HelperResult::leave;
 }
 
-HelperResult do_far_return(Runtime& runtime, const Instruction& instruction) {
+// LEAVE with a 16-bit operand: the stack pointer is still all of RBP.
+HelperResult do_leave16(Runtime& runtime) {
   Frame& frame = runtime.frame();
-  const bool interrupt = instruction.mnemonic() == ZYDIS_MNEMONIC_IRETQ;
-  if (!interrupt && instruction.z.operand_width != 64) return runtime.raise(Vector::general_protection);
-  u64 words[5] = {};
-  if (!runtime.read(gpr(frame, Gpr::rsp), words, interrupt ? 40 : 16, true)) return HelperResult::fault;
-  if ((words[1] & 0xFFFF) != kSelectorCode)
-    return runtime.raise(Vector::general_protection, static_cast<u32>(words[1] & 0xFFFC));
-  if (interrupt) {
-    if ((words[4] & 0xFFFF) != kSelectorData)
-      return runtime.raise(Vector::general_protection, static_cast<u32>(words[4] & 0xFFFC));
-    runtime.set_rflags(words[2]);
-    gpr(frame, Gpr::rsp) = words[3];
-  } else {
-    gpr(frame, Gpr::rsp) += 16 + (instruction.z.raw.imm[0].size != 0 ? instruction.z.raw.imm[0].value.u & 0xFFFF : 0);
-  }
-  runtime.set_helper_rip(words[0]);
-  return HelperResult::leave;
+  const u64 rbp = gpr(frame, Gpr::rbp);
+  u16 saved;
+  if (!runtime.read(rbp, &saved, 2, true)) return HelperResult::fault;
+  gpr(frame, Gpr::rsp) = rbp + 2;
+  write_register(frame, ZYDIS_REGISTER_BP, saved);
+  return HelperResult::next;
 }
 
 HelperResult do_enter(Runtime& runtime, const Instruction& instruction) {
   Frame& frame = runtime.frame();
   const u64 size = instruction.operands[0].imm.value.u & 0xFFFF, level = instruction.operands[1].imm.value.u & 31;
-  if (instruction.z.operand_width != 64) return runtime.raise(Vector::invalid_opcode);
-  u64 display[33];
-  const u64 rsp = gpr(frame, Gpr::rsp), rbp = gpr(frame, Gpr::rbp);
-  u64 count = 0;
-  display[count++] = rbp;
+  const u64 bytes = instruction.z.operand_width / 8;
+  const u64 rsp = gpr(frame, Gpr::rsp), rbp = gpr(frame, Gpr::rbp), new_rbp = rsp - bytes;
+  std::array<u64, 33> display{rbp};  // in the order of the pushes
+  u64 count = 1;
   for (u64 n = 1; n < level; ++n) {
-    if (!runtime.read(rbp - 8 * n, &display[count++], 8, true)) return HelperResult::fault;
+    if (!runtime.read(rbp - bytes * n, &display[count++], bytes, true)) return HelperResult::fault;
   }
-  const u64 new_rbp = rsp - 8;
   if (level > 0) display[count++] = new_rbp;
-  u64 image[33];
-  for (u64 n = 0; n < count; ++n) image[n] = display[count - 1 - n];
-  if (!runtime.write(rsp - 8 * count, image, 8 * count, true)) return HelperResult::fault;
-  gpr(frame, Gpr::rbp) = new_rbp;
-  gpr(frame, Gpr::rsp) = rsp - 8 * count - size;
+  std::array<u8, 33 * 8> image;
+  for (u64 n = 0; n < count; ++n) std::memcpy(image.data() + n * bytes, &display[count - 1 - n], bytes);
+  // SDM vol. 2A, ENTER: it faults if a write at the final stack pointer would.
+  const u64 end = rsp - bytes * count - size;
+  if (runtime.host_page(end, true, true) == nullptr) return HelperResult::fault;
+  if (!runtime.write(rsp - bytes * count, image.data(), bytes * count, true)) return HelperResult::fault;
+  if (bytes == 2)
+    write_register(frame, ZYDIS_REGISTER_BP, new_rbp);
+  else
+    gpr(frame, Gpr::rbp) = new_rbp;
+  gpr(frame, Gpr::rsp) = end;
   return HelperResult::next;
 }
 
@@ -285,14 +240,11 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
       gpr(runtime.frame(), Gpr::rax) = kXcr0;
       gpr(runtime.frame(), Gpr::rdx) = 0;
       return HelperResult::next;
-    case ZYDIS_MNEMONIC_MOV:
-      return do_move_segment(runtime, instruction);
     case ZYDIS_MNEMONIC_POPF:
     case ZYDIS_MNEMONIC_POPFQ:
       return do_pop_flags(runtime, instruction);
-    case ZYDIS_MNEMONIC_RET:
-    case ZYDIS_MNEMONIC_IRETQ:
-      return do_far_return(runtime, instruction);
+    case ZYDIS_MNEMONIC_LEAVE:
+      return do_leave16(runtime);
     case ZYDIS_MNEMONIC_ENTER:
       return do_enter(runtime, instruction);
     case ZYDIS_MNEMONIC_XLAT:
@@ -305,6 +257,8 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
     default:
       break;
   }
+  if (const HelperResult result = execute_segment(runtime, instruction); result != HelperResult::not_mine)
+    return result;
   if (const HelperResult result = execute_state(runtime, instruction); result != HelperResult::not_mine) return result;
   return execute_vector(runtime, instruction);
 }

@@ -6,6 +6,8 @@
 
 namespace vitrine::cpu::translator {
 
+// helpers_segment.cpp: segment registers, descriptors, far branches.
+[[nodiscard]] HelperResult execute_segment(Runtime& runtime, const Instruction& instruction);
 // helpers_state.cpp: FXSAVE, XSAVE, FNSTENV and their opposites, LDMXCSR.
 [[nodiscard]] HelperResult execute_state(Runtime& runtime, const Instruction& instruction);
 // helpers_vector.cpp: masked moves, gathers, reciprocal estimates.

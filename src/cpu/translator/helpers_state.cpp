@@ -146,45 +146,76 @@ HelperResult do_xrstor(Runtime& runtime, Va at) {
   return HelperResult::next;
 }
 
-// The 32-bit protected-mode environment (SDM vol. 1 figure 8-9).
+// The protected-mode environments (SDM vol. 1, figures 8-9 and 8-11): 32-bit fields, or 16-bit ones when the operand size says so.
 struct Environment {
   u32 control, status, tag, ip, selector, dp, dp_selector;
 };
+constexpr std::size_t kFields = sizeof(Environment) / 4, kRegistersBytes = 80;
 struct SavedX87 {
   Environment environment;
-  std::array<std::byte, 80> registers;
+  std::array<std::byte, kRegistersBytes> registers;
 };
 static_assert(sizeof(Environment) == 28 && sizeof(SavedX87) == 108);
 
-HelperResult do_store_environment(Runtime& runtime, Va at) {
+// In guest memory: `width` bytes a field.
+struct EnvironmentImage {
+  std::array<std::byte, sizeof(SavedX87)> bytes{};
+  u64 width = 4;
+  [[nodiscard]] u64 length() const { return kFields * width; }
+};
+
+u64 environment_width(const Instruction& instruction) { return instruction.z.operand_width == 16 ? 2 : 4; }
+
+EnvironmentImage show(Runtime& runtime, Environment environment, u64 width) {
+  environment.ip = static_cast<u32>(runtime.frame().x87_ip);
+  environment.dp = static_cast<u32>(runtime.frame().x87_dp);
+  environment.selector = environment.dp_selector = 0;
+  EnvironmentImage image;
+  image.width = width;
+  for (std::size_t n = 0; n < kFields; ++n) {
+    std::memcpy(image.bytes.data() + n * width, reinterpret_cast<const std::byte*>(&environment) + 4 * n, width);
+  }
+  return image;
+}
+
+Environment parse(const EnvironmentImage& image) {
+  Environment environment{};
+  for (std::size_t n = 0; n < kFields; ++n) {
+    std::memcpy(reinterpret_cast<std::byte*>(&environment) + 4 * n, image.bytes.data() + n * image.width, image.width);
+  }
+  return environment;
+}
+
+HelperResult do_store_environment(Runtime& runtime, Va at, u64 width, bool stack) {
   Environment environment;
   asm volatile("fnstenv %0" : "=m"(environment) : : "memory");
-  Environment shown = environment;
-  shown.ip = static_cast<u32>(runtime.frame().x87_ip);
-  shown.dp = static_cast<u32>(runtime.frame().x87_dp);
-  shown.selector = shown.dp_selector = 0;
-  if (runtime.write(at, &shown, sizeof shown)) return HelperResult::next;
+  const EnvironmentImage shown = show(runtime, environment, width);
+  if (runtime.write(at, shown.bytes.data(), shown.length(), stack)) return HelperResult::next;
   asm volatile("fldenv %0" : : "m"(environment) : "memory");
   return HelperResult::fault;
 }
 
-HelperResult do_load_environment(Runtime& runtime, Va at) {
-  Environment environment;
-  if (!runtime.read(at, &environment, sizeof environment)) return HelperResult::fault;
-  asm volatile("fldenv %0" : : "m"(environment) : "memory");
+void restore_pointers(Runtime& runtime, const Environment& environment) {
   runtime.frame().x87_ip = environment.ip;
   runtime.frame().x87_dp = environment.dp;
+}
+
+HelperResult do_load_environment(Runtime& runtime, Va at, u64 width, bool stack) {
+  EnvironmentImage image;
+  image.width = width;
+  if (!runtime.read(at, image.bytes.data(), image.length(), stack)) return HelperResult::fault;
+  const Environment environment = parse(image);
+  asm volatile("fldenv %0" : : "m"(environment) : "memory");
+  restore_pointers(runtime, environment);
   return HelperResult::next;
 }
 
-HelperResult do_save_x87(Runtime& runtime, Va at) {
+HelperResult do_save_x87(Runtime& runtime, Va at, u64 width, bool stack) {
   SavedX87 saved;
   asm volatile("fnsave %0" : "=m"(saved) : : "memory");
-  SavedX87 shown = saved;
-  shown.environment.ip = static_cast<u32>(runtime.frame().x87_ip);
-  shown.environment.dp = static_cast<u32>(runtime.frame().x87_dp);
-  shown.environment.selector = shown.environment.dp_selector = 0;
-  if (runtime.write(at, &shown, sizeof shown)) {
+  EnvironmentImage shown = show(runtime, saved.environment, width);
+  std::memcpy(shown.bytes.data() + shown.length(), saved.registers.data(), kRegistersBytes);
+  if (runtime.write(at, shown.bytes.data(), shown.length() + kRegistersBytes, stack)) {
     runtime.frame().x87_ip = runtime.frame().x87_dp = 0;
     return HelperResult::next;
   }
@@ -192,12 +223,14 @@ HelperResult do_save_x87(Runtime& runtime, Va at) {
   return HelperResult::fault;
 }
 
-HelperResult do_restore_x87(Runtime& runtime, Va at) {
-  SavedX87 saved;
-  if (!runtime.read(at, &saved, sizeof saved)) return HelperResult::fault;
+HelperResult do_restore_x87(Runtime& runtime, Va at, u64 width, bool stack) {
+  EnvironmentImage image;
+  image.width = width;
+  if (!runtime.read(at, image.bytes.data(), image.length() + kRegistersBytes, stack)) return HelperResult::fault;
+  SavedX87 saved{parse(image), {}};
+  std::memcpy(saved.registers.data(), image.bytes.data() + image.length(), kRegistersBytes);
   asm volatile("frstor %0" : : "m"(saved) : "memory");
-  runtime.frame().x87_ip = saved.environment.ip;
-  runtime.frame().x87_dp = saved.environment.dp;
+  restore_pointers(runtime, saved.environment);
   return HelperResult::next;
 }
 
@@ -205,7 +238,8 @@ HelperResult do_restore_x87(Runtime& runtime, Va at) {
 
 HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
   const Va at = effective_address(runtime.frame(), instruction.memory);
-  if (instruction.z.operand_width == 16 && instruction.x87) return runtime.raise(Vector::invalid_opcode);
+  const u64 width = environment_width(instruction);
+  const bool stack = instruction.memory.stack;
   switch (instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_FXSAVE:
     case ZYDIS_MNEMONIC_FXSAVE64:
@@ -224,13 +258,13 @@ HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
     case ZYDIS_MNEMONIC_XRSTOR64:
       return do_xrstor(runtime, at);
     case ZYDIS_MNEMONIC_FNSTENV:
-      return do_store_environment(runtime, at);
+      return do_store_environment(runtime, at, width, stack);
     case ZYDIS_MNEMONIC_FLDENV:
-      return do_load_environment(runtime, at);
+      return do_load_environment(runtime, at, width, stack);
     case ZYDIS_MNEMONIC_FNSAVE:
-      return do_save_x87(runtime, at);
+      return do_save_x87(runtime, at, width, stack);
     case ZYDIS_MNEMONIC_FRSTOR:
-      return do_restore_x87(runtime, at);
+      return do_restore_x87(runtime, at, width, stack);
     case ZYDIS_MNEMONIC_VLDMXCSR:
     case ZYDIS_MNEMONIC_LDMXCSR: {
       u32 value;

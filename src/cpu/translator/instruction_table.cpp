@@ -10,6 +10,9 @@ namespace {
 
 bool far_branch(const Instruction& instruction) { return instruction.z.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR; }
 
+// A far pointer in memory; there is none in the instruction itself in 64-bit mode.
+Form far_form(const Instruction& instruction) { return instruction.has_memory ? Form::helper : Form::refused; }
+
 bool segment_operand(const Instruction& instruction) {
   for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
     const ZydisDecodedOperand& operand = instruction.operands[n];
@@ -21,10 +24,10 @@ bool segment_operand(const Instruction& instruction) {
 
 Form classify_control(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_JMP: return far_branch(instruction) ? Form::refused : Form::jump;
-    case ZYDIS_MNEMONIC_CALL: return far_branch(instruction) ? Form::refused : Form::call;
+    case ZYDIS_MNEMONIC_JMP: return far_branch(instruction) ? far_form(instruction) : Form::jump;
+    case ZYDIS_MNEMONIC_CALL: return far_branch(instruction) ? far_form(instruction) : Form::call;
     case ZYDIS_MNEMONIC_RET: return far_branch(instruction) ? Form::helper : Form::ret;
-    case ZYDIS_MNEMONIC_IRETQ: return Form::helper;
+    case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ: return Form::helper;
     case ZYDIS_MNEMONIC_JCXZ: case ZYDIS_MNEMONIC_JECXZ: case ZYDIS_MNEMONIC_JRCXZ: case ZYDIS_MNEMONIC_LOOP:
     case ZYDIS_MNEMONIC_LOOPE: case ZYDIS_MNEMONIC_LOOPNE: return Form::jump_counted;
     case ZYDIS_MNEMONIC_SYSCALL: return Form::system_call;
@@ -54,6 +57,7 @@ bool is_helper(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
     case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR:
     case ZYDIS_MNEMONIC_XRSTOR64:
+    case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
     case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FRSTOR:
     case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
     case ZYDIS_MNEMONIC_VPMASKMOVQ:
@@ -109,10 +113,10 @@ bool is_privileged(const Instruction& instruction) {
 
 Form classify_stack(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_PUSH: return segment_operand(instruction) ? Form::refused : Form::push;
-    case ZYDIS_MNEMONIC_POP: return segment_operand(instruction) ? Form::refused : Form::pop;
+    case ZYDIS_MNEMONIC_PUSH: return segment_operand(instruction) ? Form::helper : Form::push;
+    case ZYDIS_MNEMONIC_POP: return segment_operand(instruction) ? Form::helper : Form::pop;
     case ZYDIS_MNEMONIC_PUSHF: case ZYDIS_MNEMONIC_PUSHFQ: return Form::push_flags;
-    case ZYDIS_MNEMONIC_LEAVE: return instruction.z.operand_width == 64 ? Form::leave : Form::refused;
+    case ZYDIS_MNEMONIC_LEAVE: return instruction.z.operand_width == 64 ? Form::leave : Form::helper;
     default: return Form::plain;
   }
 }

@@ -1,6 +1,11 @@
 #include "native_runner.h"
 
+#include <asm/prctl.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
 
 #include <cstring>
 
@@ -14,7 +19,16 @@ using translator::HostMemory;
 using translator::Width;
 constexpr int kRax = 0, kRsp = 4, kRdi = 7;
 constexpr int kCalleeSaved[] = {3, 5, 12, 13, 14, 15};
-constexpr u64 kTrampolineBytes = 0x2000;
+constexpr u64 kTrampolineBytes = 0x2000, kLeave = 0x1000, kTargetSlot = 0x1FF8, kSignalStackBytes = 1 << 16;
+constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP};
+
+// The run in progress, for the signal handler.
+struct Running {
+  NativeState* state = nullptr;
+  NativeEnd end;
+  u64 leave = 0;
+};
+Running running;
 
 void vmovups(Emitter& e, u32 opcode, int ymm, HostMemory memory) {
   e.byte(0xC5);
@@ -26,6 +40,61 @@ HostMemory field(int base, std::size_t offset) { return {base, -1, 0, static_cas
 HostMemory gpr(int base, int number) {
   return field(base, offsetof(NativeState, gpr) + 8 * static_cast<std::size_t>(number));
 }
+
+// The signal frame's XSAVE image into the state. Components whose bit is clear are in their initial state.
+void take_vectors(const fpregset_t image, NativeState& state) {
+  const auto* const bytes = reinterpret_cast<const u8*>(image);
+  u64 present;
+  std::memcpy(&present, bytes + 512, 8);
+  const u32 mxcsr_and_mask[2] = {0x1F80, 0xFFFF};
+  const u16 control = 0x37F;
+  state.fxsave = {};
+  std::memcpy(state.fxsave.data() + 24, (present & 6) != 0 ? bytes + 24 : reinterpret_cast<const u8*>(mxcsr_and_mask),
+              8);
+  std::memcpy(state.fxsave.data(), &control, 2);
+  if ((present & 1) != 0) {
+    std::memcpy(state.fxsave.data(), bytes, 24);
+    std::memcpy(state.fxsave.data() + 32, bytes + 32, 128);
+  }
+  for (std::size_t n = 0; n < 16; ++n) {
+    state.ymm[n] = {};
+    if ((present & 2) != 0) std::memcpy(state.ymm[n].data(), bytes + 160 + 16 * n, 16);
+    if ((present & 4) != 0) std::memcpy(state.ymm[n].data() + 16, bytes + 576 + 16 * n, 16);
+  }
+}
+
+void on_signal(int number, siginfo_t*, void* opaque) {
+  if (running.state == nullptr) {  // a fault of the test program itself
+    signal(number, SIG_DFL);
+    return;
+  }
+  auto* const context = static_cast<ucontext_t*>(opaque);
+  greg_t* const from = context->uc_mcontext.gregs;
+  NativeState& state = *running.state;
+  constexpr int kOrder[] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+                            REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+  for (std::size_t n = 0; n < 16; ++n) state.gpr[n] = static_cast<u64>(from[kOrder[n]]);
+  state.rflags = static_cast<u64>(from[REG_EFL]);
+  take_vectors(context->uc_mcontext.fpregs, state);
+  running.end = {static_cast<u64>(from[REG_TRAPNO]), static_cast<u64>(from[REG_ERR]), static_cast<u64>(from[REG_CR2]),
+                 static_cast<u64>(from[REG_RIP])};
+  from[REG_RAX] = reinterpret_cast<greg_t>(&state);
+  from[REG_RIP] = static_cast<greg_t>(running.leave);
+  from[REG_EFL] = 0x202;
+  running.state = nullptr;
+  // An exception that is still pending would be raised again by the first x87 instruction of the way out.
+  auto* const image = reinterpret_cast<u8*>(context->uc_mcontext.fpregs);
+  image[2] = image[3] = 0;
+}
+
+void install(int number) {
+  struct sigaction action{};
+  action.sa_sigaction = on_signal;
+  action.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK;
+  sigemptyset(&action.sa_mask);
+  sigaction(number, &action, nullptr);
+}
+
 }  // namespace
 
 NativeRunner::NativeRunner() {
@@ -33,20 +102,37 @@ NativeRunner::NativeRunner() {
     return mmap(reinterpret_cast<void*>(at), bytes, PROT_READ | PROT_WRITE | PROT_EXEC,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == reinterpret_cast<void*>(at);
   };
-  usable_ = map(kCode, kCodeBytes) && map(kData, kDataBytes);
+  usable_ = map(kCode, kCodeBytes) && map(kData, kDataBytes) && map(kEdge, kEdgeBytes);
+  if (!usable_) return;
+  munmap(reinterpret_cast<void*>(kEdge + 0x1000), 0x1000);
+  munmap(reinterpret_cast<void*>(kEdge + 0x4000), 0x1000);
+  for (u64 n = 0; n < 0x1000; ++n) reinterpret_cast<u8*>(kEdgeReadOnly)[n] = static_cast<u8>(37 * n + n / 256);
+  mprotect(reinterpret_cast<void*>(kEdgeReadOnly), 0x1000, PROT_READ);
   trampoline_ = mmap(nullptr, kTrampolineBytes, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  VITRINE_CHECK(trampoline_ != MAP_FAILED);
+  signal_stack_ = mmap(nullptr, kSignalStackBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  VITRINE_CHECK(trampoline_ != MAP_FAILED && signal_stack_ != MAP_FAILED);
+  build_trampoline();
+  const stack_t stack{.ss_sp = signal_stack_, .ss_flags = 0, .ss_size = kSignalStackBytes};
+  VITRINE_CHECK(sigaltstack(&stack, nullptr) == 0);
+  for (int number : kSignals) install(number);
+  VITRINE_CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, kGsBase) == 0);
 }
 
 NativeRunner::~NativeRunner() {
+  if (!usable_) return;
+  for (int number : kSignals) signal(number, SIG_DFL);
+  const stack_t none{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
+  sigaltstack(&none, nullptr);
+  syscall(SYS_arch_prctl, ARCH_SET_GS, 0);
   munmap(reinterpret_cast<void*>(kCode), kCodeBytes);
   munmap(reinterpret_cast<void*>(kData), kDataBytes);
+  munmap(reinterpret_cast<void*>(kEdge), kEdgeBytes);
   munmap(trampoline_, kTrampolineBytes);
+  munmap(signal_stack_, kSignalStackBytes);
 }
 
-// Entry at the start: void(NativeState*, code). Exit at +0x1000: every register is stored at absolute addresses, then
-// the host goes on.
-void NativeRunner::build_trampoline(NativeState& state) {
+// Entry at the start: void(NativeState*). The way out at kLeave, with the state in RAX.
+void NativeRunner::build_trampoline() {
   Emitter e;
   auto* const base = static_cast<u8*>(trampoline_);
   e.place(base);
@@ -61,35 +147,15 @@ void NativeRunner::build_trampoline(NativeState& state) {
     vmovups(e, 0x10, n, field(kRdi, offsetof(NativeState, ymm) + 32 * static_cast<std::size_t>(n)));
   e.op_memory(Width::b32, 0xFF, 6, field(kRdi, offsetof(NativeState, rflags)));  // push
   e.byte(0x9D);
-  e.byte(0x56);                                                                 // push rsi: the code
-  e.op_memory(Width::b32, 0x8F, 0, field(kRdi, offsetof(NativeState, stack)));  // pop
   for (int n = 0; n < 16; ++n)
     if (n != kRdi) e.load(n, gpr(kRdi, n));
-  // The code address has no register left to be in: jump through memory at an absolute address.
+  // The code address has no register left to be in: jump through memory relative to RIP.
   e.load(kRdi, gpr(kRdi, kRdi));
   e.byte(0xFF);
   e.byte(0x25);
-  e.dword(0);
-  e.qword(0);
-  u8* slot = e.here() - 8;
-  std::memcpy(base + kTrampolineBytes - 8, &slot, 8);
+  e.dword(static_cast<u32>(base + kTargetSlot - (e.here() + 4)));
 
-  e.place(base + 0x1000);
-  const u64 rax_slot = reinterpret_cast<u64>(&state.gpr[0]);
-  e.byte(0x48);
-  e.byte(0xA3);
-  e.qword(rax_slot);
-  e.byte(0x48);
-  e.byte(0xB8);
-  e.qword(reinterpret_cast<u64>(&state));
-  for (int n = 1; n < 16; ++n) e.store(gpr(kRax, n), n);
-  e.lea(kRsp, field(kRax, offsetof(NativeState, stack) + 192));
-  e.byte(0x9C);
-  e.op_memory(Width::b32, 0x8F, 0, field(kRax, offsetof(NativeState, rflags)));
-  e.byte(0xFC);  // cld
-  for (int n = 0; n < 16; ++n)
-    vmovups(e, 0x11, n, field(kRax, offsetof(NativeState, ymm) + 32 * static_cast<std::size_t>(n)));
-  e.op_memory(Width::b64, 0x0FAE, 0, field(kRax, offsetof(NativeState, fxsave)));
+  e.place(base + kLeave);
   e.op_memory(Width::b64, 0x0FAE, 1, field(kRax, offsetof(NativeState, host_fxsave)));
   e.byte(0xC5);
   e.byte(0xF8);
@@ -104,20 +170,15 @@ void NativeRunner::build_trampoline(NativeState& state) {
 }
 
 [[clang::no_sanitize("function")]]  // generated code has no type to check
-void NativeRunner::run(std::span<const u8> code, u64 at, NativeState& state) {
-  build_trampoline(state);
-  auto* const target = reinterpret_cast<u8*>(at);
-  std::memcpy(target, code.data(), code.size());
-  Emitter e;
-  e.place(target + code.size());
-  e.byte(0xFF);
-  e.byte(0x25);
-  e.dword(0);
-  e.qword(reinterpret_cast<u64>(trampoline_) + 0x1000);
-  u8* slot;
-  std::memcpy(&slot, static_cast<u8*>(trampoline_) + kTrampolineBytes - 8, 8);
-  std::memcpy(slot, &at, 8);
-  reinterpret_cast<void (*)(NativeState*, u64)>(trampoline_)(&state, at);
+NativeEnd
+NativeRunner::run(std::span<const u8> code, u64 at, NativeState& state) {
+  std::memcpy(reinterpret_cast<u8*>(at), code.data(), code.size());
+  reinterpret_cast<u8*>(at)[code.size()] = 0xCC;
+  std::memcpy(static_cast<u8*>(trampoline_) + kTargetSlot, &at, 8);
+  install(SIGFPE);  // the translator installs its own when a guest unmasks exceptions
+  running = {&state, {}, reinterpret_cast<u64>(trampoline_) + kLeave};
+  reinterpret_cast<void (*)(NativeState*)>(trampoline_)(&state);
+  return running.end;
 }
 
 }  // namespace vitrine::cpu::test

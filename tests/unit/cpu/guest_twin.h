@@ -1,0 +1,40 @@
+// A guest whose memory lies where NativeRunner's does, with the same rights; puts the same state into it and says what
+// differs afterwards.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "guest_machine.h"
+#include "native_runner.h"
+
+namespace vitrine::cpu::test {
+
+// Bytes of memory that are not compared: [first, first + bytes).
+struct Ignored {
+  Va first = 0;
+  u64 bytes = 0;
+};
+
+class GuestTwin {
+ public:
+  GuestTwin();
+  void load(const NativeState& state, Va entry);
+  // Data and edge, in that order; pages that are not there are skipped.
+  void load_memory(std::span<const u8> memory);
+  static void load_native_memory(std::span<const u8> memory);
+  // Empty if the guest is as the native run left it.
+  [[nodiscard]] std::string differences(const NativeState& native, u32 undefined_flags,
+                                        std::span<const Ignored> ignored = {});
+  [[nodiscard]] GuestMachine& machine() { return guest_; }
+
+  static constexpr u64 kMemoryBytes = NativeRunner::kDataBytes + NativeRunner::kEdgeBytes;
+
+ private:
+  [[nodiscard]] std::string page_difference(Va page, const u8* native, std::span<const Ignored> ignored);
+  GuestMachine guest_;
+};
+
+[[nodiscard]] std::string disassemble(std::span<const u8> code, Va at);
+
+}  // namespace vitrine::cpu::test
