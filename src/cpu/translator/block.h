@@ -41,6 +41,7 @@ struct Site {
   bool charged = false;  // the block's instructions are already taken off Frame::budget
   bool write = false;
   bool stack = false;                        // a non-canonical address is #SS
+  bool x87_waits = false;                    // Instruction::x87_waits
   u8 alignment_mask = 0;                     // the access must not have these address bits
   Form form = Form::plain;                   // special exits
   const Instruction* instruction = nullptr;  // helper and string sites
@@ -62,7 +63,6 @@ struct FaultRange {
   const u8* end = nullptr;
   u32 site = 0;
   bool flags_saved = false;  // the true flags are in Frame::flags
-  bool x87 = false;
 };
 
 }  // namespace vitrine::cpu::translator

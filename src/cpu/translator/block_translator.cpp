@@ -75,6 +75,7 @@ u32 BlockTranslator::make_site(u16 at) {
     site.offset = static_cast<u16>(instruction.rip - block_->va);
     site.length = instruction.z.length;
     site.form = instruction.form;
+    site.x87_waits = instruction.x87_waits;
   } else {
     site.offset = block_->guest_bytes;
   }

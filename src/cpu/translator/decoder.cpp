@@ -41,8 +41,10 @@ void note_flags(Instruction& out) {
 void note_memory(Instruction& out, const ZydisDecodedOperand& operand) {
   const ZydisDecodedOperandMem& mem = operand.mem;
   out.has_memory = true;
-  out.memory_size = static_cast<u16>(operand.size / 8);
+  // CLFLUSH looks at the byte that it is given and takes the line around it (SDM vol. 2A).
+  out.memory_size = out.mnemonic() == ZYDIS_MNEMONIC_CLFLUSH ? 1 : static_cast<u16>(operand.size / 8);
   out.memory_written = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+  if (operand.element_type >= ZYDIS_ELEMENT_TYPE_FLOAT16) out.simd_float = true;
   MemoryOperand& memory = out.memory;
   memory = MemoryOperand{};
   memory.disp = mem.disp.has_displacement ? mem.disp.value : 0;
@@ -86,6 +88,21 @@ void note_register(Instruction& out, const ZydisDecodedOperand& operand) {
     out.simd_float = true;
 }
 
+// The control instructions that do not look for a pending exception (SDM vol. 1, 8.3.12).
+bool is_no_wait(ZydisMnemonic mnemonic) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_FNINIT:
+    case ZYDIS_MNEMONIC_FNCLEX:
+    case ZYDIS_MNEMONIC_FNSTCW:
+    case ZYDIS_MNEMONIC_FNSTSW:
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+      return true;
+    default:
+      return false;
+  }
+}
+
 void note_x87(Instruction& out) {
   switch (out.z.meta.isa_set) {
     case ZYDIS_ISA_SET_X87:
@@ -101,6 +118,7 @@ void note_x87(Instruction& out) {
   }
   if (out.z.meta.category == ZYDIS_CATEGORY_X87_ALU || out.z.meta.category == ZYDIS_CATEGORY_FCMOV) out.x87 = true;
   if (!out.x87) return;
+  out.x87_waits = !is_no_wait(out.mnemonic());
   out.simd_float = true;
   const u8 opcode = out.z.opcode;
   const bool escape = out.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && opcode >= 0xD8 && opcode <= 0xDF;
@@ -152,7 +170,7 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
   if (!decode_operands(out.z.operand_count_visible)) return DecodeResult::invalid;
   out.rip = rip;
   std::memcpy(out.bytes.data(), code.data(), out.z.length);
-  out.x87 = out.x87_address = out.simd_float = out.full_flag_writer = false;
+  out.x87 = out.x87_address = out.x87_waits = out.simd_float = out.full_flag_writer = false;
   out.flags_read = out.flags_written = 0;
   out.has_memory = out.memory_written = out.memory_aligned = false;
   out.memory = {};
@@ -161,6 +179,8 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
     if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER) note_register(out, operand);
     if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && !out.has_memory) note_memory(out, operand);
   }
+  // Zydis 4.0 calls their elements integers.
+  if (out.mnemonic() == ZYDIS_MNEMONIC_ROUNDSS || out.mnemonic() == ZYDIS_MNEMONIC_ROUNDSD) out.simd_float = true;
   note_x87(out);
   note_flags(out);
   out.form = classify(out);

@@ -59,6 +59,7 @@ struct Instruction {
   bool ends_block = false;
   bool x87 = false;               // uses the x87/MMX register file
   bool x87_address = false;       // an x87 instruction that updates FIP
+  bool x87_waits = false;         // an x87 exception that is pending comes before anything else that it does
   bool simd_float = false;        // may raise a host FP exception
   bool full_flag_writer = false;  // overwrites every arithmetic flag, whatever they were
   u32 flags_read = 0, flags_written = 0;

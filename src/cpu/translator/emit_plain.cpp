@@ -184,8 +184,7 @@ void BlockTranslator::emit_plain() {
       else
         emit_rewritten(instruction, rewrite);
       if (instruction.simd_float) {
-        cache_.add_fault_range(
-            {begin, e().here(), make_site(static_cast<u16>(index_)), flags_ == Flags::saved, instruction.x87});
+        cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), flags_ == Flags::saved});
       }
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
@@ -251,8 +250,7 @@ void BlockTranslator::emit_plain_memory() {
     u8* begin = e().here();
     emit_rewritten(instruction, rewrite);
     if (instruction.simd_float)
-      cache_.add_fault_range(
-          {begin, e().here(), make_site(static_cast<u16>(index_)), flags_ != Flags::host, instruction.x87});
+      cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), flags_ != Flags::host});
     if (uses.high8) e().mov(kRsi, kScratch1);
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];

@@ -1,8 +1,6 @@
 #include "cpu/translator/helpers.h"
 
-#include <array>
 #include <bit>
-#include <cstring>
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -119,28 +117,34 @@ HelperResult do_leave16(Runtime& runtime) {
   return HelperResult::next;
 }
 
+// Its accesses in the order in which it makes them: each push may be what a later read of the display finds. They are
+// made once without effect, so that a fault leaves the memory as it was, and then in earnest.
 HelperResult do_enter(Runtime& runtime, const Instruction& instruction) {
   Frame& frame = runtime.frame();
   const u64 size = instruction.operands[0].imm.value.u & 0xFFFF, level = instruction.operands[1].imm.value.u & 31;
   const u64 bytes = instruction.z.operand_width / 8;
   const u64 rsp = gpr(frame, Gpr::rsp), rbp = gpr(frame, Gpr::rbp), new_rbp = rsp - bytes;
-  std::array<u64, 33> display{rbp};  // in the order of the pushes
-  u64 count = 1;
-  for (u64 n = 1; n < level; ++n) {
-    if (!runtime.read(rbp - bytes * n, &display[count++], bytes, true)) return HelperResult::fault;
+  Va top = rsp;
+  const auto push = [&](u64 value, bool in_earnest) {
+    top -= bytes;
+    return in_earnest ? runtime.write(top, &value, bytes, true) : runtime.may_write(top, bytes, true);
+  };
+  for (const bool in_earnest : {false, true}) {
+    top = rsp;
+    if (!push(rbp, in_earnest)) return HelperResult::fault;
+    for (u64 n = 1; n < level; ++n) {
+      u64 link = 0;
+      if (!runtime.read(rbp - bytes * n, &link, bytes, true) || !push(link, in_earnest)) return HelperResult::fault;
+    }
+    if (level > 0 && !push(new_rbp, in_earnest)) return HelperResult::fault;
+    // SDM vol. 2A, ENTER: it faults if a write at the final stack pointer would.
+    if (!runtime.may_write(top - size, 1, true)) return HelperResult::fault;
   }
-  if (level > 0) display[count++] = new_rbp;
-  std::array<u8, 33 * 8> image;
-  for (u64 n = 0; n < count; ++n) std::memcpy(image.data() + n * bytes, &display[count - 1 - n], bytes);
-  // SDM vol. 2A, ENTER: it faults if a write at the final stack pointer would.
-  const u64 end = rsp - bytes * count - size;
-  if (runtime.host_page(end, true, true) == nullptr) return HelperResult::fault;
-  if (!runtime.write(rsp - bytes * count, image.data(), bytes * count, true)) return HelperResult::fault;
   if (bytes == 2)
     write_register(frame, ZYDIS_REGISTER_BP, new_rbp);
   else
     gpr(frame, Gpr::rbp) = new_rbp;
-  gpr(frame, Gpr::rsp) = end;
+  gpr(frame, Gpr::rsp) = top - size;
   return HelperResult::next;
 }
 
@@ -156,7 +160,7 @@ HelperResult do_bit_string(Runtime& runtime, const Instruction& instruction) {
   u64 value = 0;
   const bool writes = instruction.mnemonic() != ZYDIS_MNEMONIC_BT;
   // A read-modify-write faults as a write.
-  if (writes && runtime.host_page(at, true, instruction.memory.stack) == nullptr) return HelperResult::fault;
+  if (writes && !runtime.may_write(at, bytes, instruction.memory.stack)) return HelperResult::fault;
   if (!runtime.read(at, &value, bytes, instruction.memory.stack)) return HelperResult::fault;
   const bool was = (value & mask) != 0;
   if (instruction.mnemonic() == ZYDIS_MNEMONIC_BTS) value |= mask;
@@ -224,6 +228,7 @@ Va effective_address(const Frame& frame, const MemoryOperand& operand) {
 HelperResult execute_helper(Runtime& runtime, const Site& site) {
   if (site.instruction == nullptr) return check_divide(runtime, site);
   const Instruction& instruction = *site.instruction;
+  if (instruction.x87_waits && runtime.x87_error_pending()) return runtime.raise(Vector::x87_error);
   if (instruction.form == Form::string) return do_one_string_step(runtime, instruction);
   if (instruction.form == Form::push_flags) return do_push_flags(runtime, instruction);
   switch (instruction.mnemonic()) {

@@ -37,7 +37,10 @@ void restore_x87(Runtime& runtime, const std::byte* image) {
   std::byte* home = runtime.context().xsave.data();
   std::memcpy(home, image, kMxcsr);
   std::memcpy(home + kX87Registers, image + kX87Registers, kXmm - kX87Registers);
-  if (runtime.frame().x87_loaded != 0) runtime.load_x87();
+  // By way of the processor, which drops what is reserved and works out the error summary.
+  const bool loaded = runtime.frame().x87_loaded != 0;
+  runtime.load_x87();
+  if (!loaded) runtime.store_x87();
 }
 
 void initialise_x87(Runtime& runtime) {
@@ -64,20 +67,23 @@ bool set_mxcsr(Runtime& runtime, u32 value) {
   return true;
 }
 
+// Of an address that is canonical; one that is not is found by the access.
+bool misaligned(Va at, u64 alignment) { return (at & (alignment - 1)) != 0 && is_canonical(at); }
+
 HelperResult do_fxsave(Runtime& runtime, const Instruction& instruction, Va at) {
-  if ((at & 15) != 0) return runtime.raise(Vector::general_protection);
+  if (misaligned(at, 16)) return runtime.raise(Vector::general_protection);
   Image image = capture(runtime);
   if (instruction.mnemonic() == ZYDIS_MNEMONIC_FXSAVE) {  // 32-bit pointers, then selectors
     std::memset(image.data() + 12, 0, 4);
     std::memset(image.data() + 20, 0, 4);
   }
-  return runtime.write(at, image.data(), kXmmEnd) ? HelperResult::next : HelperResult::fault;
+  return runtime.write(at, image.data(), kXmmEnd, instruction.memory.stack) ? HelperResult::next : HelperResult::fault;
 }
 
 HelperResult do_fxrstor(Runtime& runtime, const Instruction& instruction, Va at) {
-  if ((at & 15) != 0) return runtime.raise(Vector::general_protection);
+  if (misaligned(at, 16)) return runtime.raise(Vector::general_protection);
   Image image{};
-  if (!runtime.read(at, image.data(), kHeader)) return HelperResult::fault;
+  if (!runtime.read(at, image.data(), kHeader, instruction.memory.stack)) return HelperResult::fault;
   u32 mxcsr;
   std::memcpy(&mxcsr, image.data() + kMxcsr, 4);
   if (!set_mxcsr(runtime, mxcsr)) return HelperResult::fault;
@@ -93,13 +99,14 @@ HelperResult do_fxrstor(Runtime& runtime, const Instruction& instruction, Va at)
 u64 requested(Runtime& runtime) { return runtime.frame().gpr[0] & kAll; }
 
 HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
-  if ((at & 63) != 0) return runtime.raise(Vector::general_protection);
+  if (misaligned(at, 64)) return runtime.raise(Vector::general_protection);
   const u64 mask = requested(runtime);
   const bool compact =
       instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC || instruction.mnemonic() == ZYDIS_MNEMONIC_XSAVEC64;
   const u64 length = (mask & kAvx) != 0 ? kImageEnd : kYmmHigh;
   Image old{};
-  if (runtime.host_page(at, true) == nullptr || !runtime.read(at, old.data(), length)) return HelperResult::fault;
+  const bool stack = instruction.memory.stack;
+  if (!runtime.may_write(at, length, stack) || !runtime.read(at, old.data(), length, stack)) return HelperResult::fault;
   const Image now = capture(runtime);
   if ((mask & kX87) != 0) {
     std::memcpy(old.data(), now.data(), kMxcsr);
@@ -113,14 +120,14 @@ HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
   header[0] = compact ? mask : (header[0] & ~mask) | mask;
   if (compact) header[1] = mask | 1ull << 63;
   std::memcpy(old.data() + kHeader, header, sizeof header);
-  return runtime.write(at, old.data(), length) ? HelperResult::next : HelperResult::fault;
+  return runtime.write(at, old.data(), length, stack) ? HelperResult::next : HelperResult::fault;
 }
 
-HelperResult do_xrstor(Runtime& runtime, Va at) {
-  if ((at & 63) != 0) return runtime.raise(Vector::general_protection);
+HelperResult do_xrstor(Runtime& runtime, Va at, bool stack) {
+  if (misaligned(at, 64)) return runtime.raise(Vector::general_protection);
   const u64 mask = requested(runtime);
   Image image{};
-  if (!runtime.read(at, image.data(), kYmmHigh)) return HelperResult::fault;
+  if (!runtime.read(at, image.data(), kYmmHigh, stack)) return HelperResult::fault;
   u64 header[2];
   std::memcpy(header, image.data() + kHeader, sizeof header);
   const bool compact = (header[1] >> 63) != 0;
@@ -128,7 +135,7 @@ HelperResult do_xrstor(Runtime& runtime, Va at) {
     return runtime.raise(Vector::general_protection);
   }
   const u64 load = mask & header[0];
-  if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh))
+  if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh, stack))
     return HelperResult::fault;
   if ((mask & (kSse | kAvx)) != 0) {
     u32 mxcsr;
@@ -146,7 +153,8 @@ HelperResult do_xrstor(Runtime& runtime, Va at) {
   return HelperResult::next;
 }
 
-// The protected-mode environments (SDM vol. 1, figures 8-9 and 8-11): 32-bit fields, or 16-bit ones when the operand size says so.
+// The protected-mode environments (SDM vol. 1, figures 8-9 and 8-11): 32-bit fields, or 16-bit ones when the operand
+// size says so.
 struct Environment {
   u32 control, status, tag, ip, selector, dp, dp_selector;
 };
@@ -256,7 +264,7 @@ HelperResult execute_state(Runtime& runtime, const Instruction& instruction) {
       return do_xsave(runtime, instruction, at);
     case ZYDIS_MNEMONIC_XRSTOR:
     case ZYDIS_MNEMONIC_XRSTOR64:
-      return do_xrstor(runtime, at);
+      return do_xrstor(runtime, at, stack);
     case ZYDIS_MNEMONIC_FNSTENV:
       return do_store_environment(runtime, at, width, stack);
     case ZYDIS_MNEMONIC_FLDENV:

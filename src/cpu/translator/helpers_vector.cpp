@@ -34,9 +34,7 @@ HelperResult do_masked_move(Runtime& runtime, const Instruction& instruction, st
     if (!top_bit(mask, n, bytes)) continue;
     const Va here = at + n * bytes;
     if (store) {
-      for (const Va byte : {here, here + bytes - 1}) {
-        if (runtime.host_page(byte, true, instruction.memory.stack) == nullptr) return HelperResult::fault;
-      }
+      if (!runtime.may_write(here, bytes, instruction.memory.stack)) return HelperResult::fault;
     } else if (!runtime.read(here, result.data() + n * bytes, bytes, instruction.memory.stack)) {
       return HelperResult::fault;
     }
@@ -52,6 +50,18 @@ HelperResult do_masked_move(Runtime& runtime, const Instruction& instruction, st
     }
   }
   return HelperResult::next;
+}
+
+// MMX registers have fixed places in the register file; the image has them by their distance from the top of the stack.
+// Precondition: the host has the guest's x87 state.
+Ymm mmx_register(Runtime& runtime, std::size_t number) {
+  runtime.store_x87();
+  const std::byte* const image = runtime.context().xsave.data();
+  const std::size_t top = static_cast<u8>(image[3]) >> 3 & 7;
+  Ymm value{};
+  std::memcpy(value.data(), image + 32 + 16 * ((number - top) & 7), 8);
+  runtime.load_x87();
+  return value;
 }
 
 // MASKMOVDQU and MASKMOVQ: bytes, to DS:RDI.
@@ -74,27 +84,26 @@ HelperResult do_byte_mask_move(Runtime& runtime, const Instruction& instruction)
   }
   Ymm source{}, mask{};
   if (mmx) {
-    runtime.store_x87();
-    const std::byte* image = runtime.context().xsave.data() + 32;
-    std::memcpy(source.data(), image + 16 * vector_number(*registers[0]), 8);
-    std::memcpy(mask.data(), image + 16 * vector_number(*registers[1]), 8);
-    runtime.load_x87();
+    source = mmx_register(runtime, vector_number(*registers[0]));
+    mask = mmx_register(runtime, vector_number(*registers[1]));
   } else {
     source = frame.ymm[vector_number(*registers[0])];
     mask = frame.ymm[vector_number(*registers[1])];
   }
   const std::size_t count = mmx ? 8 : 16;
   for (std::size_t n = 0; n < count; ++n) {
-    if (top_bit(mask, n, 1) && runtime.host_page(at + n, true) == nullptr) return HelperResult::fault;
+    if (top_bit(mask, n, 1) && !runtime.may_write(at + n, 1)) return HelperResult::fault;
   }
   for (std::size_t n = 0; n < count; ++n) {
     if (top_bit(mask, n, 1) && !runtime.write(at + n, &source[n], 1)) return HelperResult::fault;
   }
+  // As every MMX instruction: the top of the stack becomes register 0, and all registers are in use.
+  if (mmx) asm volatile("movd %%mm0, %%eax" : : : "eax");
   return HelperResult::next;
 }
 
-// Gathers finish element by element: a fault leaves the elements before it loaded and their mask cleared (SDM vol. 2C,
-// VPGATHERDD).
+// Gathers finish element by element: a fault leaves the elements before it loaded or passed over and their mask cleared
+// (SDM vol. 2C, VPGATHERDD).
 HelperResult do_gather(Runtime& runtime, const Instruction& instruction, std::size_t index_bytes, std::size_t bytes) {
   Frame& frame = runtime.frame();
   Ymm& to = frame.ymm[vector_number(instruction.operands[0])];
@@ -103,7 +112,11 @@ HelperResult do_gather(Runtime& runtime, const Instruction& instruction, std::si
   const std::size_t vector_bytes = instruction.z.raw.vex.L != 0 ? 32 : 16;
   const std::size_t count = vector_bytes / std::max(index_bytes, bytes);
   for (std::size_t n = 0; n < count; ++n) {
-    if (!top_bit(mask, n, bytes)) continue;
+    const bool wanted = top_bit(mask, n, bytes);
+    if (!wanted) {
+      std::memset(mask.data() + n * bytes, 0, bytes);
+      continue;
+    }
     const u64 raw = element(indices, n, index_bytes);
     const i64 index = index_bytes == 4 ? static_cast<i32>(raw) : static_cast<i64>(raw);
     MemoryOperand operand = instruction.memory;

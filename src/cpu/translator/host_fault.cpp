@@ -8,8 +8,8 @@
 namespace vitrine::cpu::translator {
 namespace {
 
-// A signal handler belongs to the process and is told nothing but the signal: what it needs has to be found from here. None of
-// this is seen by a guest.
+// A signal handler belongs to the process and is told nothing but the signal: what it needs has to be found from here.
+// None of this is seen by a guest.
 thread_local HostFaultScope* current_scope = nullptr;  // tidy: allow global: the only way to the handler
 struct sigaction previous_action;
 std::once_flag installed;  // tidy: allow global: one handler for the process
@@ -17,8 +17,9 @@ std::once_flag installed;  // tidy: allow global: one handler for the process
 void on_sigfpe(int number, siginfo_t* info, void* opaque) {
   auto* const context = static_cast<ucontext_t*>(opaque);
   greg_t& rip = context->uc_mcontext.gregs[REG_RIP];
+  const auto vector = static_cast<u64>(context->uc_mcontext.gregs[REG_TRAPNO]);
   const u8* stub = nullptr;
-  if (current_scope != nullptr && current_scope->take(reinterpret_cast<const void*>(rip), &stub)) {
+  if (current_scope != nullptr && current_scope->take(reinterpret_cast<const void*>(rip), vector, &stub)) {
     rip = reinterpret_cast<greg_t>(stub);
     return;
   }
@@ -51,9 +52,10 @@ void HostFaultScope::install_handler() {
   });
 }
 
-bool HostFaultScope::take(const void* host_pc, const u8** stub) const {
+bool HostFaultScope::take(const void* host_pc, u64 vector, const u8** stub) const {
   if (!cache_.contains(host_pc)) return false;
   frame_.exit_rip = reinterpret_cast<u64>(host_pc);
+  frame_.exit_argument = static_cast<u32>(vector);
   *stub = stub_;
   return true;
 }

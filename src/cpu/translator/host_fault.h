@@ -21,8 +21,9 @@ class HostFaultScope {
 
   static void install_handler();
 
-  // True if the fault was in generated code: the address to go on at is in `stub`.
-  [[nodiscard]] bool take(const void* host_pc, const u8** stub) const;
+  // True if the fault was in generated code: the address to go on at is in `stub`. `vector`: #MF or #XM; an instruction
+  // that converts between MMX and XMM registers may raise either.
+  [[nodiscard]] bool take(const void* host_pc, u64 vector, const u8** stub) const;
 
  private:
   Frame& frame_;

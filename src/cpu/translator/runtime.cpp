@@ -341,7 +341,7 @@ void Runtime::after_host_fault(Pass& pass) {
   const Site& site = cache_.site(range->site);
   retired_ = retired_before(site);
   pass.rip = site.rip();
-  finish_exception(pass, {range->x87 ? Vector::x87_error : Vector::simd_error, 0, 0});
+  finish_exception(pass, {static_cast<Vector>(frame_->exit_argument), 0, 0});
 }
 
 }  // namespace vitrine::cpu::translator

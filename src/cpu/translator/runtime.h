@@ -63,6 +63,8 @@ class Runtime final : public Translator {
   // SS-relative.
   [[nodiscard]] bool read(Va va, void* to, u64 bytes, bool stack = false);
   [[nodiscard]] bool write(Va va, const void* from, u64 bytes, bool stack = false);
+  // Whether `write` would succeed; on failure as it fails.
+  [[nodiscard]] bool may_write(Va va, u64 bytes, bool stack = false);
   // The host bytes of a guest page, for bulk work; null: fault set. A write drops translations of the page.
   [[nodiscard]] std::byte* host_page(Va va, bool write, bool stack = false);
   HelperResult raise(Vector vector, u32 error_code = 0);
@@ -70,6 +72,8 @@ class Runtime final : public Translator {
   void load_x87();
   void store_x87();
   void note_unmasked_exceptions();
+  // An unmasked x87 exception waits for the next x87 instruction.
+  [[nodiscard]] bool x87_error_pending() const;
 
  private:
   struct Pass;  // one run: what is left of the budget and where the guest is

@@ -98,17 +98,26 @@ void Runtime::note_unmasked_exceptions() {
   }
 }
 
+bool Runtime::x87_error_pending() const {
+  constexpr u16 kErrorSummary = 1u << 7;
+  if (frame_->x87_loaded == 0) return false;
+  u16 status;
+  asm volatile("fnstsw %0" : "=a"(status));
+  return (status & kErrorSummary) != 0;
+}
+
 // Checks every page of an access of at most two; the host addresses of the pages on success.
 bool Runtime::translate_access(Va va, u64 bytes, bool write, bool stack, std::byte** hosts) {
   const Va last = va + bytes - 1;
+  // The whole address is checked before the page tables are asked [tested against the host: cpu/forms_test].
+  if (!is_canonical(va) || !is_canonical(last)) {
+    fault_ = {stack ? Vector::stack_fault : Vector::general_protection, 0, 0};
+    return false;
+  }
   const u64 pages = page_floor(last) == page_floor(va) ? 1 : 2;
   for (u64 n = 0; n < pages; ++n) {
     const Va at = n == 0 ? va : page_floor(last);
     const Translation walked = walk_page_tables(ram_, space_->root(), at, write ? AccessKind::write : AccessKind::read);
-    if (walked.outcome == Translation::Outcome::non_canonical) {
-      fault_ = {stack ? Vector::stack_fault : Vector::general_protection, 0, 0};
-      return false;
-    }
     if (!walked.ok()) {
       fault_ = {Vector::page_fault, walked.error_code, at};
       return false;
@@ -138,6 +147,11 @@ bool Runtime::write(Va va, const void* from, u64 bytes, bool stack) {
   std::memcpy(hosts[0] + offset, from, head);
   if (head < bytes) std::memcpy(hosts[1], static_cast<const std::byte*>(from) + head, bytes - head);
   return true;
+}
+
+bool Runtime::may_write(Va va, u64 bytes, bool stack) {
+  std::byte* hosts[2];
+  return translate_access(va, bytes, true, stack, hosts);
 }
 
 std::byte* Runtime::host_page(Va va, bool write, bool stack) {
@@ -197,12 +211,13 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   const Va va = frame.scratch0;
   ++statistics_.tlb_misses;
   helper_result_ = HelperResult::fault;
-  if ((va & site.alignment_mask) != 0 && is_canonical(va)) {
-    (void)raise(Vector::general_protection);
+  std::byte* hosts[2] = {};
+  const bool misaligned = (va & site.alignment_mask) != 0 && is_canonical(va);
+  if (misaligned) (void)raise(Vector::general_protection);
+  if (misaligned || !translate_access(va, site.size, site.write, site.stack, hosts)) {
+    if (site.x87_waits && x87_error_pending()) (void)raise(Vector::x87_error);
     return leave_callout(frame);
   }
-  std::byte* hosts[2] = {};
-  if (!translate_access(va, site.size, site.write, site.stack, hosts)) return leave_callout(frame);
   const u64 offset = va & kPageMask;
   const bool crossing = offset + site.size > kPageSize;
   if (site.write) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <random>
 
 #include "form_catalogue.h"
 #include "guest_twin.h"
@@ -26,6 +25,21 @@ struct Instance {
 
 // Why a form cannot be compared with the host, or null. Each has tests of its own.
 [[nodiscard]] const char* not_comparable(const CodeForm& form);
+
+// SplitMix64: a generator of its own for each instance must cost nothing to begin.
+class SplitMix {
+ public:
+  explicit SplitMix(u64 seed) : state_(seed) {}
+  u64 operator()() {
+    u64 z = (state_ += 0x9E37'79B9'7F4A'7C15);
+    z = (z ^ (z >> 30)) * 0xBF58'476D'1CE4'E5B9;
+    z = (z ^ (z >> 27)) * 0x94D0'49BB'1331'11EB;
+    return z ^ (z >> 31);
+  }
+
+ private:
+  u64 state_;
+};
 
 class InstanceGenerator {
  public:
@@ -55,7 +69,7 @@ class InstanceGenerator {
   [[nodiscard]] bool safe_range(Va from, u64 bytes) const;
   void store(Instance& out, Va at, u64 value, u64 bytes);
 
-  std::mt19937_64 random_;
+  SplitMix random_;
   translator::Decoder decoder_;
 };
 

@@ -48,6 +48,10 @@ const char* not_comparable(const CodeForm& form) {
       return "an exit to the kernel";
     case Form::pause:
       return "ends the window";
+    case Form::nop:
+      if (form.encoding.map == 1 && form.encoding.opcode == 0x0D && !form.has_memory)
+        return "PREFETCHW of a register: AMD raises #UD, Intel does nothing";
+      break;
     case Form::jump:
     case Form::jump_if:
     case Form::jump_counted:
@@ -55,6 +59,10 @@ const char* not_comparable(const CodeForm& form) {
     case Form::ret:
       if (std::ranges::find(form.encoding.prefixes, 0x66) != form.encoding.prefixes.end())
         return "AMD cuts the target to 16 bits, Intel ignores the prefix";
+      if (form.form == Form::jump_counted &&
+          (std::ranges::find(form.encoding.prefixes, 0xF2) != form.encoding.prefixes.end() ||
+           std::ranges::find(form.encoding.prefixes, 0xF3) != form.encoding.prefixes.end()))
+        return "a repeat prefix chooses between LOOPE and LOOPNE on some processors";
       break;
     default:
       break;
@@ -86,17 +94,22 @@ const char* not_comparable(const CodeForm& form) {
     case ZYDIS_MNEMONIC_VRSQRTSS:
       return "an estimate of the virtual processor's own";
     case ZYDIS_MNEMONIC_RET:
+    case ZYDIS_MNEMONIC_IRET:
+    case ZYDIS_MNEMONIC_IRETD:
     case ZYDIS_MNEMONIC_IRETQ:
-      if (form.form == Form::helper) return "selectors differ";
+    case ZYDIS_MNEMONIC_JMP:
+    case ZYDIS_MNEMONIC_CALL:
+    case ZYDIS_MNEMONIC_PUSH:
+    case ZYDIS_MNEMONIC_POP:
+    case ZYDIS_MNEMONIC_MOV:
+    case ZYDIS_MNEMONIC_LAR:
+    case ZYDIS_MNEMONIC_LSL:
+    case ZYDIS_MNEMONIC_VERR:
+    case ZYDIS_MNEMONIC_VERW:
+      if (form.form == Form::helper) return "selectors and descriptors differ";
       break;
     default:
       break;
-  }
-  for (const char* segment : {"es", "cs", "ss", "ds", "fs", "gs"}) {
-    if (form.form == Form::helper && form.mnemonic == ZYDIS_MNEMONIC_MOV &&
-        (form.name.find(std::string(" ") + segment + ",") != std::string::npos ||
-         form.name.find(std::string(",") + segment + " ") != std::string::npos))
-      return "selectors differ";
   }
   return nullptr;
 }

