@@ -89,9 +89,12 @@ Row measure(u64 kernel, const Options& options, Native& native, KernelGuest& gue
 // What one warm run of some milliseconds does besides running generated code.
 void print_statistics(KernelGuest& guest, u64 kernel, u64 window) {
   const auto before = guest.cpu->statistics();
+  const double start = seconds();
   (void)guest.run(kernel, kKernels[kernel].first_count * 16, window);
+  const double time = seconds() - start;
   const auto after = guest.cpu->statistics();
   const double millions = static_cast<double>(guest.retired) / 1e6;
+  std::printf("    translated %.2f ns an instruction; ", time * 1e3 / millions);
   std::printf("    per million instructions: %.0f dispatches, %.0f slow accesses, %.0f blocks\n",
               static_cast<double>(after.dispatches - before.dispatches) / millions,
               static_cast<double>(after.tlb_misses - before.tlb_misses) / millions,

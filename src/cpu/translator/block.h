@@ -9,12 +9,14 @@
 namespace vitrine::cpu::translator {
 
 // A block exists in variants. `flags_saved`: on entry the arithmetic flags are in Frame::flags, not in the host's
-// register. `limit` > 0: at most that many instructions, no budget check and no links: for the end of a budget, and
-// single steps. `single`: each access looks up for itself: for when a group of accesses did not lie in one mapped page.
+// register. `single`: each access looks up for itself: for when a group of accesses did not lie in one mapped page.
+// `counted`: each instruction takes itself off the budget, just before it runs: for the end of a budget. `one`: one
+// instruction, no budget check and no links: for single steps.
 struct Variant {
   bool flags_saved = true;
-  u8 limit = 0;
   bool single = false;
+  bool counted = false;
+  bool one = false;
   bool operator==(const Variant&) const = default;
 };
 
@@ -55,6 +57,12 @@ struct ChainExit {
   Block* block = nullptr;
   Va target = 0;
   Variant variant;  // of the target
+};
+
+// A direct jump to another page. Which code lies there depends on the space, so it goes through Frame::far, the entry
+// with the number of this record; until a space knows the target, its entry leads to the dispatcher.
+struct FarJump {
+  Va target = 0;
 };
 
 // Generated code that may raise SIGFPE when the guest unmasks FP exceptions.

@@ -11,8 +11,7 @@ BlockTranslator::BlockTranslator(CodeCache& cache, const Stubs& stubs, const Tra
     : cache_(cache), stubs_(stubs), options_(options), instructions_(kMaxBlock) {}
 
 bool BlockTranslator::decode(const BlockRequest& request) {
-  const u32 limit =
-      request.variant.limit != 0 ? request.variant.limit : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
+  const u32 limit = request.variant.one ? 1 : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
   count_ = 0;
   undecodable_ = false;
   u64 offset = 0;
@@ -42,7 +41,8 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   block_->entry = cache_.hot.here();
   if (count_ != 0) block_->guest_bytes = static_cast<u16>(instructions_[count_ - 1].next() - request.va);
 
-  const bool may_group = request.variant.limit == 0 && !request.variant.single && request.cached && !request.crossing &&
+  const Variant variant = request.variant;
+  const bool may_group = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing &&
                          options_.chain && !undecodable_;
   groups_.clear();
   if (may_group) groups_.plan({instructions_.data(), count_});
@@ -51,9 +51,10 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   flags_ = request.variant.flags_saved ? Flags::saved : Flags::host;
   flag_writer_ = -1;
   x87_checked_ = false;
-  check_pending_ = request.variant.limit == 0;
+  check_pending_ = !variant.one && !variant.counted;
   if (undecodable_) {
     check_pending_ = false;
+    if (variant.counted) emit_count();
     emit_no_code();
   } else {
     if (check_pending_ && flags_ == Flags::saved) clobber_flags();
@@ -69,7 +70,7 @@ u32 BlockTranslator::make_site(u16 at) {
   Site site;
   site.block = block_;
   site.index = at;
-  site.charged = block_->variant.limit == 0 && !check_pending_;
+  site.charged = !block_->variant.one && !block_->variant.counted && !check_pending_;
   if (at < count_) {
     const Instruction& instruction = instructions_[at];
     site.offset = static_cast<u16>(instruction.rip - block_->va);
@@ -165,8 +166,20 @@ void BlockTranslator::emit_budget_check(bool with_current) {
   emitter_ = outer;
 }
 
+// Takes the current instruction off the budget and leaves before it if there is none left.
+void BlockTranslator::emit_count() {
+  clobber_flags();
+  e().alu_memory_immediate(Width::b64, 5, frame_field(offsetof(Frame, budget)), 1);
+  u8* const out = e().jump(Condition::s);
+  Emitter& cold = cache_.cold;
+  Emitter::patch(out, cold.here());
+  cold.store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(index_)));
+  cold.jump(stubs_.exit_budget);
+}
+
 void BlockTranslator::emit_instruction() {
   const Instruction& instruction = current();
+  if (block_->variant.counted) emit_count();
   const bool only_overwrites = instruction.form == Form::plain && instruction.full_flag_writer &&
                                !instruction.has_memory && !instruction.reads_flags() && !instruction.x87 &&
                                !instruction.simd_float;

@@ -7,7 +7,7 @@
 //  - `flags_` says where the true arithmetic flags are at each point of the emission; nothing clobbers the host's flags
 //  before they are saved.
 //  - A block takes its instructions off Frame::budget exactly once, at the first point where the host's flags are free.
-//  - Links go only to blocks of the same page; every other direct jump asks the jump cache of its space.
+//  - Links go only to blocks of the same page; every other direct jump goes where its space says (Frame::far).
 #pragma once
 
 #include <functional>
@@ -73,6 +73,7 @@ class BlockTranslator {
   void require_flags();
   void save_flags();
   void emit_budget_check(bool with_current);
+  void emit_count();
   u32 make_site(u16 offset_index);
   void emit_x87_check();
   void emit_x87_address();
@@ -119,6 +120,7 @@ class BlockTranslator {
   void emit_target_to_temporary(const ZydisDecodedOperand& operand);
   void link(u8* displacement, Va target, Variant variant);
   [[nodiscard]] bool may_link(Va target) const;
+  [[nodiscard]] bool may_chain() const;
 
   CodeCache& cache_;
   const Stubs& stubs_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "cpu/translator/frame.h"
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -47,6 +48,8 @@ void CodeCache::clear() {
   storage_.clear();
   sites_.clear();
   exits_.clear();
+  far_jumps_.clear();
+  far_by_page_.clear();
   instructions_.clear();
   fault_ranges_.clear();
 }
@@ -86,6 +89,19 @@ u32 CodeCache::add_site(const Site& site) {
 u32 CodeCache::add_exit(const ChainExit& exit) {
   exits_.push_back(exit);
   return static_cast<u32>(exits_.size() - 1);
+}
+
+u32 CodeCache::add_far_jump(Va target) {
+  VITRINE_CHECK(far_jumps_.size() < kFarJumps);
+  const auto number = static_cast<u32>(far_jumps_.size());
+  far_jumps_.push_back({target});
+  far_by_page_[page_floor(target)].push_back(number);
+  return number;
+}
+
+std::span<const u32> CodeCache::far_jumps_to(Va page) const {
+  const auto found = far_by_page_.find(page);
+  return found == far_by_page_.end() ? std::span<const u32>() : found->second;
 }
 
 const Instruction* CodeCache::keep(const Instruction& instruction) { return &instructions_.emplace_back(instruction); }

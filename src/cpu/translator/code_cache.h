@@ -41,6 +41,12 @@ class CodeCache {
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
   u32 add_exit(const ChainExit& exit);
   [[nodiscard]] const ChainExit& exit(u32 number) const { return exits_[number]; }
+  // Precondition: there are fewer than kFarJumps.
+  u32 add_far_jump(Va target);
+  [[nodiscard]] u32 far_jump_count() const { return static_cast<u32>(far_jumps_.size()); }
+  [[nodiscard]] const FarJump& far_jump(u32 number) const { return far_jumps_[number]; }
+  // The numbers of those that lead into a page.
+  [[nodiscard]] std::span<const u32> far_jumps_to(Va page) const;
   [[nodiscard]] const Instruction* keep(const Instruction& instruction);
   void add_fault_range(const FaultRange& range) { fault_ranges_.push_back(range); }
   [[nodiscard]] const FaultRange* find_fault_range(const u8* host) const;
@@ -60,8 +66,8 @@ class CodeCache {
     }
   };
   [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
-    return {va, frame.value << 9 | (variant.single ? 0x100u : 0u) | (variant.flags_saved ? 1u : 0u) |
-                    static_cast<u64>(variant.limit) << 1};
+    return {va, frame.value << 4 | (variant.flags_saved ? 1u : 0u) | (variant.single ? 2u : 0u) |
+                    (variant.counted ? 4u : 0u) | (variant.one ? 8u : 0u)};
   }
 
   u8* base_ = nullptr;
@@ -72,6 +78,8 @@ class CodeCache {
   std::deque<Block> storage_;
   std::vector<Site> sites_;
   std::vector<ChainExit> exits_;
+  std::vector<FarJump> far_jumps_;
+  std::unordered_map<Va, std::vector<u32>> far_by_page_;  // looked up only
   std::deque<Instruction> instructions_;
   std::vector<FaultRange> fault_ranges_;
 };

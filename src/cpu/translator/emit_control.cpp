@@ -1,5 +1,5 @@
-// Control flow. Within the page a jump is linked to its target; everything else
-// asks the jump cache of the space, which holds only blocks that expect the
+// Control flow. Within the page a direct jump is linked to its target; to another page it goes through an entry of the
+// space's own table (Frame::far); indirect jumps ask the jump cache of the space. What both of these hold expects the
 // flags in the frame.
 #include "cpu/translator/block_translator.h"
 
@@ -13,19 +13,21 @@ Va branch_target(const Instruction& instruction) {
 }  // namespace
 
 bool BlockTranslator::may_link(Va target) const {
-  return options_.chain && !block_->crossing && block_->cached && block_->variant.limit == 0 &&
-         page_floor(target) == page_floor(block_->va);
+  return may_chain() && !block_->crossing && page_floor(target) == page_floor(block_->va);
 }
+
+bool BlockTranslator::may_chain() const { return options_.chain && block_->cached && !block_->variant.one; }
 
 // Makes the jump with this displacement lead to a block: at once if it is
 // there, otherwise through the dispatcher, which links it.
 void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
+  variant.counted = block_->variant.counted;
   if (target == block_->va && block_->variant == variant) {
     Emitter::patch(displacement, block_->entry);
     return;
   }
   if (const Block* there = cache_.find(target, block_->frame, variant); there != nullptr && !there->crossing) {
-    Emitter::patch(displacement, there->entry);
+    Emitter::patch_last(displacement, there->entry);
     return;
   }
   const u32 exit = cache_.add_exit({displacement, block_, target, variant});
@@ -43,21 +45,20 @@ void BlockTranslator::emit_go_to(Va target) {
     return;
   }
   clobber_flags();
-  e().mov_immediate(kScratch0, target);
-  if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
+  if (!may_chain() || block_->variant.counted || cache_.far_jump_count() == kFarJumps) {
+    e().mov_immediate(kScratch0, target);
     e().jump(stubs_.exit_rip);
     return;
   }
-  const auto entry = static_cast<i32>(offsetof(Frame, jump) + sizeof(JumpEntry) * jump_index(target));
-  e().op_memory(Width::b64, 0x3B, kScratch0, {kHostRsp, -1, 0, entry});
-  e().jump(Condition::ne, stubs_.jump_missed);
-  e().jump_memory({kHostRsp, -1, 0, entry + static_cast<i32>(offsetof(JumpEntry, code))});
+  const u32 number = cache_.add_far_jump(target);
+  e().mov_immediate(kScratch1, number);
+  e().jump_memory(frame_field(offsetof(Frame, far) + sizeof(u64) * number));
 }
 
 // Goes to the guest address in scratch 0. Precondition: the flags are saved and
 // the budget is checked.
 void BlockTranslator::emit_go_to_indirect() {
-  if (block_->variant.limit != 0 || !block_->cached || !options_.chain) {
+  if (!may_chain() || block_->variant.counted) {
     e().jump(stubs_.exit_rip);
     return;
   }

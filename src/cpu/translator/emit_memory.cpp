@@ -49,14 +49,13 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
 u8* BlockTranslator::emit_look_up(const Access& access) {
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
-  const std::size_t tag =
-      offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
-  static_assert(sizeof(TlbEntry) == 1 << 5);
-  e().rotate_right32(kScratch1, kScratch0, kPageShift - 5);
-  e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 5);
+  const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
+  static_assert(sizeof(TlbEntry) == 1 << 4 && offsetof(TlbEntry, tag) == 0);
+  e().rotate_right32(kScratch1, kScratch0, kPageShift - 4);
+  e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 4);
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
   // miss and a crossing.
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
+  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb)});
   u8* slow;
   if (access.aligned) {
     e().op_register(Width::b64, 0xF7, 0, kScratch0);
@@ -66,7 +65,7 @@ u8* BlockTranslator::emit_look_up(const Access& access) {
     e().alu_immediate(Width::b64, 7, kScratch0, static_cast<i32>(kPageSize - access.size));
     slow = e().jump(Condition::a);
   }
-  e().load(kScratch1, {kHostRsp, kScratch1, 0, static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, page))});
+  e().load(kScratch1, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb + offsetof(TlbEntry, page))});
   return slow;
 }
 
@@ -136,9 +135,8 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
   Emitter::patch(from, e().here());
-  const std::size_t tag =
-      offsetof(Frame, tlb) + (access.write ? offsetof(TlbEntry, tag_write) : offsetof(TlbEntry, tag_read));
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tag)});
+  const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
+  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb)});
   if (flags_ == Flags::lost) emit_recover_flags();
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
   site.size = static_cast<u8>(access.size);

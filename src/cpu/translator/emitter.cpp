@@ -105,6 +105,14 @@ void Emitter::call(const u8* target) {
   patch(at_ - 4, target);
 }
 
+void Emitter::patch_last(u8* displacement, const u8* target) {
+  constexpr u8 kJump = 0xE9, kNop[] = {0x0F, 0x1F, 0x44, 0x00, 0x00};
+  if (displacement[-1] == kJump && target == displacement + 4)
+    std::memcpy(displacement - 1, kNop, sizeof kNop);
+  else
+    patch(displacement, target);
+}
+
 void Emitter::patch(u8* displacement, const u8* target) {
   const auto relative = static_cast<i32>(target - (displacement + 4));
   std::memcpy(displacement, &relative, sizeof relative);

@@ -81,6 +81,8 @@ class Emitter {
   void jump_memory(HostMemory memory) { op_memory(Width::b32, 0xFF, 4, memory); }
 
   static void patch(u8* displacement, const u8* target);
+  // The same for the end of a block: an unconditional jump to what follows it becomes a NOP.
+  static void patch_last(u8* displacement, const u8* target);
 
  private:
   u8* at_ = nullptr;

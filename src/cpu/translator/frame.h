@@ -28,10 +28,13 @@ inline constexpr u32 kJumpVictims = 16384;
 inline constexpr u32 kJumpFactor = 0x9E37'79B1;  // spreads page numbers
 inline constexpr int kJumpShift = 18;            // leaves as many bits of a 32-bit product as an index has
 
+inline constexpr u32 kFarJumps = 1u << 18;  // direct jumps to other pages; more of them ask the jump cache
+
 // Why generated code returned to the dispatcher.
 enum class ExitKind : u32 {
   chain,       // the end of a block: `exit_argument` is the chain exit to link,
                // `exit_rip` is unset
+  far,         // a jump to another page that this space has not made yet: `exit_argument` is its number
   rip,         // go on at `exit_rip`
   budget,      // the budget check failed: `site` says where
   helper,      // a helper or the slow memory path ended the block; Runtime::pending
@@ -45,15 +48,14 @@ struct JumpEntry {
   u64 code;
 };
 
-// One entry of the software TLB. A tag that may not match names a page with
-// another index; in fresh (zero) memory only entry 0 needs one.
+// One entry of the software TLB, which has a table for each right. A tag that may not match names a page with another
+// index; in fresh (zero) memory only entry 0 needs one.
 struct TlbEntry {
-  Va tag_read;
-  Va tag_write;
-  u64 page;  // host address of the frame; valid when a tag is
-  u64 unused;
+  Va tag;
+  u64 page;  // host address of the frame; valid when the tag is
 };
-static_assert(sizeof(TlbEntry) == 32);
+static_assert(sizeof(TlbEntry) == 16);
+using Tlb = std::array<TlbEntry, kTlbEntries>;
 
 class Runtime;
 
@@ -88,10 +90,13 @@ struct alignas(kPageSize) Frame {
   // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host
   // memory: zero is an entry that never matches, except for index 0, which the
   // space initialises.
-  alignas(64) std::array<TlbEntry, kTlbEntries> tlb;
+  alignas(64) Tlb tlb_read, tlb_write;
   alignas(kPageSize) std::array<JumpEntry, kJumpEntries> jump;  // whole pages, so that they can
                                                                 // be given back
   alignas(kPageSize) std::array<JumpEntry, kJumpVictims> jump_victims;
+  // Where the direct jumps to other pages lead in this space. Only the first
+  // TranslatorSpace::far_known_ are valid.
+  alignas(kPageSize) std::array<u64, kFarJumps> far;
 };
 
 [[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }

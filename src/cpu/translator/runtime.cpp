@@ -1,7 +1,7 @@
 #include "cpu/translator/runtime.h"
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 #include "base/check.h"
 #include "cpu/translator/host_fault.h"
@@ -22,10 +22,15 @@ struct Runtime::Pass {
   bool done = false;
   Va rip = 0;
   u64 budget = 0;
-  bool tail = false;  // the rest of the budget is run in blocks with an exact
-                      // instruction limit
+  bool tail = false;  // the rest of the budget is run in blocks that count each instruction
   Variant variant;    // of the block to enter next
   [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
+  [[nodiscard]] Variant take_variant(bool one, u64 instructions_left) {
+    const Variant asked = std::exchange(variant, Variant{});
+    if (one) return {.one = true};
+    if (!tail && instructions_left > kBudgetReserve) return asked;
+    return {.flags_saved = asked.flags_saved, .counted = true};
+  }
   void end(ExitReason reason) {
     exit.reason = reason;
     done = true;
@@ -61,6 +66,7 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
   processor_ = processor;
   space_ = static_cast<TranslatorSpace*>(&space);
   frame_ = &space_->make_frame(stubs_.exit_rip);
+  space_->know_far_jumps(cache_.far_jump_count(), misses());
   context_ = &context;
   retired_ = 0;
   retry_without_code_ = false;
@@ -87,15 +93,10 @@ void Runtime::step(Pass& pass) {
   const bool trap = (context_->rflags & kFlagTrap) != 0;
   const bool once = retry_without_code_;
   retry_without_code_ = false;
-  Variant variant = pass.variant;
-  if (trap || once)
-    variant = {true, 1};
-  else if (pass.tail || remaining <= kBudgetReserve)
-    variant = {true, static_cast<u8>(std::bit_floor(std::min<u64>(remaining, kMaxBlock)))};
-  pass.variant = {};
+  const Variant variant = pass.take_variant(trap || once, remaining);
 
   const u8* entry = once ? nullptr : known_entry(pass.rip, variant);
-  u32 limited = 0;  // instructions of the block, if it is a limited one
+  u32 single = 0;  // instructions that the block retires and does not count
   if (entry == nullptr) {
     Block* block = nullptr;
     if (once) {
@@ -106,13 +107,15 @@ void Runtime::step(Pass& pass) {
     }
     if (block == nullptr) return finish_exception(pass, fault_);
     entry = block->entry;
-    if (variant.limit != 0)
-      limited = block->instructions;
+    if (variant.one)
+      single = 1;
     else if (variant == Variant{} && options_.chain)
       space_->install_jump(pass.rip, entry);
   }
 
-  granted_ = variant.limit != 0 ? 0 : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
+  granted_ = variant.one       ? 0
+             : variant.counted ? static_cast<i64>(remaining)
+                               : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
   frame_->budget = granted_;
   const u64 before = retired_;
   ++statistics_.dispatches;
@@ -121,8 +124,11 @@ void Runtime::step(Pass& pass) {
     case ExitKind::chain:
       after_chain(pass);
       break;
+    case ExitKind::far:
+      after_far(pass);
+      break;
     case ExitKind::rip:
-      after_rip(pass, limited);
+      after_rip(pass, single);
       break;
     case ExitKind::budget: {
       const Site& site = cache_.site(frame_->site);
@@ -152,6 +158,7 @@ void Runtime::step(Pass& pass) {
 // just been left there.
 u64 Runtime::retired_before(const Site& site) const {
   const i64 consumed = granted_ - frame_->budget;
+  if (site.block->variant.counted) return retired_ + static_cast<u64>(consumed - 1);  // the one that did not run
   const i64 in_block = site.charged ? consumed - (site.block->instructions - site.index) : consumed + site.index;
   return retired_ + static_cast<u64>(in_block);
 }
@@ -214,6 +221,7 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
   ++statistics_.blocks;
   statistics_.guest_bytes += block->guest_bytes;
   statistics_.host_bytes += static_cast<u64>(cache_.hot.here() - host_before);
+  space_->know_far_jumps(cache_.far_jump_count(), misses());
   return block;
 }
 
@@ -221,7 +229,7 @@ void Runtime::flush_cache() {
   cache_.clear();
   ++cache_generation_;
   ++statistics_.cache_flushes;
-  for (TranslatorSpace* space : spaces_) space->forget_jumps(stubs_.exit_rip);
+  for (TranslatorSpace* space : spaces_) space->forget_jumps(misses());
 }
 
 void Runtime::after_chain(Pass& pass) {
@@ -236,13 +244,25 @@ void Runtime::after_chain(Pass& pass) {
   // A fault here is reported when the target is entered; the exit may have gone
   // with a flush of the cache.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
-  Emitter::patch(exit.displacement, target->entry);
+  Emitter::patch_last(exit.displacement, target->entry);
+}
+
+// The first jump of this space to a target in another page.
+void Runtime::after_far(Pass& pass) {
+  retired_ += static_cast<u64>(granted_ - frame_->budget);
+  const u32 number = frame_->exit_argument;
+  pass.rip = cache_.far_jump(number).target;
+  const u64 generation = cache_generation_;
+  const Block* const target = find_block(pass, pass.rip, {});
+  // As above; and a block across a page boundary depends on more than its own page.
+  if (target == nullptr || cache_generation_ != generation || target->crossing) return;
+  space_->install_far_jump(number, target->entry);
 }
 
 // A jump that its jump cache did not know: the next step finds the block and
 // puts it there.
-void Runtime::after_rip(Pass& pass, u32 limited) {
-  retired_ += static_cast<u64>(granted_ - frame_->budget) + limited;
+void Runtime::after_rip(Pass& pass, u32 single) {
+  retired_ += static_cast<u64>(granted_ - frame_->budget) + single;
   pass.rip = frame_->exit_rip;
 }
 

@@ -86,7 +86,9 @@ class Runtime final : public Translator {
   [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
   [[nodiscard]] const Translation* fetch(Va va);
   void after_chain(Pass& pass);
-  void after_rip(Pass& pass, u32 limited);
+  void after_far(Pass& pass);
+  void after_rip(Pass& pass, u32 single);
+  [[nodiscard]] TranslatorSpace::Misses misses() const { return {stubs_.exit_rip, stubs_.exit_far}; }
   [[nodiscard]] const u8* known_entry(Va rip, Variant variant) const;
   void after_helper(Pass& pass);
   void after_special(Pass& pass, const Site& site);

@@ -171,7 +171,8 @@ void Runtime::invalidate(Pfn frame) {
   if (dropped.empty()) return;
   ++statistics_.page_invalidations;
   for (const Block* block : dropped) {
-    for (TranslatorSpace* space : spaces_) space->forget_jump(block->va, stubs_.exit_rip);
+    for (TranslatorSpace* space : spaces_)
+      space->forget_jump(block->va, misses(), cache_.far_jumps_to(page_floor(block->va)));
   }
 }
 
@@ -182,15 +183,16 @@ void Runtime::code_written(Pfn pfn) {
 void Runtime::commit(std::span<const PteEdit> edits) {
   for (const PteEdit& edit : edits) {
     const bool executable = (edit.old_entry & pte::kPresent) != 0 && (edit.old_entry & pte::kNoExecute) == 0;
+    const auto far_jumps = executable ? cache_.far_jumps_to(page_floor(edit.address)) : std::span<const u32>();
     if (edit.space != nullptr) {
-      static_cast<TranslatorSpace*>(edit.space)->forget_page(edit.address, executable, stubs_.exit_rip);
+      static_cast<TranslatorSpace*>(edit.space)->forget_page(edit.address, executable, misses(), far_jumps);
       continue;
     }
-    for (TranslatorSpace* space : spaces_) space->forget_page(edit.address, executable, stubs_.exit_rip);
+    for (TranslatorSpace* space : spaces_) space->forget_page(edit.address, executable, misses(), far_jumps);
   }
 }
 
-void Runtime::flush(Space& space) { static_cast<TranslatorSpace&>(space).forget_all(stubs_.exit_rip); }
+void Runtime::flush(Space& space) { static_cast<TranslatorSpace&>(space).forget_all(misses()); }
 
 u32 Runtime::on_callout(Frame& frame) {
   const Site& site = cache_.site(frame.site);

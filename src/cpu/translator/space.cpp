@@ -31,35 +31,48 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   // Default-initialised: the big tables stay untouched zero pages.
   frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
   frame_->runtime = &runtime_;
-  frame_->tlb[0].tag_read = frame_->tlb[0].tag_write = tlb_invalid_tag(0);
+  frame_->tlb_read[0].tag = frame_->tlb_write[0].tag = tlb_invalid_tag(0);
   frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
 }
 
-void TranslatorSpace::forget_all(const u8* jump_miss) {
+void TranslatorSpace::forget_all(const Misses& misses) {
   fetches_ = {};
   if (frame_ == nullptr) return;
-  for (u32 index = 0; index < kTlbEntries; ++index) {
-    TlbEntry& entry = frame_->tlb[index];
-    if (entry.page != 0) entry = {tlb_invalid_tag(index), tlb_invalid_tag(index), 0, 0};
+  for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) {
+    for (u32 index = 0; index < kTlbEntries; ++index) {
+      if (TlbEntry& entry = (*tlb)[index]; entry.page != 0) entry = {tlb_invalid_tag(index), 0};
+    }
   }
-  forget_jumps(jump_miss);
+  forget_jumps(misses);
 }
 
-void TranslatorSpace::forget_jumps(const u8* jump_miss) {
+void TranslatorSpace::forget_jumps(const Misses& misses) {
+  far_known_ = 0;
   if (frame_ == nullptr || jump_pages_.none()) return;
   // Zero again, and no host memory.
   VITRINE_CHECK(madvise(frame_->jump.data(), sizeof frame_->jump, MADV_DONTNEED) == 0);
   VITRINE_CHECK(madvise(frame_->jump_victims.data(), sizeof frame_->jump_victims, MADV_DONTNEED) == 0);
-  frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
+  frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(misses.jump);
   jump_pages_.reset();
 }
 
-void TranslatorSpace::forget_jump(Va va, const u8* jump_miss) {
+void TranslatorSpace::forget_jump(Va va, const Misses& misses, std::span<const u32> far_jumps) {
   if (frame_ == nullptr) return;
   for (JumpEntry* entry : {&frame_->jump[jump_index(va)], &frame_->jump_victims[jump_victim_index(va)]}) {
-    if (entry->va == va) *entry = {0, reinterpret_cast<u64>(jump_miss)};
+    if (entry->va == va) *entry = {0, reinterpret_cast<u64>(misses.jump)};
   }
+  forget_far_jumps(far_jumps, misses);
+}
+
+void TranslatorSpace::forget_far_jumps(std::span<const u32> numbers, const Misses& misses) {
+  for (const u32 number : numbers) {
+    if (number < far_known_) frame_->far[number] = reinterpret_cast<u64>(misses.far);
+  }
+}
+
+void TranslatorSpace::know_far_jumps(u32 count, const Misses& misses) {
+  for (; far_known_ < count; ++far_known_) frame_->far[far_known_] = reinterpret_cast<u64>(misses.far);
 }
 
 void TranslatorSpace::install_jump(Va va, const u8* code) {
@@ -69,17 +82,18 @@ void TranslatorSpace::install_jump(Va va, const u8* code) {
   jump_pages_.set(jump_page(va));
 }
 
-void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
+void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, std::span<const u32> far_jumps) {
   FetchEntry& fetch = fetches_[fetch_index(va)];
   if (fetch.page == page_floor(va)) fetch = {};
   if (frame_ == nullptr) return;
   const u32 index = tlb_index(va);
-  TlbEntry& entry = frame_->tlb[index];
-  if (entry.tag_read == page_floor(va)) entry.tag_read = tlb_invalid_tag(index);
-  if (entry.tag_write == page_floor(va)) entry.tag_write = tlb_invalid_tag(index);
+  for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) {
+    if (TlbEntry& entry = (*tlb)[index]; entry.tag == page_floor(va)) entry.tag = tlb_invalid_tag(index);
+  }
   if (!executable) return;
+  forget_far_jumps(far_jumps, misses);
   const auto forget = [&](JumpEntry& jump, Va page) {
-    if (jump.code != 0 && page_floor(jump.va) == page) jump = {0, reinterpret_cast<u64>(jump_miss)};
+    if (jump.code != 0 && page_floor(jump.va) == page) jump = {0, reinterpret_cast<u64>(misses.jump)};
   };
   if (!jump_pages_.test(jump_page(va)) && !jump_pages_.test(jump_page(va - kPageSize))) return;
   const u32 first = jump_index(va) & ~static_cast<u32>(kPageMask);
@@ -98,21 +112,16 @@ void TranslatorSpace::forget_page(Va va, bool executable, const u8* jump_miss) {
 void TranslatorSpace::revoke_writes(const std::byte* host) {
   if (frame_ == nullptr) return;
   for (u32 index = 0; index < kTlbEntries; ++index) {
-    if (frame_->tlb[index].page == reinterpret_cast<u64>(host)) frame_->tlb[index].tag_write = tlb_invalid_tag(index);
+    TlbEntry& entry = frame_->tlb_write[index];
+    if (entry.page == reinterpret_cast<u64>(host)) entry.tag = tlb_invalid_tag(index);
   }
 }
 
 void TranslatorSpace::install(Va va, std::byte* host, bool write) {
   const u32 index = tlb_index(va);
-  const Va page = page_floor(va);
-  TlbEntry& entry = frame_->tlb[index];
-  if (write) {
-    entry.tag_write = page;
-  } else if (entry.tag_write != page) {
-    entry.tag_write = tlb_invalid_tag(index);
-  }
-  entry.tag_read = page;
-  entry.page = reinterpret_cast<u64>(host);
+  const TlbEntry entry{page_floor(va), reinterpret_cast<u64>(host)};
+  frame_->tlb_read[index] = entry;
+  if (write) frame_->tlb_write[index] = entry;
 }
 
 }  // namespace vitrine::cpu::translator

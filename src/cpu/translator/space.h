@@ -7,6 +7,7 @@
 #pragma once
 
 #include <bitset>
+#include <span>
 
 #include "cpu/backend.h"
 #include "cpu/page_walk.h"
@@ -26,16 +27,24 @@ class TranslatorSpace final : public Space {
   [[nodiscard]] Frame* frame() const { return frame_; }
   Frame& make_frame(const u8* jump_miss);
 
-  void forget_all(const u8* jump_miss);
-  void forget_page(Va va, bool executable, const u8* jump_miss);
-  void forget_jumps(const u8* jump_miss);
-  void forget_jump(Va va, const u8* jump_miss);
+  // What leads to the dispatcher: a jump-cache entry and a far jump that know no target.
+  struct Misses {
+    const u8* jump;
+    const u8* far;
+  };
+  void forget_all(const Misses& misses);
+  void forget_page(Va va, bool executable, const Misses& misses, std::span<const u32> far_jumps);
+  void forget_jumps(const Misses& misses);
+  void forget_jump(Va va, const Misses& misses, std::span<const u32> far_jumps);
   // A frame is about to hold translated code: writes to it must take the slow
   // path from now on.
   void revoke_writes(const std::byte* host);
   void install(Va va, std::byte* host, bool write);
   // Precondition: the space has a frame.
   void install_jump(Va va, const u8* code);
+  // Every number below `count` may be jumped through from now on. Precondition: the space has a frame.
+  void know_far_jumps(u32 count, const Misses& misses);
+  void install_far_jump(u32 number, const u8* code) { frame_->far[number] = reinterpret_cast<u64>(code); }
 
   [[nodiscard]] const Translation* cached_fetch(Va va) const {
     const FetchEntry& entry = fetches_[fetch_index(va)];
@@ -52,6 +61,7 @@ class TranslatorSpace final : public Space {
   [[nodiscard]] static u32 fetch_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kFetchEntries - 1); }
 
   static constexpr std::size_t kJumpPages = 1024;
+  void forget_far_jumps(std::span<const u32> numbers, const Misses& misses);
   [[nodiscard]] static std::size_t jump_page(Va va) { return (va >> kPageShift) % kJumpPages; }
 
   Runtime& runtime_;
@@ -62,6 +72,7 @@ class TranslatorSpace final : public Space {
   // Pages (by the low bits of their number) that may have entries in the jump
   // cache: most changes of a mapping find none.
   std::bitset<kJumpPages> jump_pages_;
+  u32 far_known_ = 0;  // entries of Frame::far that lead somewhere
 };
 
 }  // namespace vitrine::cpu::translator

@@ -125,6 +125,7 @@ const u8* emit_leave(Emitter& e) {
 const u8* emit_exit(Emitter& e, ExitKind kind, const u8* common) {
   const u8* start = e.here();
   if (kind == ExitKind::rip) e.store(frame_field(offsetof(Frame, exit_rip)), kScratch0);
+  if (kind == ExitKind::far) e.op_memory(Width::b32, 0x89, kScratch1, frame_field(offsetof(Frame, exit_argument)));
   if (kind == ExitKind::host_fault) emit_save_flags(e, static_cast<i32>(offsetof(Frame, temporary)));
   e.store_immediate32(frame_field(offsetof(Frame, exit_kind)), static_cast<u32>(kind));
   e.jump(common);
@@ -220,6 +221,7 @@ Stubs emit_stubs(Emitter& e) {
   leave_vectors(e, 0);
   const u8* leave = emit_leave(e);
   stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
+  stubs.exit_far = emit_exit(e, ExitKind::far, common);
   stubs.exit_rip = emit_exit(e, ExitKind::rip, common);
   stubs.jump_missed = emit_jump_missed(e, stubs.exit_rip);
   stubs.exit_budget = emit_exit(e, ExitKind::budget, common);

@@ -267,9 +267,36 @@ TEST_F(TranslatorTest, TwoSpacesWithOtherPagesAtTheSameAddressDoNotShareJumps) {
   EXPECT_EQ(context[Gpr::rax], 2u);
 }
 
+TEST_F(TranslatorTest, AJumpToAnotherPageFollowsTheMappingAndTheCodeThere) {
+  constexpr Va kNext = kCode + kPageSize;
+  guest.code({0xE9, 0xFB, 0x0F, 0, 0});  // jmp kNext
+  const auto result = [&] {
+    for (int n = 0; n < 3; ++n) {  // the first finds the way, the others know it
+      guest.context.rip = kCode;
+      EXPECT_EQ(guest.run().reason, ExitReason::system_call);
+    }
+    return guest.context[Gpr::rax];
+  };
+  guest.code({0xB8, 1, 0, 0, 0, 0x0F, 0x05}, kNext);
+  EXPECT_EQ(result(), 1u);
+  guest.code({0xB8, 2, 0, 0, 0, 0x0F, 0x05}, kNext);
+  EXPECT_EQ(result(), 2u);
+  constexpr u8 kOther[] = {0xB8, 3, 0, 0, 0, 0x0F, 0x05};
+  const Pfn frame = guest.tables.allocate();
+  std::memcpy(guest.ram.page(frame), kOther, sizeof kOther);
+  u64* const entry = guest.tables.entry(kNext, false);
+  const PteEdit edit{guest.space.get(), kNext, *entry, (*entry & ~pte::kFrameMask) | frame.address()};
+  *entry = edit.new_entry;
+  guest.cpu->commit({&edit, 1});
+  EXPECT_EQ(result(), 3u);
+  guest.protect(kNext, pte::kNoExecute, 0);
+  guest.context.rip = kCode;
+  EXPECT_EQ(guest.run().fault_address, kNext);
+}
+
 TEST_F(TranslatorTest, AFullCodeCacheIsEmptiedAndTheProgramGoesOn) {
   GuestMachine small({.code_cache_bytes = 1u << 20});
-  // 4,000 blocks of `jmp +0` would not fit together with their variants: run them from every offset.
+  // 2,400 blocks would fit, but not together with as many that begin one byte later.
   std::vector<u8> code(3 * kPageSize, 0x90);
   for (std::size_t n = 0; n + 8 < code.size(); n += 5) {
     code[n] = 0x48, code[n + 1] = 0x8B, code[n + 2] = 0x07, code[n + 3] = 0xEB,
@@ -287,6 +314,11 @@ TEST_F(TranslatorTest, AFullCodeCacheIsEmptiedAndTheProgramGoesOn) {
     Exit exit = small.run(slice);
     while (exit.reason == ExitReason::budget) exit = small.run(slice);
     EXPECT_EQ(exit.reason, ExitReason::system_call);
+  }
+  for (u64 n = 0; n + 64 < code.size(); n += 5) {
+    small.context = start;
+    small.context.rip = kCode + n + 1;
+    EXPECT_EQ(small.run(12).retired, 12u);
   }
   EXPECT_GT(small.cpu->statistics().cache_flushes, 0u);
 }
