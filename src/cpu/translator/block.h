@@ -5,15 +5,18 @@
 
 #include "base/types.h"
 #include "cpu/translator/decoder.h"
+#include "cpu/translator/flag_recovery.h"
 
 namespace vitrine::cpu::translator {
 
 // A block exists in variants. `flags_saved`: on entry the arithmetic flags are in Frame::flags, not in the host's
 // register. `single`: each access looks up for itself: for when a group of accesses did not lie in one mapped page.
+// `flag_source`: the flags are in the host's register and this made them; for blocks that may lose them.
 // `counted`: each instruction takes itself off the budget, just before it runs: for the end of a budget. `one`: one
 // instruction, no budget check and no links: for single steps.
 struct Variant {
   bool flags_saved = true;
+  FlagSource flag_source{};
   bool single = false;
   bool counted = false;
   bool one = false;

@@ -30,26 +30,35 @@ bool BlockTranslator::decode(const BlockRequest& request) {
 Block* BlockTranslator::translate(const BlockRequest& request) {
   VITRINE_CHECK(cache_.has_room());
   if (!decode(request)) return nullptr;
+  Variant variant = request.variant;
+  const std::span<const Instruction> decoded(instructions_.data(), count_);
+  if (variant.flag_source && !gains_by_losing_flags(decoded, variant.flag_source.inputs())) {
+    variant.flag_source = {};
+    Block* const there = request.cached ? cache_.find(request.va, request.frame, variant) : nullptr;
+    if (there != nullptr && !there->crossing) {
+      cache_.publish_as(*there, request.variant);
+      return there;
+    }
+  }
   block_ = &cache_.add_block();
   block_->va = request.va;
   block_->frame = request.frame;
   block_->second_frame = request.second_frame;
   block_->crossing = request.crossing;
   block_->cached = request.cached;
-  block_->variant = request.variant;
+  block_->variant = variant;
   block_->instructions = static_cast<u16>(count_);
   block_->entry = cache_.hot.here();
   if (count_ != 0) block_->guest_bytes = static_cast<u16>(instructions_[count_ - 1].next() - request.va);
 
-  const Variant variant = request.variant;
   const bool may_group = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing &&
                          options_.chain && !undecodable_;
   groups_.clear();
   if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
-  flags_ = request.variant.flags_saved ? Flags::saved : Flags::host;
-  flag_writer_ = -1;
+  flags_ = variant.flags_saved ? Flags::saved : Flags::host;
+  flag_source_ = variant.flag_source;
   x87_checked_ = false;
   check_pending_ = !variant.one && !variant.counted;
   if (undecodable_) {
@@ -58,10 +67,16 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
     emit_no_code();
   } else {
     if (check_pending_ && flags_ == Flags::saved) clobber_flags();
-    for (; index_ < count_; ++index_) emit_instruction();
+    for (; index_ < count_; ++index_) {
+      emit_instruction();
+      note_written_inputs();
+    }
     if (!instructions_[count_ - 1].ends_block) emit_end();
   }
-  if (request.cached) cache_.publish(*block_);
+  if (request.cached) {
+    cache_.publish(*block_);
+    if (block_->variant != request.variant) cache_.publish_as(*block_, request.variant);
+  }
   return block_;
 }
 
@@ -99,43 +114,55 @@ void BlockTranslator::clobber_flags() {
 // The same, for an access: flags that nobody will read are not saved.
 void BlockTranslator::free_flags() {
   if (flags_ == Flags::lost) return;
-  if (flags_ == Flags::host && !check_pending_ && flag_writer_ >= 0 &&
-      may_lose_flags({instructions_.data(), count_}, static_cast<u32>(flag_writer_), index_)) {
+  if (flags_ == Flags::host && flag_source_ &&
+      may_lose_flags({instructions_.data(), count_}, flag_source_.inputs(), index_)) {
     flags_ = Flags::lost;
+    if (check_pending_) emit_budget_check(false);
     return;
   }
   clobber_flags();
 }
 
+// After an instruction: have the registers changed that the flags could be made from again? While the flags are lost
+// that was foreseen.
+void BlockTranslator::note_written_inputs() {
+  if (!flag_source_ || flags_ == Flags::lost || current().full_flag_writer) return;
+  if ((written_registers(current()) & flag_source_.inputs()) != 0) flag_source_ = {};
+}
+
+// Of a block that is jumped to from here, in the same page.
+Variant BlockTranslator::next_variant() const {
+  if (flags_ != Flags::host) return {.flags_saved = true};
+  return {.flags_saved = false, .flag_source = flag_source_};
+}
+
 // Makes lost flags again and saves them. Leaves scratch 0 alone.
 void BlockTranslator::emit_recover_flags() {
-  const Instruction& writer = instructions_[static_cast<u32>(flag_writer_)];
-  u32 inputs = 0;
-  const FlagRecovery recovery = flag_recovery(writer, &inputs);
-  const RegisterName to = general_register(writer.operands[0].reg.value);
-  const int host = host_register(to.number);
-  const Width width = to.bytes == 8 ? Width::b64 : Width::b32;
-  if (recovery == FlagRecovery::repeat) {
-    Rewrite rewrite{};
-    for (int guest = 0; guest < 16; ++guest)
-      rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
-    emit_rewritten(writer, rewrite);
-  } else if (recovery == FlagRecovery::test_result) {
-    e().op_register(width, 0x85, host, host);
-  } else if (writer.mnemonic() == ZYDIS_MNEMONIC_NEG) {
-    e().op_register(width, 0xF7, 3, host);
-    e().op_register(width, 0xF7, 3, host);
-  } else {
-    const bool add = writer.mnemonic() == ZYDIS_MNEMONIC_ADD;
-    for (const bool adds : {!add, add}) {
-      if (writer.operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE)
-        e().alu_immediate(width, adds ? 0 : 5, host, static_cast<i32>(writer.operands[1].imm.value.s));
-      else
-        e().op_register(width, adds ? 0x01 : 0x29, host_register(general_register(writer.operands[1].reg.value).number),
-                        host);
-    }
-  }
+  const FlagSource::Operation operation = flag_source_.operation;
+  if (operation == FlagSource::Operation::add) emit_flag_operation(FlagSource::Operation::subtract);
+  if (operation == FlagSource::Operation::subtract) emit_flag_operation(FlagSource::Operation::add);
+  if (operation == FlagSource::Operation::negate) emit_flag_operation(operation);
+  emit_flag_operation(operation);
   emit_save_flags(e(), static_cast<i32>(offsetof(Frame, flags)));
+}
+
+// One operation on the operands of `flag_source_`.
+void BlockTranslator::emit_flag_operation(FlagSource::Operation operation) {
+  struct Encoding {
+    u8 with_register, with_immediate, extension;  // for bytes; the next opcode is for wider operands
+  };
+  constexpr Encoding kEncodings[] = {{},          {0x38, 0x80, 7}, {0x84, 0xF6, 0}, {0x00, 0x80, 0}, {0x28, 0x80, 5},
+                                     {0, 0xF6, 3}};
+  const Encoding encoding = kEncodings[static_cast<std::size_t>(operation)];
+  const FlagSource& source = flag_source_;
+  const bool immediate = source.from < 0;
+  const int to = host_register(source.to), reg = immediate ? encoding.extension : host_register(source.from);
+  if (source.bytes == 2) e().byte(0x66);
+  e().byte(0x40u | (source.bytes == 8 ? 8u : 0u) | (reg >= 8 ? 4u : 0u) | (to >= 8 ? 1u : 0u));
+  e().byte((immediate ? encoding.with_immediate : encoding.with_register) + (source.bytes == 1 ? 0u : 1u));
+  e().byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(to & 7));
+  if (immediate && operation != FlagSource::Operation::negate)
+    e().put(&source.immediate, std::min<std::size_t>(source.bytes, sizeof source.immediate));
 }
 
 // After this the host's flags are the guest's.
@@ -155,6 +182,7 @@ void BlockTranslator::emit_budget_check(bool with_current) {
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
   Emitter::patch(out, e().here());
+  if (flags_ == Flags::lost) emit_recover_flags();
   if (with_current) {
     emit_plain();
     flags_ = Flags::host;
@@ -187,7 +215,7 @@ void BlockTranslator::emit_instruction() {
     emit_budget_check(true);
     flags_ = Flags::host;
   }
-  if (check_pending_ && index_ + 1 >= kLatestCheck) clobber_flags();
+  if (check_pending_ && index_ + 1 >= kLatestCheck) free_flags();
   switch (instruction.form) {
     case Form::plain:
       emit_plain();

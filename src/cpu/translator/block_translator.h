@@ -70,6 +70,9 @@ class BlockTranslator {
   void clobber_flags();
   void free_flags();
   void emit_recover_flags();
+  void emit_flag_operation(FlagSource::Operation operation);
+  void note_written_inputs();
+  [[nodiscard]] Variant next_variant() const;
   void require_flags();
   void save_flags();
   void emit_budget_check(bool with_current);
@@ -135,7 +138,7 @@ class BlockTranslator {
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;
   Flags flags_ = Flags::saved;
-  int flag_writer_ = -1;  // the instruction that left all of the flags that are in the host's register
+  FlagSource flag_source_;  // of the flags that are in the host's register, or lost
   bool check_pending_ = false;
   bool x87_checked_ = false;
 };

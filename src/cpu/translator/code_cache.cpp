@@ -56,7 +56,7 @@ void CodeCache::clear() {
 
 Block* CodeCache::find(Va va, Pfn frame, Variant variant) const {
   const auto found = blocks_.find(key_of(va, frame, variant));
-  return found == blocks_.end() ? nullptr : found->second;
+  return found == blocks_.end() || found->second->dead ? nullptr : found->second;
 }
 
 Block& CodeCache::add_block() { return storage_.emplace_back(); }

@@ -33,6 +33,8 @@ class CodeCache {
   [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const;
   [[nodiscard]] Block& add_block();
   void publish(Block& block);
+  // `block` serves this variant, too.
+  void publish_as(Block& block, Variant variant) { blocks_[key_of(block.va, block.frame, variant)] = &block; }
   // Drops the blocks of a frame; returns them (dead, still valid until `clear`) so that jump caches can forget them.
   [[nodiscard]] std::vector<Block*> invalidate(Pfn frame);
   [[nodiscard]] bool has_code(Pfn frame) const { return frames_.contains(frame.value); }
@@ -57,17 +59,21 @@ class CodeCache {
 
  private:
   struct Key {
-    u64 va, frame_and_variant;
+    u64 va, frame_and_variant, flag_source;
     bool operator==(const Key&) const = default;
   };
   struct KeyHash {
     std::size_t operator()(const Key& key) const {
-      return (key.va * 0x9E37'79B9'7F4A'7C15ull ^ key.frame_and_variant * 0xC2B2'AE3D'27D4'EB4Full) >> 7;
+      return (key.va * 0x9E37'79B9'7F4A'7C15ull ^ key.frame_and_variant * 0xC2B2'AE3D'27D4'EB4Full ^
+              key.flag_source * 0x1656'67B1'9E37'79F9ull) >>
+             7;
     }
   };
   [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
-    return {va, frame.value << 4 | (variant.flags_saved ? 1u : 0u) | (variant.single ? 2u : 0u) |
-                    (variant.counted ? 4u : 0u) | (variant.one ? 8u : 0u)};
+    return {va,
+            frame.value << 4 | (variant.flags_saved ? 1u : 0u) | (variant.single ? 2u : 0u) |
+                (variant.counted ? 4u : 0u) | (variant.one ? 8u : 0u),
+            variant.flag_source.packed()};
   }
 
   u8* base_ = nullptr;

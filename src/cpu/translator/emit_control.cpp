@@ -41,7 +41,7 @@ void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
 void BlockTranslator::emit_go_to(Va target) {
   if (check_pending_) clobber_flags();
   if (may_link(target)) {
-    link(e().jump(), target, {.flags_saved = flags_ != Flags::host});
+    link(e().jump(), target, next_variant());
     return;
   }
   clobber_flags();
@@ -98,7 +98,7 @@ void BlockTranslator::emit_jump_if() {
   u8* taken = e().jump(condition);
   const Flags at_branch = flags_;
   if (may_link(target)) {
-    link(taken, target, {.flags_saved = at_branch != Flags::host});
+    link(taken, target, next_variant());
   } else {
     Emitter* const outer = emitter_;
     emitter_ = &cache_.cold;
@@ -125,7 +125,7 @@ void BlockTranslator::emit_jump_counted() {
   const auto lead = [&](u8* displacement, Va target) {
     flags_ = at_branch;
     if (may_link(target)) {
-      link(displacement, target, {.flags_saved = at_branch != Flags::host});
+      link(displacement, target, next_variant());
       return;
     }
     Emitter* const outer = emitter_;

@@ -194,7 +194,7 @@ void BlockTranslator::emit_plain() {
   }
   if (instruction.flags_written != 0) {
     flags_ = Flags::host;
-    flag_writer_ = instruction.full_flag_writer ? static_cast<int>(index_) : -1;
+    flag_source_ = flag_source(instruction);
   }
   if (instruction.x87_address) emit_x87_address();
 }

@@ -8,11 +8,10 @@ namespace {
 constexpr u32 kAll = 0xFFFF, kRsp = 1u << 4;
 
 // A general register operand that the host holds in a register; -1 otherwise.
-int resident(const ZydisDecodedOperand& operand, bool narrow) {
+i8 resident(const ZydisDecodedOperand& operand) {
   if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return -1;
   const RegisterName name = general_register(operand.reg.value);
-  if (name.number < 0 || name.high8 || (!narrow && name.bytes < 4)) return -1;
-  return host_register(name.number) >= 0 ? name.number : -1;
+  return name.number >= 0 && !name.high8 && host_register(name.number) >= 0 ? name.number : i8{-1};
 }
 
 bool touches_memory(const Instruction& instruction) {
@@ -53,61 +52,81 @@ u32 written_registers(const Instruction& instruction) {
   return written;
 }
 
-FlagRecovery flag_recovery(const Instruction& instruction, u32* inputs) {
-  if (instruction.form != Form::plain || instruction.z.operand_count_visible == 0) return FlagRecovery::none;
+u64 FlagSource::packed() const {
+  return static_cast<u64>(operation) | static_cast<u64>(bytes) << 4 | static_cast<u64>(to & 31) << 8 |
+         static_cast<u64>(from & 31) << 16 | static_cast<u64>(static_cast<u32>(immediate)) << 24;
+}
+
+FlagSource flag_source(const Instruction& instruction) {
+  using Operation = FlagSource::Operation;
+  if (instruction.form != Form::plain || !instruction.full_flag_writer) return {};
+  if (instruction.z.operand_count_visible == 0) return {};
   const ZydisDecodedOperand* const operands = instruction.operands.data();
-  const ZydisMnemonic mnemonic = instruction.mnemonic();
-  const int to = resident(operands[0], mnemonic == ZYDIS_MNEMONIC_CMP || mnemonic == ZYDIS_MNEMONIC_TEST);
-  if (to < 0) return FlagRecovery::none;
-  *inputs = 1u << to;
-  const bool immediate = operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
-  switch (mnemonic) {
+  const i8 to = resident(operands[0]);
+  if (to < 0) return {};
+  FlagSource source{Operation::none, static_cast<u8>(operands[0].size / 8), to, -1, 0};
+  bool keeps_operands = false;
+  switch (instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_AND:
     case ZYDIS_MNEMONIC_OR:
     case ZYDIS_MNEMONIC_XOR:
-      return FlagRecovery::test_result;
+      source.operation = Operation::test;
+      source.from = to;
+      return source;
     case ZYDIS_MNEMONIC_NEG:
-      return FlagRecovery::undo_redo;
+      source.operation = Operation::negate;
+      return source;
     case ZYDIS_MNEMONIC_CMP:
+      source.operation = Operation::compare;
+      keeps_operands = true;
+      break;
     case ZYDIS_MNEMONIC_TEST:
+      source.operation = Operation::test;
+      keeps_operands = true;
+      break;
     case ZYDIS_MNEMONIC_ADD:
+      source.operation = Operation::add;
+      break;
     case ZYDIS_MNEMONIC_SUB:
+      source.operation = Operation::subtract;
       break;
     default:
-      return FlagRecovery::none;
+      return {};
   }
-  const bool repeat = mnemonic == ZYDIS_MNEMONIC_CMP || mnemonic == ZYDIS_MNEMONIC_TEST;
-  if (!immediate) {
-    const int from = resident(operands[1], repeat);
-    if (from < 0 || (from == to && !repeat)) return FlagRecovery::none;
-    *inputs |= 1u << from;
+  if (operands[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
+    source.immediate = static_cast<i32>(operands[1].imm.value.s);
+    return source;
   }
-  return repeat ? FlagRecovery::repeat : FlagRecovery::undo_redo;
+  source.from = resident(operands[1]);
+  return source.from < 0 || (source.from == to && !keeps_operands) ? FlagSource() : source;
 }
 
-bool may_lose_flags(std::span<const Instruction> block, u32 writer, u32 access) {
-  u32 inputs = 0;
-  if (flag_recovery(block[writer], &inputs) == FlagRecovery::none) return false;
+bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) {
   u32 written = 0;
-  for (u32 n = writer + 1; n < block.size(); ++n) {
-    const Instruction& instruction = block[n];
-    if (n >= access) {
-      switch (instruction.form) {
-        case Form::plain:
-        case Form::nop:
-        case Form::lea:
-        case Form::push:
-        case Form::pop:
-          break;
-        default:
-          return false;  // may leave the block
-      }
-      if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
-      if (touches_memory(instruction) && (written & inputs) != 0) return false;
-      if (instruction.full_flag_writer) return true;
-      if (instruction.flags_written != 0) return false;
+  for (const Instruction& instruction : block.subspan(access)) {
+    switch (instruction.form) {
+      case Form::plain:
+      case Form::nop:
+      case Form::lea:
+      case Form::push:
+      case Form::pop:
+        break;
+      default:
+        return false;  // may leave the block
     }
+    if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
+    if (touches_memory(instruction) && (written & inputs) != 0) return false;
+    if (instruction.full_flag_writer) return true;
+    if (instruction.flags_written != 0) return false;
     written |= written_registers(instruction);
+  }
+  return false;
+}
+
+bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs) {
+  for (u32 n = 0; n < block.size(); ++n) {
+    if (touches_memory(block[n])) return may_lose_flags(block, inputs, 0);
+    if (block[n].full_flag_writer) return false;
   }
   return false;
 }

@@ -1,6 +1,6 @@
-// FlagRecovery: whether the flags that an instruction of a block left may be lost at a later access, because nothing
-// reads them before they are overwritten, and a fault in between can make them again from registers that still hold
-// what they were made from. Plain analysis; emits nothing.
+// FlagSource: how to make the flags of an instruction again, from registers that still hold what they were made from.
+// So flags that nobody reads before they are overwritten need not be saved before an access: a fault in between makes
+// them again. Plain analysis; emits nothing.
 #pragma once
 
 #include <span>
@@ -9,18 +9,36 @@
 
 namespace vitrine::cpu::translator {
 
-enum class FlagRecovery : u8 {
-  none,
-  repeat,       // CMP, TEST: execute again
-  test_result,  // AND, OR, XOR: flags of the result
-  undo_redo,    // ADD, SUB, NEG: the opposite, then again
+struct FlagSource {
+  enum class Operation : u8 {
+    none,  // not to be had
+    compare,
+    test,      // also AND, OR, XOR, whose flags are those of `test to, to`
+    add,       // undone and done again
+    subtract,  // the same
+    negate,    // the same
+  };
+  Operation operation = Operation::none;
+  u8 bytes = 0;
+  i8 to = -1, from = -1;  // guest registers that the host holds in registers; `from` -1: `immediate`
+  i32 immediate = 0;
+
+  bool operator==(const FlagSource&) const = default;
+  [[nodiscard]] explicit operator bool() const { return operation != Operation::none; }
+  // The registers, as a mask, that must be as the instruction left them.
+  [[nodiscard]] u32 inputs() const { return *this ? 1u << to | (from >= 0 ? 1u << from : 0) : 0; }
+  // Different for different sources, 0 for none.
+  [[nodiscard]] u64 packed() const;
 };
 
-// How to make the flags of `instruction` again; `inputs`: the guest registers, as a mask, that must be as it left them.
-[[nodiscard]] FlagRecovery flag_recovery(const Instruction& instruction, u32* inputs);
+// Of the flags that an instruction leaves.
+[[nodiscard]] FlagSource flag_source(const Instruction& instruction);
 
-// True if the flags of instruction `writer` may be lost from instruction `access` on.
-[[nodiscard]] bool may_lose_flags(std::span<const Instruction> block, u32 writer, u32 access);
+// True if the flags may be lost from instruction `access` of a block on: nothing reads them, and wherever the block may
+// be left, `inputs` are as they are before that instruction.
+[[nodiscard]] bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access);
+// The same from the block's start; and it spares the block something.
+[[nodiscard]] bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs);
 
 // The guest registers that an instruction may write, as a mask.
 [[nodiscard]] u32 written_registers(const Instruction& instruction);

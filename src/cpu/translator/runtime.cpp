@@ -218,6 +218,7 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
     block = blocks_.translate(request);
     VITRINE_CHECK(block != nullptr);
   }
+  if (cache_.hot.here() == host_before) return block;  // there was one that serves
   ++statistics_.blocks;
   statistics_.guest_bytes += block->guest_bytes;
   statistics_.host_bytes += static_cast<u64>(cache_.hot.here() - host_before);

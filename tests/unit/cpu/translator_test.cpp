@@ -294,6 +294,46 @@ TEST_F(TranslatorTest, AJumpToAnotherPageFollowsTheMappingAndTheCodeThere) {
   EXPECT_EQ(guest.run().fault_address, kNext);
 }
 
+TEST_F(TranslatorTest, AFaultInTheNextBlockShowsTheFlagsThatNobodyReads) {
+  const std::vector<u8> operations[] = {
+      {0x48, 0x39, 0xD1},                          // cmp rcx,rdx
+      {0x80, 0xF9, 0x7F},                          // cmp cl,0x7F
+      {0x66, 0x41, 0x81, 0xFE, 0x34, 0x12},        // cmp r14w,0x1234
+      {0x45, 0x84, 0xC9},                          // test r9b,r9b
+      {0x40, 0x38, 0xF7},                          // cmp dil,sil
+      {0xF7, 0xC1, 0x78, 0x56, 0x34, 0x82},        // test ecx,0x82345678
+      {0x48, 0x81, 0xC3, 0x78, 0x56, 0x34, 0x92},  // add rbx,-0x6DCBA988
+      {0x29, 0xD1},                                // sub ecx,edx
+      {0x00, 0xCA},                                // add dl,cl
+      {0x81, 0xE7, 0xFF, 0, 0, 0},                 // and edi,0xFF
+      {0x49, 0xF7, 0xDD},                          // neg r13
+      {0x66, 0x41, 0x31, 0xF4},                    // xor r12w,si
+      {0x4C, 0x39, 0xD1},                          // cmp rcx,r10
+  };
+  for (const std::vector<u8>& operation : operations) {
+    // operation; jmp next; next: mov rax,[0x500000]; xor eax,eax; syscall
+    std::vector<u8> code = operation;
+    for (const int byte : {0xEB, 0x00, 0x48, 0x8B, 0x04, 0x25, 0, 0, 0x50, 0, 0x31, 0xC0, 0x0F, 0x05})
+      code.push_back(static_cast<u8>(byte));
+    guest.poke(kCode, code);
+    u64 seed = 0x8000'0000'7FFF'FF80;
+    for (const int n : {0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}) {
+      seed = seed * 6364136223846793005u + 1442695040888963407u;
+      guest.context.gpr[static_cast<std::size_t>(n)] = seed;
+    }
+    guest.context.rip = kCode;
+    const GuestContext start = guest.context;
+    ASSERT_EQ(guest.run(1).retired, 1u);
+    const GuestContext after = guest.context;
+    for (int n = 0; n < 3; ++n) {  // translated, linked, known
+      guest.context = start;
+      expect_exception(guest.run(), Vector::page_fault, kCode + operation.size() + 2, page_fault::kUser);
+      EXPECT_EQ(guest.context.rflags, after.rflags) << "operation " << &operation - operations;
+      EXPECT_EQ(guest.context.gpr, after.gpr) << "operation " << &operation - operations;
+    }
+  }
+}
+
 TEST_F(TranslatorTest, AFullCodeCacheIsEmptiedAndTheProgramGoesOn) {
   GuestMachine small({.code_cache_bytes = 1u << 20});
   // 2,400 blocks would fit, but not together with as many that begin one byte later.
