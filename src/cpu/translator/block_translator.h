@@ -10,7 +10,6 @@
 //  - Links go only to blocks of the same page; every other direct jump goes where its space says (Frame::far).
 #pragma once
 
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -57,7 +56,19 @@ class BlockTranslator {
     bool flat = false;      // the whole host address in scratch 0, scratch 1 free
     bool implicit = false;  // the stack access of push, pop, call, ret, leave
   };
-  using Operation = std::function<void(HostMemory)>;
+  // What is emitted on a host operand: refers to a callable that outlives the call it is passed to.
+  class Operation {
+   public:
+    template <typename Callable>
+    Operation(const Callable& callable)  // NOLINT(google-explicit-constructor): a lambda is passed as one
+        : callable_(&callable),
+          call_([](const void* at, HostMemory memory) { (*static_cast<const Callable*>(at))(memory); }) {}
+    void operator()(HostMemory memory) const { call_(callable_, memory); }
+
+   private:
+    const void* callable_;
+    void (*call_)(const void*, HostMemory);
+  };
   struct Rewrite {
     std::array<i8, 16> map;  // guest register to host register
     const HostMemory* memory = nullptr;

@@ -26,7 +26,6 @@ CodeCache::CodeCache(u64 bytes) : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 
   // Large enough that growing, which copies, is rare; memory that is not used costs nothing.
   sites_.reserve(bytes_ / 512);
   exits_.reserve(bytes_ / 4096);
-  blocks_.reserve(4096);
 }
 
 CodeCache::~CodeCache() { munmap(base_, bytes_); }
@@ -54,15 +53,10 @@ void CodeCache::clear() {
   fault_ranges_.clear();
 }
 
-Block* CodeCache::find(Va va, Pfn frame, Variant variant) const {
-  const auto found = blocks_.find(key_of(va, frame, variant));
-  return found == blocks_.end() || found->second->dead ? nullptr : found->second;
-}
-
 Block& CodeCache::add_block() { return storage_.emplace_back(); }
 
 void CodeCache::publish(Block& block) {
-  blocks_[key_of(block.va, block.frame, block.variant)] = &block;
+  blocks_.put(block.va, block.frame, block.variant, block);
   frames_[block.frame.value].push_back(&block);
   if (block.crossing) frames_[block.second_frame.value].push_back(&block);
 }
@@ -72,12 +66,8 @@ std::vector<Block*> CodeCache::invalidate(Pfn frame) {
   if (found == frames_.end()) return {};
   std::vector<Block*> dropped = std::move(found->second);
   frames_.erase(found);
-  for (Block* block : dropped) {
-    if (block->dead) continue;
-    block->dead = true;
-    const auto entry = blocks_.find(key_of(block->va, block->frame, block->variant));
-    if (entry != blocks_.end() && entry->second == block) blocks_.erase(entry);
-  }
+  std::erase_if(dropped, [](const Block* block) { return block->dead; });
+  for (Block* block : dropped) block->dead = true;
   return dropped;
 }
 

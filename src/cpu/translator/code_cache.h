@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "cpu/translator/block.h"
+#include "cpu/translator/block_table.h"
 #include "cpu/translator/emitter.h"
 
 namespace vitrine::cpu::translator {
@@ -30,11 +30,11 @@ class CodeCache {
   // Everything emitted so far survives `clear`.
   void set_mark();
 
-  [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const;
+  [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const { return blocks_.find(va, frame, variant); }
   [[nodiscard]] Block& add_block();
   void publish(Block& block);
   // `block` serves this variant, too.
-  void publish_as(Block& block, Variant variant) { blocks_[key_of(block.va, block.frame, variant)] = &block; }
+  void publish_as(Block& block, Variant variant) { blocks_.put(block.va, block.frame, variant, block); }
   // Drops the blocks of a frame; returns them (dead, still valid until `clear`) so that jump caches can forget them.
   [[nodiscard]] std::vector<Block*> invalidate(Pfn frame);
   [[nodiscard]] bool has_code(Pfn frame) const { return frames_.contains(frame.value); }
@@ -58,28 +58,10 @@ class CodeCache {
   [[nodiscard]] u64 used() const;
 
  private:
-  struct Key {
-    u64 va, frame_and_variant, flag_source;
-    bool operator==(const Key&) const = default;
-  };
-  struct KeyHash {
-    std::size_t operator()(const Key& key) const {
-      return (key.va * 0x9E37'79B9'7F4A'7C15ull ^ key.frame_and_variant * 0xC2B2'AE3D'27D4'EB4Full ^
-              key.flag_source * 0x1656'67B1'9E37'79F9ull) >>
-             7;
-    }
-  };
-  [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
-    return {va,
-            frame.value << 4 | (variant.flags_saved ? 1u : 0u) | (variant.single ? 2u : 0u) |
-                (variant.counted ? 4u : 0u) | (variant.one ? 8u : 0u),
-            variant.flag_source.packed()};
-  }
-
   u8* base_ = nullptr;
   u64 bytes_ = 0;
   u8 *hot_start_ = nullptr, *hot_end_ = nullptr, *cold_start_ = nullptr, *cold_end_ = nullptr;
-  std::unordered_map<Key, Block*, KeyHash> blocks_;      // looked up only, never iterated
+  BlockTable blocks_;
   std::unordered_map<u64, std::vector<Block*>> frames_;  // by frame number; looked up only
   std::deque<Block> storage_;
   std::vector<Site> sites_;

@@ -22,8 +22,9 @@ struct Runtime::Pass {
   bool done = false;
   Va rip = 0;
   u64 budget = 0;
-  bool tail = false;  // the rest of the budget is run in blocks that count each instruction
-  Variant variant;    // of the block to enter next
+  bool tail = false;            // the rest of the budget is run in blocks that count each instruction
+  Variant variant;              // of the block to enter next
+  const Block* next = nullptr;  // that block, when it is known already
   [[nodiscard]] u64 remaining(const Runtime& runtime) const { return budget - runtime.retired_; }
   [[nodiscard]] Variant take_variant(bool one, u64 instructions_left) {
     const Variant asked = std::exchange(variant, Variant{});
@@ -95,24 +96,8 @@ void Runtime::step(Pass& pass) {
   retry_without_code_ = false;
   const Variant variant = pass.take_variant(trap || once, remaining);
 
-  const u8* entry = once ? nullptr : known_entry(pass.rip, variant);
-  u32 single = 0;  // instructions that the block retires and does not count
-  if (entry == nullptr) {
-    Block* block = nullptr;
-    if (once) {
-      const Translation* code = fetch(pass.rip);
-      block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
-    } else {
-      block = find_block(pass, pass.rip, variant);
-    }
-    if (block == nullptr) return finish_exception(pass, fault_);
-    entry = block->entry;
-    if (variant.one)
-      single = 1;
-    else if (variant == Variant{} && options_.chain)
-      space_->install_jump(pass.rip, entry);
-  }
-
+  const u8* const entry = find_entry(pass, variant, once);
+  if (entry == nullptr) return finish_exception(pass, fault_);
   granted_ = variant.one       ? 0
              : variant.counted ? static_cast<i64>(remaining)
                                : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
@@ -128,7 +113,7 @@ void Runtime::step(Pass& pass) {
       after_far(pass);
       break;
     case ExitKind::rip:
-      after_rip(pass, single);
+      after_rip(pass, variant.one ? 1 : 0);
       break;
     case ExitKind::budget: {
       const Site& site = cache_.site(frame_->site);
@@ -152,6 +137,22 @@ void Runtime::step(Pass& pass) {
     pass.exit.vector = Vector::debug;
     pass.end(ExitReason::exception);
   }
+}
+
+// The code to run for `pass.rip`; null: fetching it faulted (`fault_`). `once`: a block that is not kept.
+const u8* Runtime::find_entry(Pass& pass, Variant variant, bool once) {
+  const Block* const next = std::exchange(pass.next, nullptr);
+  if (once) {
+    const Translation* const code = fetch(pass.rip);
+    const Block* const block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
+    return block == nullptr ? nullptr : block->entry;
+  }
+  if (next != nullptr && variant == next->variant) return next->entry;
+  if (const u8* const known = known_entry(pass.rip, variant); known != nullptr) return known;
+  const Block* const block = find_block(pass, pass.rip, variant);
+  if (block == nullptr) return nullptr;
+  if (variant == Variant{} && options_.chain) space_->install_jump(pass.rip, block->entry);
+  return block->entry;
 }
 
 // Instructions of this run retired before the site, while generated code has
@@ -246,6 +247,8 @@ void Runtime::after_chain(Pass& pass) {
   // with a flush of the cache.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
   Emitter::patch_last(exit.displacement, target->entry);
+  pass.next = target;
+  pass.variant = target->variant;  // one that serves for the variant asked for, perhaps
 }
 
 // The first jump of this space to a target in another page.
@@ -258,10 +261,11 @@ void Runtime::after_far(Pass& pass) {
   // As above; and a block across a page boundary depends on more than its own page.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
   space_->install_far_jump(number, target->entry);
+  pass.next = target;
 }
 
-// A jump that its jump cache did not know: the next step finds the block and
-// puts it there.
+// `single`: instructions that the block retired and did not count. A jump that its jump cache did not know: the next
+// step finds the block and puts it there.
 void Runtime::after_rip(Pass& pass, u32 single) {
   retired_ += static_cast<u64>(granted_ - frame_->budget) + single;
   pass.rip = frame_->exit_rip;

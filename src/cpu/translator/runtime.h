@@ -82,6 +82,7 @@ class Runtime final : public Translator {
   u32 leave_callout(Frame& frame);
   void store_context();
   void step(Pass& pass);
+  [[nodiscard]] const u8* find_entry(Pass& pass, Variant variant, bool once);
   [[nodiscard]] Block* find_block(Pass& pass, Va rip, Variant variant);
   [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
   [[nodiscard]] const Translation* fetch(Va va);
