@@ -11,8 +11,6 @@ constexpr u64 kStateComponents = 7;  // x87, SSE, AVX: always all three in the i
 }  // namespace
 
 GuestContext::GuestContext() {
-  debug[4] = 0xFFFF'0FF0;  // DR6 and DR7 after reset (SDM vol. 3A table 10-1)
-  debug[5] = 0x400;
   set_fpcw(kFpcwWindows);
   set_mxcsr(kMxcsrReset);
   std::memcpy(xsave.data() + kMxcsrMask, &kMxcsrDefined, sizeof kMxcsrDefined);

@@ -29,7 +29,7 @@ constexpr u32 kHyperThreadingBit = 28;  // more than one logical processor in th
 // BMI1 AVX2 SMEP BMI2 ERMS. Not FSGSBASE: user mode may not move GS (NT of this era left it off).
 constexpr u32 kLeaf7Ebx = bits({3, 5, 7, 8, 9});
 constexpr u32 kExtended1Ecx = bits({0, 5});        // LAHF in 64-bit mode, LZCNT
-constexpr u32 kExtended1Edx = bits({11, 20, 29});  // SYSCALL, NX, long mode
+constexpr u32 kExtended1Edx = bits({11, 20, 27, 29});  // SYSCALL, NX, RDTSCP, long mode
 
 u32 four_characters(const char* text) {
   u32 result;

@@ -10,6 +10,16 @@ constexpr std::size_t kFxsaveBytes = 512;
 constexpr std::size_t kMxcsrOffset = 24;
 constexpr u32 kRsp = static_cast<u32>(cpu::Gpr::rsp);
 
+// NT: what of the flags a context may set: no AC, no NT; RF lets a debugger go on over a breakpoint. [ROS]
+constexpr u64 kSettableFlags = 0x21'0DD5;
+// NT: what of DR6 and DR7: no global enable bits, no general detect. [ROS]
+constexpr u64 kDr6Legal = 0xE00F, kDr7Legal = 0xFFFF'0355;
+
+constexpr u64 kKernelHalf = 1ull << 47;
+
+// NT: a breakpoint on a kernel address is dropped. [ROS]
+u64 user_breakpoint(u64 address) { return address < kKernelHalf ? address : 0; }
+
 bool asks_for(u32 flags, u32 part) { return (flags & part & ~kAmd64) != 0; }
 
 }  // namespace
@@ -50,7 +60,7 @@ void load_context(const abi::Context& in, cpu::GuestContext& registers) {
   const u32 flags = in.context_flags;
   if ((flags & kAmd64) == 0) return;
   if (asks_for(flags, abi::context_flags::kControl)) {
-    registers.rflags = (in.eflags & cpu::kUserRflagsMask) | cpu::kRflagsFixed;
+    registers.rflags = (in.eflags & kSettableFlags) | cpu::kRflagsFixed;
     registers.gpr[kRsp] = in.gpr[kRsp];
     registers.rip = in.rip;
   }
@@ -67,7 +77,8 @@ void load_context(const abi::Context& in, cpu::GuestContext& registers) {
     registers.set_mxcsr(mxcsr);
   }
   if (asks_for(flags, abi::context_flags::kDebugRegisters)) {
-    registers.debug = {in.dr0, in.dr1, in.dr2, in.dr3, in.dr6, in.dr7};
+    registers.debug = {user_breakpoint(in.dr0), user_breakpoint(in.dr1), user_breakpoint(in.dr2),
+                       user_breakpoint(in.dr3), in.dr6 & kDr6Legal,      in.dr7 & kDr7Legal};
   }
 }
 

@@ -1,5 +1,6 @@
-// Segment registers and what reads descriptors. A user-mode thread of 64-bit NT has fixed selectors, so their values are no part of the
-// context; loads of what is there already do nothing, and every other load is refused as a descriptor that does not exist.
+// Segment registers and what reads descriptors. A user-mode thread of 64-bit NT has fixed selectors, so their values
+// are no part of the context; loads of what is there already do nothing, and every other load is refused as a
+// descriptor that does not exist.
 #include <array>
 #include <cstring>
 
@@ -12,8 +13,8 @@ namespace {
 constexpr u64 kSelectorCode = 0x33, kSelectorData = 0x2B, kSelectorTeb = 0x53;
 constexpr u64 kZeroFlag = 1u << 6;
 
-// The descriptors of ring 3, as LAR and LSL show them. NT: those of ring 0 and the TSS answer a user-mode program as if they did not
-// exist, because their privilege level is lower (SDM vol. 2A, LAR). [WDK: KGDT64_R3_*]
+// The descriptors of ring 3, as LAR and LSL show them. NT: those of ring 0 and the TSS answer a user-mode program as if
+// they did not exist, because their privilege level is lower (SDM vol. 2A, LAR). [WDK: KGDT64_R3_*]
 struct Descriptor {
   u16 selector;  // RPL clear
   u32 access;    // second word of the descriptor, base bits clear
@@ -42,13 +43,11 @@ bool is_segment(const ZydisDecodedOperand& operand) {
 }
 
 u64 selector_of(ZydisRegister segment) {
-  return segment == ZYDIS_REGISTER_CS   ? kSelectorCode
-         : segment == ZYDIS_REGISTER_FS ? kSelectorTeb
-                                        : kSelectorData;
+  return segment == ZYDIS_REGISTER_CS ? kSelectorCode : segment == ZYDIS_REGISTER_FS ? kSelectorTeb : kSelectorData;
 }
 
-// In 64-bit mode the data segments do nothing, so a load of the value that is there (or null) has no effect; FS and GS would lose their
-// base.
+// In 64-bit mode the data segments do nothing, so a load of the value that is there (or null) has no effect; FS and GS
+// would lose their base.
 bool may_load(ZydisRegister segment, u64 selector) {
   if (segment == ZYDIS_REGISTER_CS) return false;
   if (selector == selector_of(segment)) return true;
@@ -138,6 +137,8 @@ HelperResult do_far_return(Runtime& runtime, const Instruction& instruction) {
   std::array<u8, 40> stack{};
   if (!runtime.read(gpr(frame, Gpr::rsp), stack.data(), (interrupt ? 5 : 2) * size, true)) return HelperResult::fault;
   const u64 code = word_at(stack, 1, size) & 0xFFFF;
+  constexpr u64 kNestedTask = 1u << 14;  // SDM vol. 2A, IRET: #GP in 64-bit mode
+  if (interrupt && (runtime.rflags() & kNestedTask) != 0) return runtime.raise(Vector::general_protection);
   if (code != kSelectorCode) return refuse_selector(runtime, code);
   if (interrupt) {
     const u64 data = word_at(stack, 4, size) & 0xFFFF;

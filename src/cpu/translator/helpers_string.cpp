@@ -135,6 +135,8 @@ class StringMachine {
     if (shape_.kind == Kind::movs) room = std::min(room, (kPageSize - (source() & kPageMask)) / bytes);
     const u64 count = std::min(room, limit);
     if (count < 2) return 0;
+    if (runtime_.watched(target(), count * bytes)) return 0;
+    if (shape_.kind == Kind::movs && runtime_.watched(source(), count * bytes)) return 0;
     std::byte* from = nullptr;
     if (shape_.kind == Kind::movs && (from = runtime_.host_page(source(), false)) == nullptr) return 0;
     std::byte* to = runtime_.host_page(target(), true);
@@ -206,7 +208,7 @@ StringResult execute_string(Runtime& runtime, const Instruction& instruction, u6
   if (machine.count() == 0) return {1, true, false};
   const bool until_equal = (instruction.z.attributes & ZYDIS_ATTRIB_HAS_REPNE) != 0;
   StringResult result;
-  while (result.done < limit && !result.finished) {
+  while (result.done < limit && !result.finished && !runtime.met_breakpoint()) {
     u64 iterations = machine.bulk(std::min(limit - result.done, machine.count()));
     if (iterations == 0) {
       if (!machine.iterate()) {

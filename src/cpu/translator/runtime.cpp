@@ -11,7 +11,11 @@ namespace {
 // Generated code returns at least this often (in instructions), so that a kick
 // is noticed.
 constexpr u64 kSlice = 1u << 20;
-constexpr u64 kDr6SingleStep = 1u << 14;
+
+// Not #DB: an execution breakpoint is a fault as well, but leaves RF to the debugger.
+bool is_fault(Vector vector) {
+  return vector != Vector::debug && vector != Vector::breakpoint && vector != Vector::software_interrupt;
+}
 
 // Generated code has no type that a sanitizer could check before the call.
 [[clang::no_sanitize("function")]] void enter(Stubs::Enter stub, Frame* frame, const u8* code) { stub(frame, code); }
@@ -70,7 +74,7 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
   space_->know_far_jumps(cache_.far_jump_count(), misses());
   context_ = &context;
   retired_ = 0;
-  retry_without_code_ = false;
+  retry_without_code_ = step_over_ = false;
   load_context(context);
   Pass pass;
   pass.rip = context.rip;
@@ -79,6 +83,10 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
   while (!pass.done) step(pass);
   context.rip = pass.rip;
   store_context();
+  // RF is set in the image that a fault leaves, so that the instruction runs when it is tried again (SDM vol. 3B,
+  // 18.3.1.1); NT shows it in CONTEXT.EFlags. It stays set between the iterations of a repeated instruction.
+  const bool fault = pass.exit.reason == ExitReason::exception && is_fault(pass.exit.vector);
+  if (resume_ || fault) context.rflags |= kRflagsResume;
   pass.exit.retired = retired_;
   return pass.exit;
 }
@@ -91,10 +99,13 @@ void Runtime::step(Pass& pass) {
   }
   const u64 remaining = pass.remaining(*this);
   if (remaining == 0) return pass.end(ExitReason::budget);
+  if (debug_.executes() && meets_execution_breakpoint(pass)) return;
   const bool trap = (context_->rflags & kFlagTrap) != 0;
   const bool once = retry_without_code_;
-  retry_without_code_ = false;
-  const Variant variant = pass.take_variant(trap || once, remaining);
+  // A page with an execution breakpoint is run instruction by instruction; nothing outside it leads into its blocks.
+  const bool watched = debug_.executes() && debug_.executes_in_page(pass.rip);
+  const Variant variant = pass.take_variant(trap || once || step_over_ || watched, remaining);
+  retry_without_code_ = step_over_ = repeats_ = false;
 
   const u8* const entry = find_entry(pass, variant, once);
   if (entry == nullptr) return finish_exception(pass, fault_);
@@ -132,11 +143,27 @@ void Runtime::step(Pass& pass) {
       after_host_fault(pass);
       break;
   }
-  if (trap && !pass.done && retired_ > before) {
-    context_->debug[4] |= kDr6SingleStep;
-    pass.exit.vector = Vector::debug;
-    pass.end(ExitReason::exception);
-  }
+  if (trap || resume_ || debug_.met()) report_debug_conditions(pass, trap, retired_ > before);
+}
+
+// A fault: RIP is at the instruction, which has not run.
+bool Runtime::meets_execution_breakpoint(Pass& pass) {
+  const u64 conditions = resume_ ? 0 : debug_.at_instruction(pass.rip);
+  if (conditions == 0) return false;
+  context_->debug[4] = conditions;
+  finish_exception(pass, {Vector::debug, 0, 0});
+  return true;
+}
+
+// Traps, after the instruction that met them. An instruction that faulted has met nothing.
+void Runtime::report_debug_conditions(Pass& pass, bool trap, bool advanced) {
+  u64 conditions = debug_.take();
+  if (!advanced) return;
+  if (!repeats_) resume_ = false;
+  if (trap) conditions |= kDr6SingleStep;
+  if (pass.done || conditions == 0) return;
+  context_->debug[4] = conditions;
+  finish_exception(pass, {Vector::debug, 0, 0});
 }
 
 // The code to run for `pass.rip`; null: fetching it faulted (`fault_`). `once`: a block that is not kept.
@@ -260,6 +287,7 @@ void Runtime::after_far(Pass& pass) {
   const Block* const target = find_block(pass, pass.rip, {});
   // As above; and a block across a page boundary depends on more than its own page.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
+  if (debug_.executes() && debug_.executes_in_page(pass.rip)) return;
   space_->install_far_jump(number, target->entry);
   pass.next = target;
 }
@@ -284,7 +312,7 @@ const u8* Runtime::known_entry(Va rip, Variant variant) const {
 void Runtime::after_helper(Pass& pass) {
   const Site& site = cache_.site(frame_->site);
   retired_ = retired_before(site);
-  if (retry_without_code_) {
+  if (retry_without_code_ || step_over_) {
     pass.rip = site.rip();
   } else if (helper_result_ == HelperResult::leave) {
     ++retired_;
@@ -346,7 +374,10 @@ void Runtime::after_special(Pass& pass, const Site& site) {
       const StringResult result = execute_string(*this, *site.instruction, limit);
       retired_ += result.done;
       if (result.fault) return finish_exception(pass, fault_);
-      if (result.finished) pass.rip = site.next();
+      if (result.finished)
+        pass.rip = site.next();
+      else
+        repeats_ = resume_ = true;
       return;
     }
     case Form::refused:

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cpu/translator/block_translator.h"
+#include "cpu/translator/debug_registers.h"
 #include "cpu/translator/space.h"
 #include "cpu/translator/translator.h"
 
@@ -65,6 +66,11 @@ class Runtime final : public Translator {
   [[nodiscard]] bool write(Va va, const void* from, u64 bytes, bool stack = false);
   // Whether `write` would succeed; on failure as it fails.
   [[nodiscard]] bool may_write(Va va, u64 bytes, bool stack = false);
+  // True if an access to some of these bytes would meet a data breakpoint: no bulk work there.
+  [[nodiscard]] bool watched(Va va, u64 bytes) const {
+    return debug_.watches() && debug_.at_access(va, bytes, true) != 0;
+  }
+  [[nodiscard]] bool met_breakpoint() const { return debug_.met(); }
   // The host bytes of a guest page, for bulk work; null: fault set. A write drops translations of the page.
   [[nodiscard]] std::byte* host_page(Va va, bool write, bool stack = false);
   HelperResult raise(Vector vector, u32 error_code = 0);
@@ -96,6 +102,10 @@ class Runtime final : public Translator {
   void after_host_fault(Pass& pass);
   void finish_exception(Pass& pass, const Fault& fault);
   void refuse(const Site& site);
+  [[nodiscard]] bool meets_execution_breakpoint(Pass& pass);
+  [[nodiscard]] bool note_watched_access(const Site& site, Va va);
+  void report_debug_conditions(Pass& pass, bool trap, bool advanced);
+  void load_breakpoints();
   void invalidate(Pfn frame);
   void flush_cache();
   [[nodiscard]] bool translate_access(Va va, u64 bytes, bool write, bool stack, std::byte** hosts);
@@ -122,7 +132,11 @@ class Runtime final : public Translator {
   HelperResult helper_result_ = HelperResult::next;
   Va helper_rip_ = 0;
   bool retry_without_code_ =
-      false;  // the current instruction writes its own page: step over it with a block that is not kept
+      false;                // the current instruction writes its own page: step over it with a block that is not kept
+  bool step_over_ = false;  // the current instruction meets a data breakpoint: run it as a block of its own
+  bool resume_ = false;     // RF
+  bool repeats_ = false;    // a repeated instruction has stopped between two iterations
+  DebugRegisters debug_;
 
   std::vector<Unsupported> unsupported_;
   TranslatorStatistics statistics_;

@@ -26,6 +26,18 @@ void Runtime::load_context(GuestContext& context) {
   frame.bounced = 0;
   frame.image = context.xsave.data();
   note_unmasked_exceptions();
+  load_breakpoints();
+}
+
+// What is watched must not be in the tables that generated code asks by itself; other threads of the space may have put
+// it there.
+void Runtime::load_breakpoints() {
+  resume_ = (context_->rflags & kRflagsResume) != 0;
+  debug_.load(*context_);
+  if (!debug_.watches() && !debug_.executes()) return;
+  debug_.for_each_page([&](Va page, bool execute) {
+    space_->forget_page(page, execute, misses(), execute ? cache_.far_jumps_to(page) : std::span<const u32>());
+  });
 }
 
 void Runtime::store_context() {
@@ -131,6 +143,7 @@ bool Runtime::read(Va va, void* to, u64 bytes, bool stack) {
   VITRINE_CHECK(bytes > 0 && bytes <= kPageSize);
   std::byte* hosts[2];
   if (!translate_access(va, bytes, false, stack, hosts)) return false;
+  if (debug_.watches()) debug_.note(debug_.at_access(va, bytes, false));
   const u64 offset = va & kPageMask, head = std::min(bytes, kPageSize - offset);
   std::memcpy(to, hosts[0] + offset, head);
   if (head < bytes) std::memcpy(static_cast<std::byte*>(to) + head, hosts[1], bytes - head);
@@ -141,6 +154,7 @@ bool Runtime::write(Va va, const void* from, u64 bytes, bool stack) {
   VITRINE_CHECK(bytes > 0 && bytes <= kPageSize);
   std::byte* hosts[2];
   if (!translate_access(va, bytes, true, stack, hosts)) return false;
+  if (debug_.watches()) debug_.note(debug_.at_access(va, bytes, true));
   const u64 offset = va & kPageMask, head = std::min(bytes, kPageSize - offset);
   for (u64 n = 0; n < (head < bytes ? 2u : 1u); ++n)
     code_written(Pfn{static_cast<u64>(hosts[n] - ram_.base()) >> kPageShift});
@@ -201,11 +215,20 @@ u32 Runtime::on_callout(Frame& frame) {
     return 0;
   }
   helper_result_ = execute_helper(*this, site);
-  if (helper_result_ == HelperResult::next && site.block->dead) {
+  const bool ends = site.block->dead || (debug_.met() && site.instruction != nullptr);  // null: it is yet to run
+  if (helper_result_ == HelperResult::next && ends) {
     helper_result_ = HelperResult::leave;
     helper_rip_ = site.next();
   }
   return helper_result_ == HelperResult::next ? 0 : leave_callout(frame);
+}
+
+// False: the instruction has to be run again as a block of its own, so that the run ends right after it.
+bool Runtime::note_watched_access(const Site& site, Va va) {
+  const u64 conditions = debug_.at_access(va, site.size, site.write);
+  step_over_ = conditions != 0 && !site.block->variant.one;
+  if (!step_over_) debug_.note(conditions);
+  return !step_over_;
 }
 
 u32 Runtime::on_slow_memory(Frame& frame) {
@@ -220,6 +243,7 @@ u32 Runtime::on_slow_memory(Frame& frame) {
     if (site.x87_waits && x87_error_pending()) (void)raise(Vector::x87_error);
     return leave_callout(frame);
   }
+  if (debug_.watches() && !note_watched_access(site, va)) return leave_callout(frame);
   const u64 offset = va & kPageMask;
   const bool crossing = offset + site.size > kPageSize;
   if (site.write) {
@@ -232,7 +256,7 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   }
   frame.bounced = crossing && site.write ? 1 : 0;
   if (!crossing) {
-    space_->install(va, hosts[0], site.write);
+    if (!debug_.watches() || !debug_.watches_page(va)) space_->install(va, hosts[0], site.write);
     frame.scratch0 = reinterpret_cast<u64>(hosts[0] + offset);
     return 0;
   }

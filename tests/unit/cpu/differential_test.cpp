@@ -70,8 +70,7 @@ class Differential : public ::testing::Test {
     guest_code.push_back(0xCC);
     twin_.machine().poke(entry, guest_code);
     const NativeState initial = state;
-    GuestTwin::load_native_memory(memory);
-    const NativeEnd end = native_.run(program.code, entry, state);
+    const NativeEnd end = GuestTwin::run_natively(native_, program.code, entry, memory, state);
     EXPECT_EQ(end.vector, static_cast<u64>(Vector::breakpoint)) << "seed " << seed << "\n"
                                                                 << disassemble(program.code, entry);
     u64 whole = 0;

@@ -106,15 +106,8 @@ class Forms : public ::testing::Test {
   [[nodiscard]] std::string check(const Instance& instance) {
     poke(instance.at, instance.code);
     std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
-    GuestTwin::load_native_memory(instance.memory);
     NativeState native = instance.state;
-    NativeEnd end = native_.run(instance.code, instance.at, native);
-    // Every form is one that the host has: where a hypervisor emulates, now and then it says otherwise.
-    for (u32 tries = 0; end.vector == static_cast<u64>(Vector::invalid_opcode) && tries < 3; ++tries) {
-      native = instance.state;
-      GuestTwin::load_native_memory(instance.memory);
-      end = native_.run(instance.code, instance.at, native);
-    }
+    const NativeEnd end = GuestTwin::run_natively(native_, instance.code, instance.at, instance.memory, native);
     ++ends_[end.vector];
     // A POPF may have set AC: the host's kernel lets it check alignment, the guest's does not.
     if (end.vector == static_cast<u64>(Vector::alignment_check)) return {};

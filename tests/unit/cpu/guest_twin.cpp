@@ -56,6 +56,19 @@ void GuestTwin::load_native_memory(std::span<const u8> memory) {
   });
 }
 
+NativeEnd GuestTwin::run_natively(NativeRunner& native, std::span<const u8> code, Va at, std::span<const u8> memory,
+                                  NativeState& state) {
+  const NativeState initial = state;
+  NativeEnd end;
+  for (u32 tries = 0; tries < 5; ++tries) {
+    state = initial;
+    load_native_memory(memory);
+    end = native.run(code, at, state);
+    if (end.vector != static_cast<u64>(Vector::invalid_opcode)) break;
+  }
+  return end;
+}
+
 std::string GuestTwin::page_difference(Va page, const u8* native, std::span<const Ignored> ignored) {
   const u8* const bytes = guest_.byte(page);
   if (std::memcmp(native, bytes, kPageSize) == 0) return {};

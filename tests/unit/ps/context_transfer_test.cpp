@@ -60,6 +60,17 @@ TEST(ContextTransfer, AGuestCannotSetPrivilegedFlagsOrUndefinedMxcsrBits) {
   EXPECT_EQ(registers.mxcsr() & ~0xFFFFu, 0u);
 }
 
+TEST(ContextTransfer, AGuestCannotWatchTheKernelOrSetGlobalBreakpoints) {
+  cpu::GuestContext registers;
+  abi::Context in{};
+  in.context_flags = flags::kDebugRegisters;
+  in.dr0 = 0x1234;
+  in.dr1 = 0xFFFF'8000'0000'1000;
+  in.dr6 = in.dr7 = ~0ull;
+  load_context(in, registers);
+  EXPECT_EQ(registers.debug, (std::array<u64, 6>{0x1234, 0, 0, 0, 0xE00F, 0xFFFF'0355}));
+}
+
 TEST(ContextTransfer, WithoutTheArchitectureBitNothingIsLoaded) {
   cpu::GuestContext registers = numbered();
   abi::Context in{};
