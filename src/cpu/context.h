@@ -13,8 +13,7 @@ namespace vitrine::cpu {
 
 enum class Gpr : u8 { rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15 };
 
-inline constexpr u64 kUserRflagsMask = 0x0024'4DD5;  // CF PF AF ZF SF TF DF OF NT AC ID: what POPF may set
-inline constexpr u64 kRflagsResume = 1u << 16;       // RF: the next instruction meets no execution breakpoint
+inline constexpr u64 kUserRflagsMask = 0x0004'0DD5;  // CF PF AF ZF SF TF DF OF AC: what user mode may set (no IF, IOPL)
 inline constexpr u64 kRflagsFixed = 0x202;           // bit 1 always, IF on
 inline constexpr u32 kMxcsrReset = 0x1F80;
 inline constexpr u16 kFpcwWindows = 0x027F;  // NT: 53-bit precision, all masked [seen in Wine 8.0's user mode]
@@ -25,9 +24,7 @@ struct alignas(64) GuestContext {
   u64 rflags = kRflagsFixed;
   u64 fs_base = 0;
   u64 gs_base = 0;
-  // DR0-DR3, DR6, DR7. DR6 and DR7 without their fixed bits: zero when nothing was met and nothing is set. A debug
-  // exception leaves what it met in DR6, and nothing of earlier ones.
-  std::array<u64, 6> debug{};
+  std::array<u64, 6> debug{};  // DR0-DR3, DR6, DR7
   // 0..511 FXSAVE image (x87, MXCSR at 24, XMM at 160); 512..575 XSAVE header; 576..831 upper halves of YMM0-15.
   alignas(64) std::array<std::byte, 832> xsave{};
 

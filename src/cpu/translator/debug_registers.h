@@ -1,6 +1,9 @@
 // DebugRegisters: DR0-DR3 and DR7 of the thread that runs, taken apart, and the conditions that its current instruction
 // has met. With no breakpoint set nothing asks it anything but `executes`, `watches` and `met`.
 //
+// In GuestContext::debug, DR6 and DR7 are without their fixed bits: zero when nothing was met and nothing is set. A
+// debug exception leaves what it met in DR6, and nothing of earlier ones.
+//
 // Knows nothing of blocks and page tables: Runtime runs pages with an execution breakpoint instruction by instruction,
 // and keeps watched pages out of the software TLB, so that every access to them comes by here.
 #pragma once

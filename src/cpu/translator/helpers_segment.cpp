@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "cpu/translator/helpers.h"
+#include "cpu/user_flags.h"
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -137,8 +138,8 @@ HelperResult do_far_return(Runtime& runtime, const Instruction& instruction) {
   std::array<u8, 40> stack{};
   if (!runtime.read(gpr(frame, Gpr::rsp), stack.data(), (interrupt ? 5 : 2) * size, true)) return HelperResult::fault;
   const u64 code = word_at(stack, 1, size) & 0xFFFF;
-  constexpr u64 kNestedTask = 1u << 14;  // SDM vol. 2A, IRET: #GP in 64-bit mode
-  if (interrupt && (runtime.rflags() & kNestedTask) != 0) return runtime.raise(Vector::general_protection);
+  // SDM vol. 2A, IRET: a nested task is #GP in 64-bit mode.
+  if (interrupt && (runtime.rflags() & kRflagsNested) != 0) return runtime.raise(Vector::general_protection);
   if (code != kSelectorCode) return refuse_selector(runtime, code);
   if (interrupt) {
     const u64 data = word_at(stack, 4, size) & 0xFFFF;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "cpu/translator/host_fault.h"
+#include "cpu/user_flags.h"
 
 namespace vitrine::cpu::translator {
 namespace {

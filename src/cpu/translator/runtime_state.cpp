@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "cpu/translator/host_fault.h"
 #include "cpu/translator/runtime.h"
+#include "cpu/user_flags.h"
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -60,12 +61,12 @@ u32 Runtime::leave_callout(Frame& frame) {
 }
 
 u64 Runtime::rflags() const {
-  return (context_->rflags & ~kHeldFlags & kUserRflagsMask) | kRflagsFixed | unpack_flags(frame_->flags) |
+  return (context_->rflags & ~kHeldFlags & kPoppedRflags) | kRflagsFixed | unpack_flags(frame_->flags) |
          (frame_->direction != 0 ? kFlagDirection : 0);
 }
 
 void Runtime::set_rflags(u64 value) {
-  value &= kUserRflagsMask;
+  value &= kPoppedRflags;
   frame_->flags = pack_flags(value);
   frame_->direction = (value & kFlagDirection) != 0 ? 1 : 0;
   context_->rflags = value | kRflagsFixed;

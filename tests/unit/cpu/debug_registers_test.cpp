@@ -2,6 +2,7 @@
 // breakpoints first, so that blocks, jumps and pages are in every cache that could lead past one.
 #include <gtest/gtest.h>
 
+#include "cpu/user_flags.h"
 #include "translator_fixture.h"
 
 namespace vitrine::cpu::test {

@@ -1,8 +1,6 @@
 // A small guest for tests of processor back ends: RAM, page tables built by hand, one space, one context.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <initializer_list>
 #include <memory>
 #include <span>

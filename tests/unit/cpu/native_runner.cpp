@@ -31,6 +31,8 @@ struct Running {
 };
 Running running;
 
+struct sigaction previous_actions[NSIG];  // what each signal did before
+
 void vmovups(Emitter& e, u32 opcode, int ymm, HostMemory memory) {
   e.byte(0xC5);
   e.byte((ymm >= 8 ? 0x00u : 0x80u) | 0x7Cu);
@@ -68,7 +70,7 @@ void on_signal(int number, siginfo_t*, void* opaque) {
   constexpr u64 kAlignmentCheck = 1u << 18;  // which the code may have left on; the kernel does not clear it
   __builtin_ia32_writeeflags_u64(__builtin_ia32_readeflags_u64() & ~kAlignmentCheck);
   if (running.state == nullptr) {  // a fault of the test program itself
-    signal(number, SIG_DFL);
+    sigaction(number, &previous_actions[number], nullptr);
     return;
   }
   auto* const context = static_cast<ucontext_t*>(opaque);
@@ -119,13 +121,13 @@ NativeRunner::NativeRunner() {
   build_trampoline();
   const stack_t stack{.ss_sp = signal_stack_, .ss_flags = 0, .ss_size = kSignalStackBytes};
   VITRINE_CHECK(sigaltstack(&stack, nullptr) == 0);
-  for (int number : kSignals) install(number);
+  for (int number : kSignals) install(number, &previous_actions[number]);
   VITRINE_CHECK(syscall(SYS_arch_prctl, ARCH_SET_GS, kGsBase) == 0);
 }
 
 NativeRunner::~NativeRunner() {
   if (!usable_) return;
-  for (int number : kSignals) signal(number, SIG_DFL);
+  for (int number : kSignals) sigaction(number, &previous_actions[number], nullptr);
   const stack_t none{.ss_sp = nullptr, .ss_flags = SS_DISABLE, .ss_size = 0};
   sigaltstack(&none, nullptr);
   syscall(SYS_arch_prctl, ARCH_SET_GS, 0);

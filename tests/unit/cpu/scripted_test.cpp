@@ -1,5 +1,7 @@
 #include "cpu/scripted/scripted.h"
 
+#include <gtest/gtest.h>
+
 #include "guest_machine.h"
 
 namespace vitrine::cpu::test {

@@ -1,6 +1,8 @@
 // The fixture of the translator's tests: a guest, and what to expect of its exits.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include "guest_machine.h"
 
 namespace vitrine::cpu::test {

@@ -1,6 +1,7 @@
 // Instructions that the translator treats specially, and the state that they touch.
 #include <cstring>
 
+#include "cpu/user_flags.h"
 #include "translator_fixture.h"
 
 namespace vitrine::cpu::test {
@@ -102,7 +103,7 @@ TEST_F(TranslatorTest, PushfShowsTrueFlagsAndPopfMasksTheRest) {
     exit = guest.run();
   }
   EXPECT_EQ(exit.reason, ExitReason::system_call);
-  EXPECT_EQ(guest.context[Gpr::rbx] & ~0x100ull, (kUserRflagsMask & ~0x100ull) | kRflagsFixed);
+  EXPECT_EQ(guest.context[Gpr::rbx] & ~0x100ull, (kPoppedRflags & ~0x100ull) | kRflagsFixed);
 }
 
 TEST_F(TranslatorTest, InterruptsAndRefusedInstructionsHaveTheirVectors) {

@@ -1,0 +1,118 @@
+#include "form_check.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace vitrine::cpu::test {
+namespace {
+using translator::Form;
+
+// Many accesses: processors differ in which fault of several comes first, in its address, in whether a masked-off byte
+// may fault, and in what has changed by then. Each has tests of its own.
+bool touches_in_its_own_order(const translator::Instruction& instruction) {
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_FNSTENV:
+    case ZYDIS_MNEMONIC_FLDENV:
+    case ZYDIS_MNEMONIC_FNSAVE:
+    case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+    case ZYDIS_MNEMONIC_MASKMOVQ:
+    case ZYDIS_MNEMONIC_MASKMOVDQU:
+    case ZYDIS_MNEMONIC_VMASKMOVDQU:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_indirect(Form form) { return form == Form::jump || form == Form::call || form == Form::ret; }
+
+// Faults that processors report in more than one way.
+bool may_differ(const Instance& instance, const Exit& exit, const NativeEnd& end) {
+  if (end.vector == static_cast<u64>(Vector::breakpoint)) return false;
+  // A POPF may have set AC: the host's kernel lets it check alignment, the guest's does not.
+  if (end.vector == static_cast<u64>(Vector::alignment_check)) return true;
+  if (touches_in_its_own_order(instance.instruction)) return true;
+  if (end.vector != static_cast<u64>(Vector::general_protection)) return false;
+  // A jump to an address that is not canonical: at the jump on some processors, at the target on others, and here.
+  if (is_indirect(instance.instruction.form) && exit.vector == Vector::general_protection) return true;
+  // Neither aligned nor canonical: which of the two comes first differs.
+  return instance.instruction.memory_aligned && exit.vector == Vector::stack_fault;
+}
+
+}  // namespace
+
+InstanceCheck::InstanceCheck() {
+  if (!usable()) return;
+  std::memset(reinterpret_cast<void*>(NativeRunner::kCode), 0xCC, NativeRunner::kCodeBytes);
+  for (u64 at = 0; at < NativeRunner::kCodeBytes; at += kPageSize)
+    std::memset(twin_.machine().byte(NativeRunner::kCode + at), 0xCC, kPageSize);
+}
+
+// Runs the guest to its first exception in pieces of `slice` instructions.
+Exit InstanceCheck::run_guest(u64 slice) {
+  for (u32 n = 0; n < 1000; ++n) {
+    const Exit exit = twin_.machine().run(slice);
+    if (exit.reason != ExitReason::budget) return exit;
+  }
+  return {};
+}
+
+void InstanceCheck::poke(Va at, std::vector<u8> code) {
+  code.resize(64, 0xCC);
+  twin_.machine().poke(at, code);
+}
+
+std::string InstanceCheck::compare_fault(const Exit& exit, const NativeEnd& end) const {
+  std::string wrong;
+  if (static_cast<u64>(exit.vector) != end.vector)
+    wrong += fmt::format("vector: native {} guest {}\n", end.vector, static_cast<int>(exit.vector));
+  const bool faulted = end.vector == static_cast<u64>(Vector::page_fault);
+  // Past the highest page of a process the host's tables are not the guest's: only there is not the same as not
+  // allowed.
+  const u64 compared = faulted && end.fault_address >= 0x7FFF'FFFF'F000 ? ~u64{page_fault::kProtection} : ~0ull;
+  if (exit.vector != Vector::breakpoint && ((exit.error_code ^ end.error_code) & compared) != 0)
+    wrong += fmt::format("error code: native {:x} guest {:x}\n", end.error_code, exit.error_code);
+  if (faulted && exit.fault_address != end.fault_address)
+    wrong += fmt::format("fault address: native {:x} guest {:x}\n", end.fault_address, exit.fault_address);
+  return wrong;
+}
+
+std::string InstanceCheck::compare(const Instance& instance, const NativeState& native, const NativeEnd& end,
+                                   u64 slice) {
+  twin_.load_memory(instance.memory);
+  twin_.load(instance.state, instance.at);
+  const Exit exit = run_guest(slice);
+  if (exit.reason != ExitReason::exception) return fmt::format("exit reason {}\n", static_cast<int>(exit.reason));
+  if (may_differ(instance, exit, end)) return {};
+  std::string wrong = compare_fault(exit, end);
+  if (twin_.machine().context.rip != end.rip)
+    wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin_.machine().context.rip);
+  const bool ran = end.vector == static_cast<u64>(Vector::breakpoint);
+  std::vector<Ignored> ignored = instance.ignored;
+  // A processor pushes before it finds that the new frame is not there; here a fault leaves the memory alone as well.
+  if (instance.instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER && !ran)
+    ignored.push_back({instance.state.gpr[4] - 512, 512});
+  return wrong + twin_.differences(native, ran ? instance.undefined_flags : 0, ignored);
+}
+
+std::string InstanceCheck::check(const Instance& instance) {
+  poke(instance.at, instance.code);
+  NativeState native = instance.state;
+  const NativeEnd end = GuestTwin::run_natively(native_, instance.code, instance.at, instance.memory, native);
+  ++ends_[end.vector];
+  std::string wrong = compare(instance, native, end, 1000);
+  if (wrong.empty()) wrong = compare(instance, native, end, 1);
+  poke(instance.at, {});
+  std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
+  if (wrong.empty()) return wrong;
+  return disassemble(instance.code, instance.at) +
+         fmt::format("native vector {} error {:x} address {:x}\n", end.vector, end.error_code, end.fault_address) +
+         wrong;
+}
+
+}  // namespace vitrine::cpu::test

@@ -1,0 +1,34 @@
+// InstanceCheck: runs one instance of a form natively and translated, whole and in single steps, and says what differs
+// at its end, be that its breakpoint or a fault.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "form_instance.h"
+
+namespace vitrine::cpu::test {
+
+class InstanceCheck {
+ public:
+  InstanceCheck();
+  // False: the host would not give the fixed addresses.
+  [[nodiscard]] bool usable() const { return native_.usable(); }
+  // Empty if all is well.
+  [[nodiscard]] std::string check(const Instance& instance);
+  // How many native runs ended by which vector.
+  [[nodiscard]] const std::map<u64, u64>& ends() const { return ends_; }
+
+ private:
+  [[nodiscard]] Exit run_guest(u64 slice);
+  void poke(Va at, std::vector<u8> code);
+  [[nodiscard]] std::string compare(const Instance& instance, const NativeState& native, const NativeEnd& end,
+                                    u64 slice);
+  [[nodiscard]] std::string compare_fault(const Exit& exit, const NativeEnd& end) const;
+
+  NativeRunner native_;
+  GuestTwin twin_;
+  std::map<u64, u64> ends_;
+};
+
+}  // namespace vitrine::cpu::test
