@@ -2,6 +2,7 @@
 // covers the breadth of the instruction set.
 #include <cstring>
 
+#include "cpu/user_flags.h"
 #include "translator_fixture.h"
 
 namespace vitrine::cpu::test {
@@ -328,7 +329,7 @@ TEST_F(TranslatorTest, AFaultInTheNextBlockShowsTheFlagsThatNobodyReads) {
     for (int n = 0; n < 3; ++n) {  // translated, linked, known
       guest.context = start;
       expect_exception(guest.run(), Vector::page_fault, kCode + operation.size() + 2, page_fault::kUser);
-      EXPECT_EQ(guest.context.rflags, after.rflags) << "operation " << &operation - operations;
+      EXPECT_EQ(guest.context.rflags, after.rflags | kRflagsResume) << "operation " << &operation - operations;
       EXPECT_EQ(guest.context.gpr, after.gpr) << "operation " << &operation - operations;
     }
   }
