@@ -49,7 +49,6 @@ void Population::made(Brood& brood) {
 void Population::refused(Brood& brood, Status status) {
   if (brood.full) return;
   brood.full = true;
-  stop_ = true;
   refusal_.status = status;
   refusal_.uses = resource_uses(machine_, *brood.process);
   const ResourceUse* by = what_refused(uses_before_, refusal_.uses);
@@ -73,8 +72,9 @@ cpu::Script Population::create_threads(cpu::ScriptContext& context, Population* 
     const u64 handle = co_await context.load(slot);
     (void)co_await context.syscall(close, handle);
     self->made(*brood);
-    if (self->threads_ == self->options_.threads) self->stop_ = true;
   }
+  // The last one leaves the run loop: until then another may be between a creation and its count.
+  if (++brood->parked == brood->creators) self->stop_ = true;
   const u32 suspend = LabMachine::service("NtSuspendThread");
   for (;;) (void)co_await context.syscall(suspend, kCurrentThread, 0);
 }
@@ -89,7 +89,10 @@ Status Population::add_process() {
       [this, &brood](cpu::ScriptContext& context) { return create_threads(context, this, &brood); });
   for (u32 i = 0; i < options_.creators; ++i) {
     const auto creator = lab_.start_windows(*brood.process, entry);
-    if (creator) continue;
+    if (creator) {
+      ++brood.creators;
+      continue;
+    }
     if (i == 0) return creator.error();
     refused(brood, creator.error());
     break;

@@ -30,7 +30,8 @@ struct Sample {
 struct Brood {
   ob::Ref<ps::Process> process;
   u64 threads = 0;
-  bool full = false;  // a creation failed
+  u32 creators = 0, parked = 0;  // that were started, and that have ended their work
+  bool full = false;             // a creation failed
 };
 
 // A creation that failed, and the machine's resources at that moment.

@@ -12,6 +12,7 @@
 #include "tools/host_memory.h"
 #include "tools/interrupt.h"
 #include "tools/lab_commands.h"
+#include "tools/large_pages.h"
 #include "tools/plot.h"
 #include "tools/size.h"
 
@@ -221,7 +222,7 @@ std::expected<void, std::string> write_files(const Settings& settings, const lab
 // What is printed when the threads exist; it does not return when the run was cut short.
 auto growth_printer(const Settings& settings, const lab::ThreadLimitOptions& options) {
   return [&](const lab::ThreadLimitReport& report) {
-    if (options.population.on_sample) fmt::print(stderr, "\r");
+    if (isatty(STDERR_FILENO) != 0) fmt::print(stderr, "\r");
     print_intervals(report);
     print_rows(report);
     print_end(report);
@@ -236,11 +237,11 @@ int run(const Settings& settings) {
   auto options = read(settings, *profile);
   if (!options) return lab_fail(kExitUsage, options.error());
   options->population.interrupt = &watch_for_interrupt();
-  if (isatty(STDERR_FILENO) != 0) {
-    options->population.on_sample = [](const lab::Sample& sample) {
-      if (sample.threads % 100'000 == 0) fmt::print(stderr, "\r{} threads", sample.threads);
-    };
-  }
+  LargePages large_pages;
+  options->population.on_sample = [&large_pages, terminal = isatty(STDERR_FILENO) != 0](const lab::Sample& sample) {
+    large_pages.follow_heap();
+    if (terminal && sample.threads % 100'000 == 0) fmt::print(stderr, "\r{} threads", sample.threads);
+  };
   fmt::print("{}: {} of RAM, {} stacks, CSRSS {}, {} creators a process, {} processor{}\n", profile->name,
              format_size(options->machine.ram_bytes), format_size(options->population.stack_bytes),
              csr::format_strategy(*options->machine.csrss), settings.creators, settings.processors,
