@@ -1,6 +1,7 @@
 // The tree is boost::intrusive's AVL algorithms over our own nodes. They know nothing of gaps; after each change the
 // gaps on the path to the root are computed anew. A rotation leaves every touched node on that path or a child of it,
-// so that refreshing each path node's children first is enough.
+// so that refreshing each path node's children first is enough; above the rotations the walk ends with the first node
+// that comes out as it was.
 #include "mm/vad.h"
 
 #include <algorithm>
@@ -40,7 +41,8 @@ u64 granule_gap(const Vad& vad) {
   return first < vad.start_vpn_ ? vad.start_vpn_ - first : 0;
 }
 
-void refresh(Vad& vad) {
+// False: as it was.
+bool refresh(Vad& vad) {
   u64 gap = vad.gap_before_;
   u64 granule = granule_gap(vad);
   for (const VadNode* child : {vad.left, vad.right}) {
@@ -49,8 +51,33 @@ void refresh(Vad& vad) {
     gap = std::max<u64>(gap, c.largest_gap_);
     granule = std::max<u64>(granule, c.largest_granule_gap_);
   }
+  const bool changed = vad.largest_gap_ != gap || vad.largest_granule_gap_ != granule;
   vad.largest_gap_ = gap;
   vad.largest_granule_gap_ = granule;
+  return changed;
+}
+
+// From `node` to the root, where the tree's shape changed below `unchanged_from` only (null: anywhere).
+void refresh_upwards(const VadNode* head, VadNode* node, const VadNode* unchanged_from) {
+  bool unchanged = false;
+  for (; node != head; node = node->parent) {
+    unchanged |= node == unchanged_from;
+    if (unchanged) {
+      if (!refresh(*as_vad(node))) return;
+      continue;
+    }
+    if (node->left != nullptr) (void)refresh(*as_vad(node->left));
+    if (node->right != nullptr) (void)refresh(*as_vad(node->right));
+    (void)refresh(*as_vad(node));
+  }
+}
+
+// Where a range is to be inserted in front of `after` (null: at the end), rotations end at the nearest ancestor that
+// leans to one side, for the height of its subtree stays. What lies above it.
+const VadNode* above_rotations(VadNode* head, VadNode* after) {
+  VadNode* node = after == nullptr ? head->right : after->left == nullptr ? after : Tree::prev_node(after);
+  while (node != head && node->balance_ == NodeTraits::zero()) node = node->parent;
+  return node == head ? head : node->parent;
 }
 
 // One search for a place. Subtrees whose largest gap is too small are not entered.
@@ -169,18 +196,13 @@ void VadTree::refresh_gap(Vad& vad) {
   vad.gap_before_ = vad.start_vpn_ - (before == nullptr ? lowest_ >> kPageShift : before->end_vpn_ + 1);
 }
 
-void VadTree::update_upwards(VadNode* node) {
-  for (; node != &head_; node = node->parent) {
-    if (node->left != nullptr) refresh(*as_vad(node->left));
-    if (node->right != nullptr) refresh(*as_vad(node->right));
-    refresh(*as_vad(node));
-  }
-}
+void VadTree::update_upwards(VadNode* node) { refresh_upwards(&head_, node, nullptr); }
 
 Vad& VadTree::insert(Va start, Va end) {
   VITRINE_CHECK(start % kPageSize == 0 && end % kPageSize == 0 && start >= lowest_ && start < end && end <= highest_);
   Vad* after = find_at_or_after(start);
   VITRINE_CHECK(after == nullptr || after->start() >= end);
+  const VadNode* above = count_ == 0 ? nullptr : above_rotations(&head_, after);
   Vad* vad = new_vad();
   vad->start_vpn_ = start >> kPageShift;
   vad->end_vpn_ = (end >> kPageShift) - 1;
@@ -189,9 +211,9 @@ Vad& VadTree::insert(Va start, Va end) {
   refresh_gap(*vad);
   if (after != nullptr) {
     refresh_gap(*after);
-    update_upwards(after);
+    refresh_upwards(&head_, after, above);
   }
-  update_upwards(vad);
+  refresh_upwards(&head_, vad, above);
   return *vad;
 }
 
@@ -204,8 +226,8 @@ void VadTree::erase(Vad& vad) {
   --count_;
   if (hint_ == &vad) hint_ = nullptr;
   if (after != nullptr) refresh_gap(*after);
-  update_upwards(lowest);
-  if (after != nullptr) update_upwards(after);
+  update_upwards(lowest);  // rotations may reach the root
+  if (after != nullptr) refresh_upwards(&head_, after, after);
   release_vad(&vad);
 }
 
@@ -218,10 +240,10 @@ void VadTree::resize(Vad& vad, Va start, Va end) {
   vad.start_vpn_ = start >> kPageShift;
   vad.end_vpn_ = (end >> kPageShift) - 1;
   refresh_gap(vad);
-  update_upwards(&vad);
+  refresh_upwards(&head_, &vad, &vad);
   if (Vad* after = next(vad)) {
     refresh_gap(*after);
-    update_upwards(after);
+    refresh_upwards(&head_, after, after);
   }
 }
 

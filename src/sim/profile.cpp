@@ -86,7 +86,7 @@ constexpr StructureSizes kSizes61X64{
     .vad_short = 0x40, .vad = 0x78, .vad_long = 0x90, .pool_header = 16, .pool_granule = 16, .pfn_entry = 48,
     .event = 24, .semaphore = 32, .mutant = 56, .timer = 64, .queue = 64, .keyed_event = 8,
     .segment = 80, .control_area = 128, .subsection = 56, .file_object = 0xD8, .section_object = 0x40, .io_completion_packet = 0x30,
-    .lpc_port = 0x1A0, .lpc_message = 0x108 + 0x30, .csr_process = 0x90, .csr_thread = 0x58, .heap_header = 16,
+    .lpc_port = 0x1A0, .lpc_message = 0x100 + 0x30, .csr_process = 0x90, .csr_thread = 0x58, .heap_header = 16,
 };
 
 // A client with default settings: variable, short quanta, separation 2 ("Programs", 0x26) [facts 6.3].

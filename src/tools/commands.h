@@ -15,6 +15,7 @@ inline constexpr int kExitNotFound = 127;     // no such program
 inline constexpr int kExitInterrupted = 130;  // SIGINT
 
 void add_run_command(CLI::App& app, int& exit_code);
+void add_lab_command(CLI::App& app, int& exit_code);
 void add_services_command(CLI::App& app, int& exit_code);
 
 }  // namespace vitrine::tools

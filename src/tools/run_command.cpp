@@ -8,12 +8,12 @@
 #include <csignal>
 #include <ctime>
 #include <cstdio>
-#include <fstream>
 
 #include "kd/command.h"
 #include "hal/topology.h"
 #include "tools/commands.h"
 #include "tools/duration.h"
+#include "tools/host_memory.h"
 #include "tools/look.h"
 #include "tools/report.h"
 #include "tools/size.h"
@@ -111,17 +111,6 @@ struct Settings {
 int fail(int exit_code, std::string_view message) {
   fmt::print(stderr, "vitrine: {}\n", message);
   return exit_code;
-}
-
-// The part of free host memory that a run may use when nobody says otherwise.
-u64 default_host_limit() {
-  std::ifstream meminfo("/proc/meminfo");
-  std::string key, unit;
-  u64 kib = 0;
-  while (meminfo >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024 / 4 * 3;
-  }
-  return 0;
 }
 
 // The error is one line; empty: none.
