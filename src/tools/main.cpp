@@ -26,6 +26,7 @@ int main(int argc, char** argv) {
   vitrine::tools::add_run_command(app, exit_code);
   vitrine::tools::add_services_command(app, exit_code);
   vitrine::tools::add_lab_command(app, exit_code);
+  vitrine::tools::add_top_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

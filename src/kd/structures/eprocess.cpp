@@ -4,6 +4,7 @@
 #include "io/file_object.h"
 #include "kd/structures/values.h"
 #include "mm/section.h"
+#include "nt/executive_state.h"
 
 namespace vitrine::kd {
 namespace {
@@ -75,8 +76,8 @@ constexpr Field kFields[] = {
     absent("SessionProcessLinks", "in its session's list of processes",
            "there is one session with programs, and ActiveProcessLinks is its list"),
     absent("DebugPort", "the debugger's port", kNoDebugger),
-    absent("ExceptionPort", "where unhandled exceptions are reported",
-           "the subsystem process that would listen there is missing; the run loop ends the process"),
+    field<P>("ExceptionPort", "CSRSS's port: it hears of unhandled exceptions and of threads that end",
+             [](auto& target, auto& p) { return optional_object(target, p.exception_port.get()); }),
     field<P>("ObjectTable", "its handle table",
              [](auto&, auto& p) {
                return p.handles == nullptr ? std::string("none") : fmt::format("{} handles", p.handles->count());
@@ -97,8 +98,12 @@ constexpr Field kFields[] = {
              }),
     field<P>("NumberOfLockedPages", "pages that it locked in memory",
              [](auto&, auto& p) { return of_space(p, [](auto& s) { return s.locked_pages(); }); }),
-    absent("Win32Process", "win32k's part of it", "win32k is missing"),
-    absent("Job", "the job that it is in", "jobs are missing"),
+    field<P>("Win32Process", "win32k's part of it (W32PROCESS), from its first GUI thread on",
+             [](auto& target, auto& p) {
+               return hex(target.executive().state->win32.process_record(target.executive(), p));
+             }),
+    field<P>("Job", "the job that it is in",
+             [](auto& target, auto& p) { return optional_object(target, p.job.get()); }),
     field<P>("SectionObject", "section of its main image",
              [](auto& target, auto& p) { return optional_object(target, p.section.get()); }),
     field<P>("SectionBaseAddress", "where that image lies", [](auto&, auto& p) { return hex(p.image.base); }),
@@ -113,7 +118,7 @@ constexpr Field kFields[] = {
     absent("DeviceMap", "its own drive letters", "all processes share \\??"),
     field<P>("Session", "session id", [](auto&, auto& p) { return number(p.session_id); }),
     field<P>("ImageFileName", "last component of its image's path", [](auto&, auto& p) { return p.short_name(); }),
-    absent("JobLinks", "in its job's list of processes", "jobs are missing"),
+    field<P>("JobLinks", "in its job's list of processes", [](auto&, auto& p) { return flag(p.job_link.is_linked()); }),
     absent("LockedPagesList", "drivers' buffers in its memory", "drivers lock buffers there; there are none"),
     field<P>("ThreadListHead", "its threads, until each is deleted",
              [](auto&, auto& p) { return fmt::format("{} threads", length(p.threads)); }),
