@@ -172,6 +172,15 @@ void BlockTranslator::require_flags() {
   flags_ = Flags::both;
 }
 
+// Whether the current instruction needs the guest's flags in the host's register: it reads them, or it leaves some of
+// them alone that somebody may see.
+bool BlockTranslator::needs_flags() const {
+  if (current().reads_flags() || !current().needs_flags()) return current().reads_flags();
+  const u32 left_before = check_pending_ ? kLatestCheck - 1 : count_;
+  return current().has_memory || block_->variant.counted ||
+         !flags_die_unseen({instructions_.data(), count_}, index_ + 1, left_before);
+}
+
 // Takes the block off the budget and leaves it before the current instruction if it is used up. `with_current`: the
 // current instruction only overwrites the flags, so it is run before leaving and its flags are saved; no other save is
 // needed.

@@ -24,7 +24,7 @@ namespace vitrine::cpu::translator {
 inline constexpr u32 kMaxBlock = 64;
 // The budget check of a block comes after at most so many of its instructions; a run of generated code is given its
 // budget less this, so that a late check never overruns.
-inline constexpr u32 kLatestCheck = 8;
+inline constexpr u32 kLatestCheck = 12;
 inline constexpr i64 kBudgetReserve = kLatestCheck;
 
 struct BlockRequest {
@@ -89,6 +89,7 @@ class BlockTranslator {
   void emit_budget_check(bool with_current);
   void emit_count();
   u32 make_site(u16 offset_index);
+  [[nodiscard]] bool needs_flags() const;
   void emit_x87_check();
   void emit_x87_address();
   void emit_special();

@@ -165,7 +165,7 @@ void BlockTranslator::emit_plain() {
     if (may_keep_destination(instruction.mnemonic())) {
       for (int n = 0; n < uses.count; ++n) uses.spilled[static_cast<std::size_t>(n)].read = true;
     }
-    if (instruction.needs_flags()) require_flags();
+    if (needs_flags()) require_flags();
     if (uses.high8 && (uses.rsp || uses.count != 0)) {
       emit_plain_high8();
     } else {

@@ -101,6 +101,18 @@ FlagSource flag_source(const Instruction& instruction) {
   return source.from < 0 || (source.from == to && !keeps_operands) ? FlagSource() : source;
 }
 
+bool flags_die_unseen(std::span<const Instruction> block, u32 from, u32 to) {
+  for (u32 n = from; n < block.size() && n < to; ++n) {
+    const Instruction& instruction = block[n];
+    const bool known =
+        instruction.form == Form::plain || instruction.form == Form::nop || instruction.form == Form::lea;
+    if (!known || touches_memory(instruction)) return false;
+    if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
+    if (instruction.full_flag_writer) return true;
+  }
+  return false;
+}
+
 bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) {
   u32 written = 0;
   for (const Instruction& instruction : block.subspan(access)) {
@@ -117,7 +129,10 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) 
     if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
     if (touches_memory(instruction) && (written & inputs) != 0) return false;
     if (instruction.full_flag_writer) return true;
-    if (instruction.flags_written != 0) return false;
+    if (instruction.flags_written != 0) {
+      const auto next = static_cast<u32>(&instruction - block.data()) + 1;
+      return !touches_memory(instruction) && flags_die_unseen(block, next, static_cast<u32>(block.size()));
+    }
     written |= written_registers(instruction);
   }
   return false;

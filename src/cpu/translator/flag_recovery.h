@@ -40,6 +40,10 @@ struct FlagSource {
 // The same from the block's start; and it spares the block something.
 [[nodiscard]] bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs);
 
+// True if the flags at instruction `from` are overwritten before anything reads them, accesses memory or may leave the
+// block: then they may hold anything. `to`: the block may be left before that instruction.
+[[nodiscard]] bool flags_die_unseen(std::span<const Instruction> block, u32 from, u32 to);
+
 // The guest registers that an instruction may write, as a mask.
 [[nodiscard]] u32 written_registers(const Instruction& instruction);
 

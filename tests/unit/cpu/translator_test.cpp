@@ -335,6 +335,29 @@ TEST_F(TranslatorTest, AFaultInTheNextBlockShowsTheFlagsThatNobodyReads) {
   }
 }
 
+TEST_F(TranslatorTest, FlagsThatARotateLeavesAloneAreSeenByAFault) {
+  // cmp rcx,rdx; rol ebx,3; [nop;] mov rax,[0x500000]; xor eax,eax; syscall
+  for (const bool nop : {false, true}) {
+    std::vector<u8> code{0x48, 0x39, 0xD1, 0xC1, 0xC3, 0x03};
+    if (nop) code.push_back(0x90);
+    for (const int byte : {0x48, 0x8B, 0x04, 0x25, 0, 0, 0x50, 0, 0x31, 0xC0, 0x0F, 0x05})
+      code.push_back(static_cast<u8>(byte));
+    guest.poke(kCode, code);
+    for (const u64 value : {0ull, 5ull, 0x8000'0000'0000'0000ull}) {
+      guest.context.rip = kCode;
+      guest.context[Gpr::rcx] = value;
+      guest.context[Gpr::rdx] = 5;
+      guest.context[Gpr::rbx] = 0x2000'0000;
+      const GuestContext start = guest.context;
+      ASSERT_EQ(guest.run(2).retired, 2u);
+      const u64 flags = guest.context.rflags;
+      guest.context = start;
+      EXPECT_EQ(guest.run().reason, ExitReason::exception);
+      EXPECT_EQ(guest.context.rflags, flags | kRflagsResume) << value;
+    }
+  }
+}
+
 TEST_F(TranslatorTest, AFullCodeCacheIsEmptiedAndTheProgramGoesOn) {
   GuestMachine small({.code_cache_bytes = 1u << 20});
   // 2,400 blocks would fit, but not together with as many that begin one byte later.
