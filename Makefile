@@ -24,10 +24,10 @@ test: build ## Build, then run every test
 demo: build ## Run real Windows programs and show what their threads did
 	@tools/demo build/release
 
-bench: packages ## Build the benchmarks, run them, print one table (minutes; on an idle machine)
-	@test -f build/release/build.ninja || cmake --preset release -Wno-dev >/dev/null
+bench: build ## Build the benchmarks, run them, print one table (minutes; on an idle machine)
 	@ninja -C build/release bench
 	@for program in build/release/bench/*/bench_*; do if [[ -x $$program && -f $$program ]]; then $$program || exit 1; fi; done
+	@bench/ke/compare-wine --build build/release
 
 asan: packages ## Build with address and undefined-behaviour checks, then run every test
 	@tools/build asan

@@ -11,7 +11,7 @@ namespace vitrine::kd {
 
 std::span<const Structure* const> structures() {
   static constexpr std::array kAll{
-      &kDispatcherHeader, &kEprocess, &kEthread,  &kHandleTable,  &kKapc,       &kKapcState, &kKevent,
+      &kDispatcherHeader, &kEjob, &kEprocess, &kEthread,  &kHandleTable,  &kKapc,       &kKapcState, &kKevent,
       &kKmutant,          &kKprcb,    &kKprocess, &kKqueue,       &kKsemaphore, &kKthread,   &kKtimer,
       &kKwaitBlock,       &kMmpfn,    &kMmvad,    &kObjectHeader, &kPeb,        &kTeb};
   return kAll;

@@ -114,7 +114,7 @@ u64 Target::now_ns() const {
   for (u32 p = 0; p < executive_.machine.processor_count(); ++p) {
     latest = std::max(latest, executive_.machine.clock(p).value);
   }
-  return latest - start_.value;
+  return std::max(latest - start_.value, stands_at_ns_);
 }
 
 u64 Target::ticks_ago_ns(u32 tick_count_low) const {

@@ -51,6 +51,8 @@ class Target {
 
   // Virtual time, nanoseconds since the start: the furthest clock.
   [[nodiscard]] u64 now_ns() const;
+  // An idle machine's clocks stand still until the next timer: what is looked at in between is looked at as of then.
+  void stand_at(u64 now_ns) { stands_at_ns_ = now_ns; }
   // From a clock-tick count as KTHREAD.WaitTime keeps it (its low half) to nanoseconds ago.
   [[nodiscard]] u64 ticks_ago_ns(u32 tick_count_low) const;
 
@@ -58,6 +60,7 @@ class Target {
   const nt::Executive& executive_;
   const nt::ServiceTable& services_;
   Nanoseconds start_;
+  u64 stands_at_ns_ = 0;
   const History* history_;
 };
 

@@ -295,7 +295,7 @@ class Kernel {
   bool skip_idle_time();
   [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 adjustment);
   // Waits and signals (wait.cpp, signal.cpp, timer.cpp, queue.cpp).
-  [[nodiscard]] std::optional<Status> test_wait(Thread& thread, const WaitBlock* blocks, u32 count, WaitType type);
+  [[nodiscard]] std::optional<Status> test_wait(Thread& thread, std::span<DispatcherHeader* const> objects, WaitType type);
   [[nodiscard]] std::optional<Status> check_alerts(Thread& thread, const WaitParameters& parameters);
   [[nodiscard]] std::optional<Ticks> due_time(std::optional<Ticks> timeout) const;
   [[nodiscard]] static bool satisfiable(const DispatcherHeader& object, const Thread& thread);

@@ -78,7 +78,9 @@ std::optional<Status> Kernel::begin_wait(Thread& thread, WaitBlock* blocks, u32 
     thread.alert_by_id = false;
     return Status::alerted;
   }
-  if (const auto ended = test_wait(thread, blocks, count, type)) return ended;
+  DispatcherHeader* objects[kMaximumWaitObjects];  // as far as `count`
+  for (u32 i = 0; i < count; ++i) objects[i] = blocks[i].object;
+  if (const auto ended = test_wait(thread, {objects, count}, type)) return ended;
   if (const auto alerted = check_alerts(thread, parameters)) return alerted;
   if (due && *due <= interrupt_time()) return Status::timeout;
   thread.wait_block_list = blocks;
@@ -173,11 +175,11 @@ std::optional<Status> Kernel::check_alerts(Thread& thread, const WaitParameters&
 }
 
 // Whether the wait is satisfied now; if so its side effects have happened.
-std::optional<Status> Kernel::test_wait(Thread& thread, const WaitBlock* blocks, u32 count, WaitType type) {
+std::optional<Status> Kernel::test_wait(Thread& thread, std::span<DispatcherHeader* const> objects, WaitType type) {
   constexpr i32 kMinimumLong = std::numeric_limits<i32>::min();
-  if (count == 0) return std::nullopt;
-  for (u32 i = 0; i < count; ++i) {
-    DispatcherHeader& object = *blocks[i].object;
+  if (objects.empty()) return std::nullopt;
+  for (u32 i = 0; i < objects.size(); ++i) {
+    DispatcherHeader& object = *objects[i];
     const bool ready = satisfiable(object, thread);
     if (ready && object.type == DispatcherType::mutant && object.signal_state == kMinimumLong) {
       return Status::mutant_limit_exceeded;
@@ -189,7 +191,7 @@ std::optional<Status> Kernel::test_wait(Thread& thread, const WaitBlock* blocks,
   }
   if (type == WaitType::any) return std::nullopt;
   bool abandoned = false;
-  for (u32 i = 0; i < count; ++i) abandoned |= satisfy(*blocks[i].object, thread);
+  for (DispatcherHeader* object : objects) abandoned |= satisfy(*object, thread);
   return abandoned ? Status::abandoned_wait_0 : Status::success;
 }
 
@@ -233,9 +235,7 @@ std::optional<Status> Kernel::try_wait_multiple(Thread& thread, std::span<Dispat
   VITRINE_CHECK(thread.state == ThreadState::running);
   if (const auto error = refuse(objects, type)) return error;
   if (kernel_apc_deliverable(thread)) return std::nullopt;
-  WaitBlock blocks[kMaximumWaitObjects];
-  for (std::size_t i = 0; i < objects.size(); ++i) blocks[i].object = objects[i];
-  if (const auto ended = test_wait(thread, blocks, static_cast<u32>(objects.size()), type)) return ended;
+  if (const auto ended = test_wait(thread, objects, type)) return ended;
   if (const auto alerted = check_alerts(thread, parameters)) return alerted;
   const std::optional<Ticks> due = due_time(parameters.timeout);
   if (due && *due <= interrupt_time()) return Status::timeout;

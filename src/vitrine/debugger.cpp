@@ -121,15 +121,16 @@ bool Debugger::is_wanted_thread(u64 id) const {
 void Debugger::between_windows() {
   if (looked_) return;
   if (options_.at_ns) {
-    const u64 now = target_.now_ns();
-    u64 next = now;
-    // All idle: the next thing that happens is a timer. What is true until then is true at the moment asked for.
+    u64 next = target_.now_ns();
+    // All idle: the next thing that happens is a timer, at the clock interrupt that reaches it. What is true until then
+    // is true at the moment asked for.
     if (!machine_.kernel.anything_ready()) {
       const auto due = machine_.kernel.next_due();
-      next = due ? now + static_cast<u64>(std::max<i64>(due->value - machine_.kernel.interrupt_time().value, 0)) * 100
-                 : ~0ull;
+      next = due ? std::max(next, machine_.hal.tick_reaching(*due).value - machine_.start_time().value) : ~0ull;
+      if (next > *options_.at_ns) target_.stand_at(*options_.at_ns);
     }
-    if (next >= *options_.at_ns) look(fmt::format("{} of virtual time", kd::milliseconds(*options_.at_ns)));
+    if (next > *options_.at_ns || target_.now_ns() >= *options_.at_ns)
+      look(fmt::format("{} of virtual time", kd::milliseconds(*options_.at_ns)));
   }
   if (event_.name == kDeadlock && std::exchange(somebody_waits_anew_, false) &&
       !kd::WaitGraph(target_).deadlocks().empty()) {

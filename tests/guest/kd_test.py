@@ -91,6 +91,12 @@ class Looking(unittest.TestCase):
         self.assertFalse(why["understood"])
         self.assertEqual(why["parts"], ["there is no thread 0x4; `!thread` lists them"])
 
+    def test_a_moment_in_an_idle_stretch_is_met(self):
+        # The consumer sleeps from 0.3 ms to the tick at 25 ms; the producer's pulse, at 9.6 ms, is the last thing before.
+        said = run("--kd", "!why consumer", "--kd-at", "15ms", "lost_wakeup.exe").stderr
+        self.assertIn("kd: 15.000 ms of virtual time (15.000 ms since the start)", said)
+        self.assertRegex(said, r'thread 0x\w+ "consumer" does not run because it sleeps \(for [\d.]+ ms more at most\)')
+
     def test_an_event_may_name_a_service_and_a_thread(self):
         said = run("--kd", "!running", "--kd-when", "service:NtPulseEvent:producer", "lost_wakeup.exe").stderr
         self.assertIn("kd: service:NtPulseEvent:producer in thread", said)

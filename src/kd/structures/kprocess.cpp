@@ -57,12 +57,11 @@ constexpr Field kFields[] = {
              [](auto&, auto& p) { return number(static_cast<i64>(p.pcb.state)); }),
     field<P>("DisableBoost", "no boosts for its new threads", [](auto&, auto& p) { return flag(p.pcb.disable_boost); }),
     absent("PowerState", "power state that it asked for", "there is no power manager: the machine never sleeps"),
-    unchanging(field<P>("DisableQuantum", "its real-time threads keep the processor (scheduling class 9 of a job)",
-                        [](auto&, auto& p) { return flag(p.pcb.disable_quantum); }),
-               "jobs set it, and jobs are missing"),
+    field<P>("DisableQuantum", "its real-time threads keep the processor (scheduling class 9 of a job)",
+             [](auto&, auto& p) { return flag(p.pcb.disable_quantum); }),
     field<P>("ThreadSeed", "ideal processor of its newest thread",
              [](auto&, auto& p) { return number(p.pcb.thread_seed); }),
-    absent("IdealNode", "the NUMA node that it prefers", "without NUMA there is one node, 0"),
+    field<P>("IdealNode", "the NUMA node that it prefers", [](auto&, auto& p) { return number(p.pcb.ideal_node); }),
 };
 
 }  // namespace

@@ -26,7 +26,7 @@ template <typename List>
   return count;
 }
 
-extern const Structure kKthread, kEthread, kKprocess, kEprocess, kTeb, kPeb, kKprcb;
+extern const Structure kKthread, kEthread, kKprocess, kEprocess, kEjob, kTeb, kPeb, kKprcb;
 extern const Structure kDispatcherHeader, kKwaitBlock, kKtimer, kKapc, kKapcState, kKsemaphore, kKmutant, kKevent,
     kKqueue;
 extern const Structure kObjectHeader, kHandleTable, kMmvad, kMmpfn;

@@ -32,6 +32,13 @@ inline constexpr std::array kSeedFields{
         "InheritedFromUniqueProcessId LdtInformation VadFreeHint VdmObjects DeviceMap Session ImageFileName JobLinks "
         "LockedPagesList ThreadListHead ActiveThreads Peb ReadOperationCount AweInfo Vm Flags ExitStatus PriorityClass "
         "VadRoot"},
+    // The slide on jobs: the global list, members, token filters and token, completion port, counters, limits; and the processes'
+    // links and session with them.
+    SeedFields{"EJOB",
+               "Event JobLinks ProcessListHead JobLock TotalUserTime TotalKernelTime TotalPageFaultCount TotalProcesses "
+               "ActiveProcesses TotalTerminatedProcesses LimitFlags ActiveProcessLimit Affinity PriorityClass "
+               "SchedulingClass UIRestrictionsClass SecurityLimitFlags Token Filter EndOfJobTimeAction CompletionPort "
+               "CompletionKey SessionId ProcessMemoryLimit PeakProcessMemoryUsed JobSetLinks"},
     SeedFields{"KTHREAD",
                "Header MutantListHead InitialStack StackLimit KernelStack ThreadLock ContextSwitches State WaitIrql "
                "WaitMode Teb ApcState "

@@ -11,6 +11,7 @@
 #include "../nt/service_machine.h"
 #include "kd/command.h"
 #include "kd/layouts.h"
+#include "ps/job.h"
 #include "seed_fields.h"
 
 namespace vitrine::kd {
@@ -226,6 +227,33 @@ TEST_F(Look, ShowsWhatUserModeWritesIntoTheTeb) {
               testing::ElementsAre("TEB.TlsSlots"));
   EXPECT_THAT(changed(thread, [&] { machine.write(thread.teb + 0x17C8, u64{5}); }),
               testing::ElementsAre("TEB.FlsData"));
+}
+
+TEST_F(Look, ShowsJobs) {
+  ASSERT_EQ(machine.call("NtCreateJobObject", {machine.scratch, ps::job_access::kAll, 0}), Status::success);
+  const u64 job = machine.handle();
+  EXPECT_FALSE(find_structure("EJOB")->find(target, ".")) << "in no job yet";
+  EXPECT_THAT(changed(thread,
+                      [&] {
+                        EXPECT_EQ(machine.call("NtAssignProcessToJobObject", {job, ob::kCurrentProcess.value}),
+                                  Status::success);
+                      }),
+              IsSupersetOf({"EPROCESS.Job", "EPROCESS.JobLinks"}));
+  const auto shown = [&](std::string_view name) {
+    const Structure& structure = *find_structure("EJOB");
+    return find_field(structure, name)->read(target, structure.find(target, ".")->get());
+  };
+  EXPECT_EQ(shown("ProcessListHead"), "processes " + hex(machine.process->id));
+  EXPECT_EQ(shown("ActiveProcesses"), "1");
+  EXPECT_EQ(shown("LimitFlags"), "0x0");
+  ps::Job& record = *ps::JobManager::job_of(*machine.process);
+  machine.processes->jobs().set_limits(record, {.flags = ps::job_limit::kActiveProcess, .active_processes = 3});
+  EXPECT_EQ(shown("LimitFlags"), "0x8");
+  EXPECT_EQ(shown("ActiveProcessLimit"), "3");
+  // Class 9 of a job with long, fixed quanta: real-time threads keep the processor [facts 9.2].
+  kernel.set_priority_separation(0x18);
+  EXPECT_THAT(changed(thread, [&] { kernel.set_scheduling_class(thread.process->pcb, ke::kHighestSchedulingClass); }),
+              IsSupersetOf({"KPROCESS.DisableQuantum", "KPROCESS.QuantumReset", "KTHREAD.QuantumReset"}));
 }
 
 TEST_F(Look, TouchesNothing) {
