@@ -36,7 +36,7 @@ void History::observe(const trace::Event& event) {
       break;
     }
     case EventType::wait_end:
-      threads_[static_cast<u32>(event.arguments[1])].woken_by = in_interrupt_ ? 0 : event.thread_id;
+      threads_[static_cast<u32>(event.arguments[1])].woken_by = span_.doer(event.thread_id);
       break;
     case EventType::thread_ready:
       threads_[static_cast<u32>(event.arguments[0])].ready_since_ns = now;
@@ -57,20 +57,7 @@ void History::observe(const trace::Event& event) {
     default:
       break;
   }
-  // As ThreadHistory does: what happens between a clock interrupt and the next act of a thread is the interrupt's
-  // doing.
-  switch (event.type) {
-    case EventType::clock_tick:
-      in_interrupt_ = true;
-      break;
-    case EventType::timer_expire:
-    case EventType::wait_end:
-    case EventType::priority_change:
-    case EventType::thread_ready:
-      break;
-    default:
-      in_interrupt_ = false;
-  }
+  span_.observe(event.type);
 }
 
 void History::service(const trace::Event& event) {

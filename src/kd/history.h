@@ -14,7 +14,7 @@
 
 #include "nt/executive.h"
 #include "nt/service_table.h"
-#include "trace/event.h"
+#include "trace/interrupt_span.h"
 
 namespace vitrine::kd {
 
@@ -72,7 +72,7 @@ class History {
   std::map<const ob::Object*, ObjectPast> objects_;  // looked up only; never walked in address order to decide
   std::map<u32, ThreadPast> threads_;
   u64 sequence_ = 0;
-  bool in_interrupt_ = false;
+  trace::InterruptSpan span_;
 };
 
 }  // namespace vitrine::kd

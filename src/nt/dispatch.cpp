@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "nt/executive_state.h"
 #include "nt/strace.h"
 
 namespace vitrine::nt {
@@ -67,6 +68,13 @@ void ServiceDispatcher::finish(ps::Thread& thread, Status status) {
 }
 
 void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
+  // NT: KiSystemService finds that the thread's table has no such part, and makes it a GUI thread before it looks again.
+  if (is_gui_service(number)) {
+    if (const Status status = executive_.state->win32.convert(executive_, thread); !is_success(status)) {
+      record(thread, trace::EventType::service_enter, number, 0);
+      return finish(thread, status);
+    }
+  }
   if (!table_.is_known_number(number)) {
     // NT: a number outside the table raises nothing; the caller gets this status.
     record(thread, trace::EventType::service_enter, number, 0);

@@ -8,6 +8,7 @@
 
 #include "mm/section.h"
 #include "nt/atom_table.h"
+#include "nt/win32_threads.h"
 
 namespace vitrine::nt {
 
@@ -17,6 +18,7 @@ inline constexpr u64 kFirstLuid = 1001;
 
 struct ExecutiveState {
   AtomTable atoms;
+  Win32Threads win32;
   u64 next_luid = kFirstLuid;
   u32 system_locale = 0x409;  // en-US, the same on every host
   u32 user_locale = 0x409;

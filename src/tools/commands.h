@@ -16,5 +16,6 @@ inline constexpr int kExitInterrupted = 130;  // SIGINT
 
 void add_run_command(CLI::App& app, int& exit_code);
 void add_services_command(CLI::App& app, int& exit_code);
+void add_top_command(CLI::App& app, int& exit_code);
 
 }  // namespace vitrine::tools

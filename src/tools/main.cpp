@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   int exit_code = 0;
   vitrine::tools::add_run_command(app, exit_code);
   vitrine::tools::add_services_command(app, exit_code);
+  vitrine::tools::add_top_command(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -5,6 +5,7 @@
 #include "cm/initial_keys.h"
 #include "cm/registry_text.h"
 #include "mm/section.h"
+#include "nt/executive_state.h"
 #include "ob/standard_directories.h"
 #include "vitrine/tear_down.h"
 
@@ -185,6 +186,7 @@ Status Machine::make_executive() {
   processes->on_thread_rundown = [this](ps::Thread& thread) {
     io.cancel_thread(thread.tcb);
     sync.rundown_thread(thread.tcb);
+    executive->state->win32.thread_ends(*executive, thread);
   };
   return Status::success;
 }

@@ -125,9 +125,16 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (!process) return std::unexpected(process.error());
   RunLoop::Limits limits{options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
                          options.check_invariants, {}};
-  if (debugger) {
-    debugger->watch(**process);
-    limits.between_windows = [&debugger] { debugger->between_windows(); };
+  CounterSampler sampler(machine);
+  u64 next_sample_ns = options.sample_every_ns;
+  if (debugger) debugger->watch(**process);
+  if (debugger || options.sample_every_ns != 0) {
+    limits.between_windows = [&] {
+      if (debugger) debugger->between_windows();
+      if (options.sample_every_ns == 0 || sampler.now_ns() < next_sample_ns) return;
+      next_sample_ns = (sampler.now_ns() / options.sample_every_ns + 1) * options.sample_every_ns;
+      options.on_sample(sampler.sample());
+    };
   }
   RunLoop loop(machine, limits);
   RunResult result;

@@ -18,6 +18,7 @@
 #include "sim/input_log.h"
 #include "sim/profile.h"
 #include "trace/event.h"
+#include "vitrine/counters.h"
 #include "vitrine/thread_history.h"
 
 namespace vitrine::kd {
@@ -74,6 +75,8 @@ struct RunOptions {
   const std::atomic<u32>* control_c =
       nullptr;  // counts Ctrl-C's that are the program's own to handle; null: there are none
   std::function<void(const trace::Event&)> on_event;  // may be empty
+  u64 sample_every_ns = 0;                            // virtual time between calls of on_sample; 0: none
+  std::function<void(const CounterSample&)> on_sample;
   std::function<void(std::string_view)> on_service;   // --strace lines, may be empty
   std::function<void(std::string_view)> on_notice;    // one line for the user: a missing service, a guest diagnostic
 };

@@ -37,20 +37,7 @@ void ThreadHistory::observe(trace::Event event) {
     default:
       break;
   }
-  // What an interrupt does: timers expire, waits end, threads become ready. Whatever else happens is a thread's doing
-  // again.
-  switch (event.type) {
-    case EventType::clock_tick:
-      in_interrupt_ = true;
-      break;
-    case EventType::timer_expire:
-    case EventType::wait_end:
-    case EventType::priority_change:
-    case EventType::thread_ready:
-      break;
-    default:
-      in_interrupt_ = false;
-  }
+  span_.observe(event.type);
 }
 
 void ThreadHistory::create(const trace::Event& event) {
@@ -84,7 +71,7 @@ void ThreadHistory::end_wait(const trace::Event& event) {
   if (live == nullptr) return;
   ThreadRecord& record = records_[live->record];
   ++record.woken;
-  ++record.wakers[in_interrupt_ ? 0 : event.thread_id];
+  ++record.wakers[span_.doer(event.thread_id)];
   enter(record.thread_id, Phase::ready, event.time_ns);
 }
 

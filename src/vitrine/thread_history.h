@@ -12,7 +12,7 @@
 
 #include "base/types.h"
 #include "ke/types.h"
-#include "trace/event.h"
+#include "trace/interrupt_span.h"
 
 namespace vitrine {
 
@@ -68,8 +68,8 @@ class ThreadHistory {
 
   u64 start_ns_;
   std::vector<ThreadRecord> records_;
-  std::map<u64, Live> live_;   // by thread id; a dead thread's entry stays until its id is used again
-  bool in_interrupt_ = false;  // wake-ups since the last clock interrupt are its timers', whoever was running
+  std::map<u64, Live> live_;  // by thread id; a dead thread's entry stays until its id is used again
+  trace::InterruptSpan span_;
 };
 
 }  // namespace vitrine

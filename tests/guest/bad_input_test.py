@@ -2,7 +2,6 @@
 """What users get wrong, and what they do to a running program: one clear line, the documented exit code (docs/running.md), and nothing
 left behind. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import os
 import pathlib
 import random
@@ -14,8 +13,10 @@ import tempfile
 import time
 import unittest
 
+sys.dont_write_bytecode = True
+from guest_main import main, options
+
 TIMEOUT, OWN, NOT_RUNNABLE, NOT_FOUND, INTERRUPTED = 124, 125, 126, 127, 130
-options = argparse.Namespace()
 
 
 def minimal_pe(machine=0x8664, magic=0x20B, characteristics=0x22, subsystem=3) -> bytes:
@@ -253,15 +254,6 @@ class BadInput(unittest.TestCase):
             process = self.start(self.program("hello_write.exe"), stdout=full)
             process.communicate(timeout=60)
         self.assertEqual(process.returncode, 1)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vitrine", required=True, type=os.path.abspath)
-    parser.add_argument("--programs", required=True, type=pathlib.Path)
-    known, rest = parser.parse_known_args()
-    options.vitrine, options.programs = known.vitrine, known.programs.resolve()
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """A program that tries to get out of its mounts: each way ends at the border, and the host is as it was. The tries are verbs of
 programs/escape.cpp. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import hashlib
 import os
 import pathlib
@@ -12,7 +11,9 @@ import tempfile
 import threading
 import unittest
 
-options = argparse.Namespace()
+sys.dont_write_bytecode = True
+from guest_main import main, options
+
 SECRET = b"SECRET of the host"
 
 
@@ -259,15 +260,6 @@ class Escape(unittest.TestCase):
         os.chmod(self.cwd / "script.exe", 0o755)
         (self.cwd / "elf.exe").write_bytes(pathlib.Path("/bin/true").read_bytes())
         self.refused("process", "/bin/sh", "\\\\?\\unix/bin/sh", "..\\outside\\x.exe", "script.exe", "elf.exe", "Z:\\bin\\sh", "\\bin\\sh")
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vitrine", required=True, type=os.path.abspath)
-    parser.add_argument("--programs", required=True, type=pathlib.Path)
-    known, rest = parser.parse_known_args()
-    options.vitrine, options.programs = known.vitrine, known.programs.resolve()
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What `vitrine run --kd` says of programs that hang or wait for the wrong thread, in words. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -9,7 +8,8 @@ import sys
 import tempfile
 import unittest
 
-options = argparse.Namespace()
+sys.dont_write_bytecode = True
+from guest_main import main, options
 
 
 def run(*arguments: str, timeout: float = 60) -> subprocess.CompletedProcess:
@@ -82,6 +82,16 @@ class Looking(unittest.TestCase):
             self.assertRegex(said, rf"kd> dt {name}\n{name}: ")
         self.assertRegex(said, r"\+0x07b  Priority +\d+ +current priority")  # 6.1 x64
 
+    def test_a_threads_first_gui_service_changes_its_table_and_its_stack(self):
+        said = run("--kd", "dt KTHREAD window; dt KTHREAD plain", "--kd-when", "service:NtSetEvent:window", "gui_thread.exe")
+        self.assertEqual(said.stdout, "GUI service: c000001c\n")
+        window, plain = said.stderr.split("kd> dt KTHREAD plain")
+        for table, text, large in (("KeServiceDescriptorTableShadow", window, 1), ("KeServiceDescriptorTable", plain, 0)):
+            self.assertRegex(text, rf"ServiceTable +{table} ")
+            self.assertRegex(text, rf"LargeStack +{large} ")
+        self.assertRegex(window, r"Win32Thread +0xfffff8a0\w+ ")
+        self.assertRegex(plain, r"Win32Thread +0x0 ")
+
     def test_json_holds_the_same_rows(self):
         looks = [json.loads(line) for line in run("--kd", "!thread; !why 0x4", "--json", "hello_write.exe").stderr.splitlines()]
         self.assertEqual(len(looks), 1)
@@ -127,9 +137,4 @@ class Mistakes(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--vitrine", type=pathlib.Path, required=True)
-    parser.add_argument("--programs", type=pathlib.Path, required=True)
-    options, rest = parser.parse_known_args()
-    options.vitrine, options.programs = options.vitrine.resolve(), options.programs.resolve()
-    unittest.main(argv=[sys.argv[0], *rest])
+    sys.exit(main())

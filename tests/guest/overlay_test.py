@@ -2,7 +2,6 @@
 """`--overlay`: nothing reaches the host; what would have changed can be shown, kept and applied; the same run has the same hash. And
 `--registry`. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import json
 import os
 import pathlib
@@ -14,8 +13,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 import guest_case
-
-options = argparse.Namespace()
+from guest_main import main, options
 
 
 def picture(folder: pathlib.Path) -> dict:
@@ -160,15 +158,6 @@ class Overlay(unittest.TestCase):
         self.assertEqual(len(errors.splitlines()), 1, errors)
         _, errors = self.run_vitrine("--registry", str(self.top), self.program("registry_count"), code=125)
         self.assertEqual(len(errors.splitlines()), 1, errors)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vitrine", required=True, type=os.path.abspath)
-    parser.add_argument("--programs", required=True, type=pathlib.Path)
-    known, rest = parser.parse_known_args()
-    options.vitrine, options.programs = known.vitrine, known.programs.resolve()
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """What `vitrine run` reports of a run: --stats, --threads and their JSON. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -9,7 +8,8 @@ import sys
 import tempfile
 import unittest
 
-options = argparse.Namespace()
+sys.dont_write_bytecode = True
+from guest_main import main, options
 
 
 class Reports(unittest.TestCase):
@@ -67,9 +67,4 @@ class Reports(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--vitrine", type=pathlib.Path, required=True)
-    parser.add_argument("--programs", type=pathlib.Path, required=True)
-    options, rest = parser.parse_known_args()
-    options.vitrine, options.programs = options.vitrine.resolve(), options.programs.resolve()
-    unittest.main(argv=[sys.argv[0], *rest])
+    sys.exit(main())

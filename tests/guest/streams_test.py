@@ -2,7 +2,6 @@
 """Standard streams and files when the host refuses: the program gets the right error, the host loses nothing, Vitrine's exit code is the
 program's. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import hashlib
 import os
 import pathlib
@@ -13,7 +12,9 @@ import sys
 import tempfile
 import unittest
 
-options = argparse.Namespace()
+sys.dont_write_bytecode = True
+from guest_main import main, options
+
 BROKEN_PIPE, DISK_FULL, ACCESS_DENIED, NOT_FOUND = 109, 112, 5, 2
 PATTERN = bytes(ord("a") + i % 26 for i in range(10_000))
 
@@ -139,15 +140,6 @@ class Streams(unittest.TestCase):
         folder = os.open(self.folder, os.O_RDONLY)
         self.addCleanup(os.close, folder)
         self.assertEqual(self.run_verb("copy", stdin=folder)[:2], (0, b""))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vitrine", required=True, type=os.path.abspath)
-    parser.add_argument("--programs", required=True, type=pathlib.Path)
-    known, rest = parser.parse_known_args()
-    options.vitrine, options.programs = known.vitrine, known.programs.resolve()
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 """A program at a terminal: keys, lines, Ctrl-C, window size, and the terminal as it was afterwards; a REPL (Lua) with typing, editing,
 interruption and exit. The terminal is tmux's; without tmux the test is skipped. Called by ctest with --vitrine and --programs."""
 
-import argparse
 import os
 import pathlib
 import shutil
@@ -14,8 +13,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 import guest_case
-
-options = argparse.Namespace()
+from guest_main import main, options
 
 
 class Terminal(unittest.TestCase):
@@ -170,17 +168,5 @@ class Terminal(unittest.TestCase):
         self.ends(9)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--vitrine", required=True, type=os.path.abspath)
-    parser.add_argument("--programs", required=True, type=pathlib.Path)
-    known, rest = parser.parse_known_args()
-    if shutil.which("tmux") is None:
-        print("skipped: tmux is not installed (tools/install-packages brings it)")
-        return 77
-    options.vitrine, options.programs = known.vitrine, known.programs.resolve()
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False).result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(needs="tmux"))

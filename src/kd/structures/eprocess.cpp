@@ -4,6 +4,7 @@
 #include "io/file_object.h"
 #include "kd/structures/values.h"
 #include "mm/section.h"
+#include "nt/executive_state.h"
 
 namespace vitrine::kd {
 namespace {
@@ -97,7 +98,10 @@ constexpr Field kFields[] = {
              }),
     field<P>("NumberOfLockedPages", "pages that it locked in memory",
              [](auto&, auto& p) { return of_space(p, [](auto& s) { return s.locked_pages(); }); }),
-    absent("Win32Process", "win32k's part of it", "win32k is missing"),
+    field<P>("Win32Process", "win32k's part of it (W32PROCESS), from its first GUI thread on",
+             [](auto& target, auto& p) {
+               return hex(target.executive().state->win32.process_record(target.executive(), p));
+             }),
     field<P>("Job", "the job that it is in",
              [](auto& target, auto& p) { return optional_object(target, p.job.get()); }),
     field<P>("SectionObject", "section of its main image",

@@ -158,9 +158,11 @@ constexpr Field kFields[] = {
     field<T>("Process", "the process that owns it",
              [](auto&, auto& t) { return fmt::format("process {:#x}", t.process->id); }),
     field<T>("Affinity", "processors that it may run on", [](auto&, auto& t) { return hex(t.tcb.affinity); }),
-    unchanging(field<T>("ServiceTable", "the system services that it can call",
-                        [](auto& target, auto& t) { return service_table_text(target, t); }),
-               "the table with GUI services is win32k's, and win32k is missing"),
+    field<T>("ServiceTable", "the system services that it can call: with win32k's from its first GUI service on",
+             [](auto& target, auto& t) {
+               return std::string(win32_thread(target, t) == 0 ? "KeServiceDescriptorTable"
+                                                               : "KeServiceDescriptorTableShadow");
+             }),
     field<T>("ApcStatePointer", "which APC state is its own, which the attached process's",
              [](auto&, auto& t) {
                return std::string(t.tcb.saved_apc_state == nullptr ? "own: ApcState"
@@ -174,9 +176,8 @@ constexpr Field kFields[] = {
              }),
     absent("CallbackStack", "kernel stack of a call back into user mode",
            "only win32k calls back into user mode, and it is missing"),
-    unchanging(field<T>("Win32Thread", "win32k's part of it, from its first GUI service on",
-                        [](auto& target, auto& t) { return win32_thread_text(target, t); }),
-               "win32k is missing"),
+    field<T>("Win32Thread", "win32k's part of it (W32THREAD), from its first GUI service on",
+             [](auto& target, auto& t) { return hex(win32_thread(target, t)); }),
     field<T>("TrapFrame", "its user-mode registers while it is in the kernel",
              [](auto&, auto& t) {
                return t.user == nullptr
@@ -201,9 +202,8 @@ constexpr Field kFields[] = {
            "TLS is user mode's: the TEB has it, the kernel never reads a copy"),
     field<T>("ThreadListEntry", "in KPROCESS.ThreadListHead, from start to termination",
              [](auto&, auto& t) { return flag(t.tcb.process_link.is_linked()); }),
-    unchanging(field<T>("LargeStack", "it has the large kernel stack of a GUI thread",
-                        [](auto& target, auto& t) { return flag(has_large_stack(target, t)); }),
-               "only win32k's services need it, and win32k is missing"),
+    field<T>("LargeStack", "it has the large kernel stack of a GUI thread",
+             [](auto& target, auto& t) { return flag(win32_thread(target, t) != 0); }),
     absent("PowerState", "power state that it asked for", "there is no power manager: the machine never sleeps"),
     absent("Iopl", "whether it may use I/O instructions",
            "virtual-8086 mode and its I/O map exist on x86 only; all I/O instructions fault"),

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "nt/executive_state.h"
 #include "ob/sync_objects.h"
 
 namespace vitrine::kd {
@@ -45,11 +46,8 @@ Va stack_limit(const Target& target, const ps::Thread& thread) {
   if (thread.kernel_stack == mm::KernelStack{}) return 0;
   return target.executive().memory.kernel_stack_limit(thread.kernel_stack);
 }
-bool has_large_stack(const Target& target, const ps::Thread& thread) {
-  return stack_base(target, thread) - stack_limit(target, thread) > u64{target.profile().stack.pages} * kPageSize;
+Va win32_thread(const Target& target, const ps::Thread& thread) {
+  return target.executive().state->win32.thread_record(target.executive(), thread);
 }
-
-std::string service_table_text(const Target&, const ps::Thread&) { return "KeServiceDescriptorTable"; }
-std::string win32_thread_text(const Target&, const ps::Thread&) { return "none"; }
 
 }  // namespace vitrine::kd

@@ -13,9 +13,7 @@ namespace vitrine::kd {
 [[nodiscard]] std::string time_text(Ticks system_time);  // FILETIME as hex, 0 as "-"
 [[nodiscard]] Va stack_base(const Target& target, const ps::Thread& thread);
 [[nodiscard]] Va stack_limit(const Target& target, const ps::Thread& thread);
-[[nodiscard]] bool has_large_stack(const Target& target, const ps::Thread& thread);
-[[nodiscard]] std::string service_table_text(const Target& target, const ps::Thread& thread);
-[[nodiscard]] std::string win32_thread_text(const Target& target, const ps::Thread& thread);
+[[nodiscard]] Va win32_thread(const Target& target, const ps::Thread& thread);  // its W32THREAD; 0: it is no GUI thread
 template <typename List>
 [[nodiscard]] u64 length(const List& list) {
   u64 count = 0;

@@ -6,11 +6,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "../nt/service_machine.h"
 #include "kd/command.h"
 #include "kd/layouts.h"
+#include "nt/executive_state.h"
 #include "ps/job.h"
 #include "seed_fields.h"
 
@@ -94,9 +96,11 @@ class Look : public testing::Test {
     for (const auto& [name, value] : values(thread)) {
       if (before.at(name) != value) names.push_back(name);
     }
+    seen.insert(names.begin(), names.end());
     return names;
   }
 
+  std::set<std::string> seen;  // fields whose value has changed
   nt::test::ServiceMachine machine;
   nt::ServiceTable services{std::span<const ldr::Stub>{}};
   Target target{*machine.executive, services, Nanoseconds{0}, nullptr};
@@ -104,7 +108,36 @@ class Look : public testing::Test {
   ps::Thread& thread = *machine.thread;
 };
 
-TEST_F(Look, ShowsPrioritiesAndBoosts) {
+// What people do, and what of it dt shows. Each act begins with a machine of its own.
+struct Acts : Look {
+  void TestBody() override {}
+  void shows_priorities_and_boosts();
+  void shows_apc_disables_alerts_and_suspension();
+  void shows_attachment();
+  void shows_a_wait();
+  void shows_time();
+  void shows_birth_and_death();
+  void shows_what_user_mode_writes_into_the_teb();
+  void shows_jobs();
+  void shows_gui_threads();
+};
+struct Act {
+  const char* name;
+  void (Acts::*act)();
+};
+constexpr Act kActs[] = {
+    {"ShowsPrioritiesAndBoosts", &Acts::shows_priorities_and_boosts},
+    {"ShowsApcDisablesAlertsAndSuspension", &Acts::shows_apc_disables_alerts_and_suspension},
+    {"ShowsAttachment", &Acts::shows_attachment},
+    {"ShowsAWait", &Acts::shows_a_wait},
+    {"ShowsTime", &Acts::shows_time},
+    {"ShowsBirthAndDeath", &Acts::shows_birth_and_death},
+    {"ShowsWhatUserModeWritesIntoTheTeb", &Acts::shows_what_user_mode_writes_into_the_teb},
+    {"ShowsJobs", &Acts::shows_jobs},
+    {"ShowsGuiThreads", &Acts::shows_gui_threads},
+};
+
+void Acts::shows_priorities_and_boosts() {
   EXPECT_THAT(changed(thread, [&] { kernel.set_base_priority(thread.tcb, 2); }),
               IsSupersetOf({"KTHREAD.BasePriority", "KTHREAD.Priority"}));
   EXPECT_THAT(changed(thread, [&] { kernel.set_base_priority(thread.tcb, 16); }), Contains("KTHREAD.Saturation"));
@@ -116,7 +149,7 @@ TEST_F(Look, ShowsPrioritiesAndBoosts) {
               Contains("KPROCESS.BasePriority"));
 }
 
-TEST_F(Look, ShowsApcDisablesAlertsAndSuspension) {
+void Acts::shows_apc_disables_alerts_and_suspension() {
   EXPECT_THAT(changed(thread, [&] { kernel.enter_critical_region(thread.tcb); }),
               testing::ElementsAre("KTHREAD.KernelApcDisable"));
   EXPECT_THAT(changed(thread, [&] { kernel.enter_guarded_region(thread.tcb); }),
@@ -133,7 +166,7 @@ TEST_F(Look, ShowsApcDisablesAlertsAndSuspension) {
   kernel.thaw_thread(thread.tcb);
 }
 
-TEST_F(Look, ShowsAttachment) {
+void Acts::shows_attachment() {
   ke::SavedApcState storage;
   EXPECT_THAT(
       changed(thread, [&] { kernel.attach_process(thread.tcb, machine.processes->system_process().pcb, storage); }),
@@ -142,7 +175,7 @@ TEST_F(Look, ShowsAttachment) {
   kernel.detach_process(thread.tcb);
 }
 
-TEST_F(Look, ShowsAWait) {
+void Acts::shows_a_wait() {
   ASSERT_EQ(machine.call("NtCreateMutant", {machine.scratch, 0x1F0001, 0, 1}), Status::success);
   const u64 mutant = machine.handle();
   EXPECT_THAT(values(thread)["KTHREAD.MutantListHead"], HasSubstr("mutant 0x"));
@@ -168,7 +201,7 @@ TEST_F(Look, ShowsAWait) {
               Contains("KTHREAD.MutantListHead"));
 }
 
-TEST_F(Look, ShowsTime) {
+void Acts::shows_time() {
   EXPECT_THAT(changed(thread,
                       [&] {
                         for (int tick = 0; tick < 3; ++tick) {
@@ -187,7 +220,7 @@ TEST_F(Look, ShowsTime) {
               IsSupersetOf({"KTHREAD.KernelTime", "KPROCESS.KernelTime"}));
 }
 
-TEST_F(Look, ShowsBirthAndDeath) {
+void Acts::shows_birth_and_death() {
   ob::Ref<ps::Thread> other;
   EXPECT_THAT(changed(thread, [&] { other = machine.new_thread(); }),
               IsSupersetOf({"KPROCESS.ThreadListHead", "KPROCESS.StackCount", "EPROCESS.ThreadListHead",
@@ -215,7 +248,7 @@ TEST_F(Look, ShowsBirthAndDeath) {
                     "EPROCESS.ActiveThreads", "KPROCESS.StackCount"}));
 }
 
-TEST_F(Look, ShowsWhatUserModeWritesIntoTheTeb) {
+void Acts::shows_what_user_mode_writes_into_the_teb() {
   // Both pages are touched first, so that no page fault is counted later.
   machine.write(thread.teb + 0x68, u32{0});
   machine.write(thread.teb + 0x17C8, u64{0});
@@ -229,7 +262,7 @@ TEST_F(Look, ShowsWhatUserModeWritesIntoTheTeb) {
               testing::ElementsAre("TEB.FlsData"));
 }
 
-TEST_F(Look, ShowsJobs) {
+void Acts::shows_jobs() {
   ASSERT_EQ(machine.call("NtCreateJobObject", {machine.scratch, ps::job_access::kAll, 0}), Status::success);
   const u64 job = machine.handle();
   EXPECT_FALSE(find_structure("EJOB")->find(target, ".")) << "in no job yet";
@@ -254,6 +287,41 @@ TEST_F(Look, ShowsJobs) {
   kernel.set_priority_separation(0x18);
   EXPECT_THAT(changed(thread, [&] { kernel.set_scheduling_class(thread.process->pcb, ke::kHighestSchedulingClass); }),
               IsSupersetOf({"KPROCESS.DisableQuantum", "KPROCESS.QuantumReset", "KTHREAD.QuantumReset"}));
+}
+
+void Acts::shows_gui_threads() {
+  EXPECT_THAT(
+      changed(thread,
+              [&] { EXPECT_EQ(machine.executive->state->win32.convert(*machine.executive, thread), Status::success); }),
+      IsSupersetOf({"KTHREAD.ServiceTable", "KTHREAD.Win32Thread", "KTHREAD.LargeStack", "KTHREAD.InitialStack",
+                    "KTHREAD.StackLimit", "KTHREAD.StackBase", "EPROCESS.Win32Process"}));
+}
+
+class Shows : public testing::TestWithParam<Act> {};
+TEST_P(Shows, WhatChangesAndNothingElse) {
+  Acts acts;
+  (acts.*GetParam().act)();
+}
+INSTANTIATE_TEST_SUITE_P(Acts, Shows, testing::ValuesIn(kActs), [](const auto& act) { return act.param.name; });
+
+// Every field that the sources name either has changed in one of the acts, or is fixed at birth and differs from record
+// to record, or says why it cannot change here.
+TEST(SeedFields, EachHasBeenSeenToChangeOrSaysWhyItCannot) {
+  std::set<std::string> seen;
+  for (const Act& act : kActs) {
+    Acts acts;
+    (acts.*act.act)();
+    seen.merge(acts.seen);
+  }
+  for (const test::SeedFields& list : test::kSeedFields) {
+    std::istringstream words{std::string(list.names)};
+    for (std::string name; words >> name;) {
+      const Field* field = find_field(*find_structure(list.structure), name);
+      ASSERT_NE(field, nullptr) << name;
+      if (!field->absent.empty()) continue;
+      EXPECT_THAT(seen, Contains(std::string(list.structure) + "." + name));
+    }
+  }
 }
 
 TEST_F(Look, TouchesNothing) {
