@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "cm/registry_text.h"
-#include "vitrine/mounts.h"
 #include "vitrine/debugger.h"
+#include "vitrine/mounts.h"
 #include "vitrine/program_file.h"
 #include "vitrine/run_loop.h"
 #include "vitrine/run_overlay.h"
@@ -18,13 +18,18 @@ constexpr int kCouldNotRun = 125;
 
 std::string explain(RunEnd end, const RunOptions& options, const Machine& machine) {
   switch (end) {
-    case RunEnd::exited: return {};
-    case RunEnd::timed_out: return fmt::format("ended after {} s (--timeout)", options.timeout_seconds);
-    case RunEnd::interrupted: return "interrupted";
+    case RunEnd::exited:
+      return {};
+    case RunEnd::timed_out:
+      return fmt::format("ended after {} s (--timeout)", options.timeout_seconds);
+    case RunEnd::interrupted:
+      return "interrupted";
     case RunEnd::host_limit:
-      return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)", options.host_limit_bytes >> 20);
+      return fmt::format("ended: the run needs more than {} MiB of host memory (--host-limit)",
+                         options.host_limit_bytes >> 20);
     case RunEnd::deadlocked:
-      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)", machine.processes->counts().threads);
+      return fmt::format("ended: all {} threads wait and nothing can wake them (deadlock)",
+                         machine.processes->counts().threads);
   }
   return {};
 }
@@ -54,7 +59,8 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   return s;
 }
 
-// Instructions that the virtual processor does not have, named so that a user knows why a program ended with an illegal instruction.
+// Instructions that the virtual processor does not have, named so that a user knows why a program ended with an illegal
+// instruction.
 void report_unsupported(const Machine& machine, const RunOptions& options) {
   if (!options.on_notice) return;
   for (const cpu::Translator::Unsupported& u : machine.translator->unsupported()) {
@@ -71,8 +77,27 @@ namespace {
 std::expected<std::shared_ptr<io::Overlay>, StartError> make_overlay(const TemporaryFolder& folder) {
   auto made = io::Overlay::create(folder.path().string());
   if (made) return std::move(*made);
-  return std::unexpected(StartError{
-      kCouldNotRun, fmt::format("--overlay: no room in {}: {}; set TMPDIR", folder.path().string(), status_name(made.error()))});
+  return std::unexpected(StartError{kCouldNotRun, fmt::format("--overlay: no room in {}: {}; set TMPDIR",
+                                                              folder.path().string(), status_name(made.error()))});
+}
+
+Machine::Options machine_options(const RunOptions& options, const std::vector<io::Mount>& mounts,
+                                 const std::shared_ptr<io::Overlay>& overlay) {
+  return {.profile = options.profile,
+          .processors = options.processors,
+          .threads_per_core = options.threads_per_core,
+          .nodes = options.nodes,
+          .ram_bytes = options.ram_bytes,
+          .system_pte_bytes = options.system_pte_bytes,
+          .csrss = options.csrss,
+          .seed = options.seed,
+          .mounts = mounts,
+          .registry = options.registry,
+          .overlay = overlay,
+          .streams = options.streams,
+          .show_output = options.show_output,
+          .replay = options.replay.get(),
+          .notice = options.on_notice};
 }
 
 }  // namespace
@@ -95,21 +120,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   }
 
   if (options.replay != nullptr) options.replay->rewind();
-  auto made = Machine::create({.profile = options.profile,
-                               .processors = options.processors,
-                               .threads_per_core = options.threads_per_core,
-                               .nodes = options.nodes,
-                               .ram_bytes = options.ram_bytes,
-                               .system_pte_bytes = options.system_pte_bytes,
-                               .csrss = options.csrss,
-                               .seed = options.seed,
-                               .mounts = *mounts,
-                               .registry = options.registry,
-                               .overlay = overlay,
-                               .streams = options.streams,
-                               .show_output = options.show_output,
-                               .replay = options.replay.get(),
-                               .notice = options.on_notice});
+  auto made = Machine::create(machine_options(options, *mounts, overlay));
   if (!made) return std::unexpected(StartError{kCouldNotRun, made.error()});
   Machine& machine = **made;
   if (options.on_event) machine.trace.add_listener(options.on_event);
