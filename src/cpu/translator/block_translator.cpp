@@ -346,7 +346,12 @@ void BlockTranslator::emit_x87_check() {
   cold.jump(back);
 }
 
+// Once the instruction has run: one that faults leaves both pointers alone.
 void BlockTranslator::emit_x87_address() {
+  if (current().has_memory) {
+    e().load(kScratch0, frame_field(offsetof(Frame, x87_dp_next)));
+    e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
+  }
   const Va rip = current().rip;
   if (rip <= 0x7FFF'FFFF) {
     e().store_immediate64(frame_field(offsetof(Frame, x87_ip)), static_cast<i32>(rip));

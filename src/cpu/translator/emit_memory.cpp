@@ -48,7 +48,7 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
 // is not in the TLB with this right, or the access leaves its page or is not aligned as it must be.
 u8* BlockTranslator::emit_look_up(const Access& access) {
   emit_address(access.address);
-  if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);
+  if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp_next)), kScratch0);
   const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
   static_assert(sizeof(TlbEntry) == 1 << 4 && offsetof(TlbEntry, tag) == 0);
   e().rotate_right32(kScratch1, kScratch0, kPageShift - 4);

@@ -79,7 +79,8 @@ struct alignas(kPageSize) Frame {
   u8 x87_loaded = 0;  // the host x87 state is the guest's
   u64 direction = 0;  // guest DF, 0 or 1; the host's is always clear
   Va x87_ip = 0,
-     x87_dp = 0;  // of the last x87 instruction, as FNSTENV shows them
+     x87_dp = 0;       // of the last x87 instruction, as FNSTENV shows them
+  Va x87_dp_next = 0;  // of the one that runs, which may yet fault
   Va bounce_va = 0;
   u64 bounce_size = 0;
   Runtime* runtime = nullptr;

@@ -71,6 +71,19 @@ TEST_F(DebugRegistersTest, NoCachedJumpLeadsPastAnExecutionBreakpoint) {
   }
 }
 
+TEST_F(DebugRegistersTest, NoJumpThatARunItselfMakesLeadsPastAnExecutionBreakpoint) {
+  constexpr Va kNext = kCode + kPageSize;
+  guest.code({0xE9, 0xFB, 0x0F, 0x00, 0x00});  // jmp to the next page
+  // inc rax; cmp rax, 5; je to the nop; jmp back; nop; int3
+  guest.code({0x48, 0xFF, 0xC0, 0x48, 0x83, 0xF8, 0x05, 0x74, 0x05, 0xE9, 0xF2, 0xEF, 0xFF, 0xFF, 0x90, 0xCC}, kNext);
+  watch(1, kNext + 14, Condition::execute);
+  for (u32 round = 0; round < 2; ++round) {
+    guest.context[Gpr::rax] = 0;
+    expect_debug(start(), kNext + 14, 2);
+    EXPECT_EQ(guest.context[Gpr::rax], 5u);
+  }
+}
+
 TEST_F(DebugRegistersTest, AWriteBreakpointTrapsAfterAnyWriteThatOverlapsIt) {
   guest.code({0x89, 0x07, 0x90, 0xCC});  // mov [rdi], eax; nop; int3
   watch(3, kData + 0x104, Condition::write, 4);

@@ -29,9 +29,8 @@ GuestTwin::GuestTwin() {
   });
 }
 
-void GuestTwin::load(const NativeState& state, Va entry) {
-  GuestContext& context = guest_.context;
-  context = GuestContext();
+GuestContext GuestTwin::context_of(const NativeState& state, Va entry) {
+  GuestContext context;
   context.gpr = state.gpr;
   context.rflags = state.rflags;
   context.rip = entry;
@@ -41,6 +40,7 @@ void GuestTwin::load(const NativeState& state, Va entry) {
     std::memcpy(context.xsave.data() + 160 + 16 * n, state.ymm[n].data(), 16);
     std::memcpy(context.xsave.data() + 576 + 16 * n, state.ymm[n].data() + 16, 16);
   }
+  return context;
 }
 
 void GuestTwin::load_memory(std::span<const u8> memory) {

@@ -19,7 +19,9 @@ struct Ignored {
 class GuestTwin {
  public:
   GuestTwin();
-  void load(const NativeState& state, Va entry);
+  // The state as a guest has it, about to run at `entry`.
+  [[nodiscard]] static GuestContext context_of(const NativeState& state, Va entry);
+  void load(const NativeState& state, Va entry) { guest_.context = context_of(state, entry); }
   // Data and edge, in that order; pages that are not there are skipped.
   void load_memory(std::span<const u8> memory);
   // Runs `code` natively from `state` and `memory`; `state` is what it leaves. Every instruction of a test is one that
