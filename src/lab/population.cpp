@@ -83,7 +83,6 @@ Status Population::add_process() {
   auto process = lab_.new_process();
   if (!process) return process.error();
   Brood& brood = broods_.emplace_back(Brood{.process = std::move(*process)});
-  if (uses_at_start_.empty()) uses_at_start_ = resource_uses(machine_, *brood.process);
   uses_before_ = resource_uses(machine_, *brood.process);
   const Va entry = machine_.scripted->register_program(
       [this, &brood](cpu::ScriptContext& context) { return create_threads(context, this, &brood); });
@@ -97,6 +96,8 @@ Status Population::add_process() {
     refused(brood, creator.error());
     break;
   }
+  // With the creators, so that what follows is the threads' alone.
+  if (uses_at_start_.empty()) uses_at_start_ = resource_uses(machine_, *brood.process);
   return Status::success;
 }
 

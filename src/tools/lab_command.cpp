@@ -24,6 +24,7 @@ const sim::Profile* lab_profile(std::string_view name) {
 void add_lab_command(CLI::App& app, int& exit_code) {
   CLI::App* lab = app.add_subcommand("lab", "Experiments on what threads cost and how many there can be");
   lab->require_subcommand(1);
+  add_thread_memory_command(*lab, exit_code);
   add_thread_limit_command(*lab, exit_code);
   add_csrss_command(*lab, exit_code);
 }

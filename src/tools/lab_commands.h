@@ -11,6 +11,7 @@ class App;
 
 namespace vitrine::tools {
 
+void add_thread_memory_command(CLI::App& lab, int& exit_code);
 void add_thread_limit_command(CLI::App& lab, int& exit_code);
 void add_csrss_command(CLI::App& lab, int& exit_code);
 

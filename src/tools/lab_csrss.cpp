@@ -22,7 +22,7 @@ struct Settings {
   std::string profile{sim::kDefaultProfile};
   std::vector<std::string> strategies{"chained:256", "chained:1024", "constant", "resizing", "bypass"};
   u64 threads = 90'000;  // seed 001's small machine
-  u32 processors = 2, creators = 4;
+  u32 processors = 1, creators = 4;
   std::string ram = "1T", host_limit, json;
   std::vector<std::string> plots;
   u64 seed = 0;
