@@ -110,6 +110,7 @@ class Look : public testing::Test {
 
 // What people do, and what of it dt shows. Each act begins with a machine of its own.
 struct Acts : Look {
+  using Look::seen;
   void TestBody() override {}
   void shows_priorities_and_boosts();
   void shows_apc_disables_alerts_and_suspension();
