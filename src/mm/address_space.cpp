@@ -116,7 +116,11 @@ void AddressSpace::uncharge(Vad& vad, u64 pages) {
 }
 
 Status AddressSpace::charge_pages(u64 pages) {
-  if (pages > own_commit_limit_ || commit_charge_ > own_commit_limit_ - pages) return Status::commitment_limit;
+  if (pages > own_commit_limit_ || commit_charge_ > own_commit_limit_ - pages) {
+    if (commit_guard_ != nullptr) commit_guard_->refused(*this);
+    return Status::commitment_limit;
+  }
+  if (commit_guard_ != nullptr && pages != 0 && !commit_guard_->admit(*this, pages)) return Status::commitment_limit;
   if (const Status status = manager_.memory().charge_commit(pages); !is_success(status)) return status;
   commit_charge_ += pages;
   peak_commit_charge_ = std::max(peak_commit_charge_, commit_charge_);

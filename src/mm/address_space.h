@@ -12,6 +12,7 @@
 #include <map>
 #include <span>
 #include <type_traits>
+#include <vector>
 
 #include "ex/quota.h"
 #include "ke/types.h"
@@ -31,6 +32,9 @@ struct Range {
   u64 size = 0;  // bytes
 };
 
+// MEM_RESERVE_PLACEHOLDER and MEM_REPLACE_PLACEHOLDER [Microsoft: VirtualAlloc2].
+enum class Placeholder : u8 { none, reserve, replace };
+
 struct AllocateRequest {
   Va base = 0;  // 0: anywhere
   u64 size = 0;
@@ -38,6 +42,7 @@ struct AllocateRequest {
       0;         // high bits of the address that must be zero: 1..20, or from 32 up a mask (as 64-bit callers pass it)
   u32 type = 0;  // MEM_*
   u32 protect = 0;  // PAGE_*
+  Placeholder placeholder = Placeholder::none;
 };
 
 struct ProtectOutcome {
@@ -54,11 +59,14 @@ struct MapRequest {
   u32 inherit = 2;    // ViewShare 1, ViewUnmap 2
   u32 type = 0;       // MEM_RESERVE, MEM_TOP_DOWN, ...
   u32 protect = 0;
+  Placeholder placeholder = Placeholder::none;  // not `reserve`
 };
 struct MapOutcome {
   Status status = Status::success;  // success or image_not_at_base
   Range range;
 };
+
+class AddressSpace;
 
 enum class LockKind : u8 { working_set = 1, physical = 2 };  // NtLockVirtualMemory's map type
 
@@ -86,6 +94,16 @@ struct UserStack {
   Va allocation_base = 0;  // TEB.DeallocationStack
   Va limit = 0;            // lowest committed byte above the guard
   Va base = 0;             // above the highest byte
+};
+
+// Who is asked before a process commits more: its job. Both functions are called before anything changed.
+class CommitGuard {
+ public:
+  virtual ~CommitGuard() = default;
+  // False: the job as a whole may not have that many more.
+  [[nodiscard]] virtual bool admit(const AddressSpace& space, u64 pages) = 0;
+  // The process met its own limit (set_commit_limit).
+  virtual void refused(const AddressSpace& space) = 0;
 };
 
 struct SpaceOptions {
@@ -127,8 +145,20 @@ class AddressSpace {
   // --- views
   // -----------------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<MapOutcome> map_view(const Section& section, const MapRequest& request);
-  // Any address in the view. Errors: not_mapped_view, invalid_page_protection (secured).
-  Status unmap_view(Va va);
+  // Any address in the view. Errors: not_mapped_view, invalid_page_protection (secured). `leaves` reserve: a placeholder
+  // takes its place.
+  Status unmap_view(Va va, Placeholder leaves = Placeholder::none);
+
+  // --- placeholders [Microsoft: VirtualFree]. Errors of both: memory_not_allocated, conflicting_addresses.
+  // MEM_PRESERVE_PLACEHOLDER: a part of a placeholder becomes one of its own, memory that replaced one is a placeholder again.
+  [[nodiscard]] Result<Range> preserve_placeholder(Va base, u64 size);
+  // MEM_COALESCE_PLACEHOLDERS: the placeholders that make up the range become one.
+  [[nodiscard]] Result<Range> coalesce_placeholders(Va base, u64 size);
+
+  // --- write watch: what was written in a region allocated with MEM_WRITE_WATCH, told by the dirty bits of its entries.
+  // The first `capacity` such pages in order of address; `forget` makes them unwritten. Error: invalid_parameter_1 (not inside one
+  // such region).
+  [[nodiscard]] Result<std::vector<Va>> written_pages(Va base, u64 size, u64 capacity, bool forget);
 
   // --- faults
   // ------------------------------------------------------------------------------------------------------------
@@ -196,6 +226,8 @@ class AddressSpace {
   void set_working_set_minimum(u64 pages) { working_set_minimum_ = pages; }
   // Pages that this process may commit, tables excluded; a job's or quota's limit. Error beyond it: commitment_limit.
   void set_commit_limit(u64 pages) { own_commit_limit_ = pages; }
+  // Null: nobody. It outlives the space or is taken back before.
+  void set_commit_guard(CommitGuard* guard) { commit_guard_ = guard; }
 
  private:
   friend class MemoryManager;
@@ -225,6 +257,9 @@ class AddressSpace {
   void finish();  // commits edits to the back end
   // services in parts
   [[nodiscard]] Result<Range> reserve(const AllocateRequest& request, Protection protection);
+  [[nodiscard]] Result<Range> replace_placeholder(const AllocateRequest& request, Protection protection);
+  [[nodiscard]] Vad* placeholder_at(Va start, Va end) const;
+  Status make_placeholder(Va start, Va end);
   [[nodiscard]] Result<Range> commit(Va start, Va end, Protection protection);
   Status commit_private(Vad& vad, Va start, Va end, Protection protection);
   Status commit_section(Vad& vad, Va start, Va end, Protection protection);
@@ -274,6 +309,7 @@ class AddressSpace {
   u64 commit_charge_ = 0, peak_commit_charge_ = 0;
   u64 charged_tables_ = 0;  // table pages already counted in commit_charge_
   u64 own_commit_limit_ = ~0ull;
+  CommitGuard* commit_guard_ = nullptr;
   u64 working_set_ = 0, peak_working_set_ = 0;
   u64 virtual_bytes_ = 0, peak_virtual_bytes_ = 0;
   u64 fault_count_ = 0;

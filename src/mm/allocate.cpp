@@ -48,6 +48,8 @@ Result<Range> AddressSpace::allocate(const AllocateRequest& request) {
     const Va end = page_ceil(request.base + request.size);
     const Status status = reset_pages(start, end);
     result = is_success(status) ? Result<Range>(Range{start, end - start}) : Failure(status);
+  } else if (request.placeholder == Placeholder::replace) {
+    result = replace_placeholder(request, *protection);
   } else if (request.base == 0 || (request.type & mem::kReserve) != 0) {
     // NT: committing without an address reserves as well.
     result = reserve(request, *protection);
@@ -74,9 +76,11 @@ Result<Range> AddressSpace::reserve(const AllocateRequest& request, Protection p
     if (const Status status = check_room(start, end); !is_success(status)) return Failure(status);
   }
   const bool watches = (request.type & mem::kWriteWatch) != 0;
+  if (watches && request.placeholder != Placeholder::none) return Failure(Status::invalid_parameter_5);
   const auto vad = new_vad(start, end, false, watches);
   if (!vad) return Failure(vad.error());
   (*vad)->set_protection(protection);
+  (*vad)->placeholder_ = request.placeholder == Placeholder::reserve ? 1 : 0;
   if (watches) (*vad)->set_type(VadType::write_watch);
   if ((request.type & mem::kCommit) != 0) {
     if (const Status status = charge(**vad, (*vad)->pages()); !is_success(status)) {
@@ -93,7 +97,7 @@ Result<Range> AddressSpace::commit(Va start, Va end, Protection protection) {
   if (vad == nullptr || end > vad->end()) return Failure(Status::conflicting_addresses);
   Status status = Status::conflicting_addresses;
   if (vad->is_private()) {
-    if (vad->type() != VadType::device_physical) status = commit_private(*vad, start, end, protection);
+    if (vad->type() != VadType::device_physical && vad->placeholder_ == 0) status = commit_private(*vad, start, end, protection);
   } else if (!vad->is_image()) {
     status = commit_section(*vad, start, end, protection);
   }

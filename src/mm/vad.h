@@ -49,7 +49,8 @@ struct VadNode {
   u64 locked_ : 1 = 0;
   u64 long_ : 1 = 0;  // booked as MMVAD_LONG
   u64 balance_ : 2 = 0;
-  u64 spare_ : 9 = 0;
+  u64 placeholder_ : 1 = 0;  // reserved only to be replaced: by memory or a view of exactly its size
+  u64 spare_ : 8 = 0;
 };
 
 // 72 bytes, everything included. Rare parts of mapped ranges are in a View.

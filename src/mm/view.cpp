@@ -23,8 +23,23 @@ Result<MapOutcome> AddressSpace::map_view(const Section& section, const MapReque
   if (request.zero_bits > kMaximumZeroBits && request.zero_bits < 32) return Failure(Status::invalid_parameter_4);
   MapRequest aligned = request;
   if ((request.type & mem::kDosLimit) != 0) aligned.base = align_down(request.base, kAllocationGranularity);
-  if (aligned.base % kAllocationGranularity != 0 || request.offset % kAllocationGranularity != 0) {
+  // NT: a placeholder has pages for its grain, and so has what replaces it [Microsoft: MapViewOfFile3].
+  const bool replaces = request.placeholder == Placeholder::replace;
+  const u64 grain = replaces ? kPageSize : kAllocationGranularity;
+  if (aligned.base % grain != 0 || request.offset % grain != 0) {
     return Failure(Status::mapped_alignment);
+  }
+  if (replaces) {
+    const u64 size = page_ceil(request.view_size);
+    if (section.is_image() || size == 0 || placeholder_at(aligned.base, aligned.base + size) == nullptr) {
+      return Failure(Status::conflicting_addresses);
+    }
+    delete_vad(*placeholder_at(aligned.base, aligned.base + size));
+    const auto replaced = map_data(section, aligned, *protection);
+    // The placeholder's own record was given back just before, so there is one again.
+    if (!replaced) (void)make_placeholder(aligned.base, aligned.base + size);
+    finish();
+    return replaced;
   }
   const auto outcome = section.is_image() ? map_image(section, aligned) : map_data(section, aligned, *protection);
   finish();
@@ -142,13 +157,17 @@ void AddressSpace::remove_view(Vad& vad) {
   manager_.release_segment(segment);
 }
 
-Status AddressSpace::unmap_view(Va va) {
+Status AddressSpace::unmap_view(Va va, Placeholder leaves) {
   Vad* vad = vads_.find(va);
   if (vad == nullptr || vad->is_private()) return Status::not_mapped_view;
   if (vad->secured_ != 0) return Status::invalid_page_protection;
+  const Va start = vad->start();
+  const Va end = vad->end();
+  if (leaves == Placeholder::reserve && vad->is_image()) return Status::invalid_parameter;
   remove_view(*vad);
+  const Status status = leaves == Placeholder::reserve ? make_placeholder(start, end) : Status::success;
   finish();
-  return Status::success;
+  return status;
 }
 
 }  // namespace vitrine::mm

@@ -44,10 +44,6 @@ struct Placement {
   u64 alignment = mm::kAllocationGranularity;
 };
 
-// Written pages are not collected, so a region that promises it is refused as on a system that does not know the flag:
-// programs fall back to collecting in software.
-constexpr u32 kRefusedTypes = mm::mem::kWriteWatch;
-
 constexpr u32 kMaximumZeroBits = 21;  // below this a count, from 32 up a mask
 constexpr u32 kFirstZeroBitsMask = 32;
 
@@ -74,7 +70,6 @@ Result<mm::Range> allocate_placed(mm::AddressSpace& space, mm::AllocateRequest r
 Status nt_allocate_virtual_memory(Call call, Handle process_handle, UserPtr<Va> base, u64 zero_bits, UserPtr<u64> size,
                                   u32 type, u32 protect) {
   if (zero_bits > kMaximumZeroBits && zero_bits < kFirstZeroBitsMask) return Status::invalid_parameter_3;
-  if ((type & kRefusedTypes) != 0) return Status::invalid_parameter_5;
   const auto arguments = capture_range(call, base, size);
   if (!arguments) return arguments.error();
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
@@ -143,18 +138,28 @@ Status nt_allocate_virtual_memory_ex(Call call, Handle process_handle, UserPtr<V
   const auto placement = capture_extended(call, parameters, count, arguments->base != 0);
   if (!placement) return placement.error();
   if (arguments->size == 0) return Status::invalid_parameter;
-  if ((type & (abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder | kRefusedTypes)) != 0)
-    return Status::invalid_parameter;
+  constexpr u32 kPlaceholderTypes = abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder;
+  mm::AllocateRequest request{arguments->base, arguments->size, 0, type & ~kPlaceholderTypes, protect};
+  if ((type & kPlaceholderTypes) != 0) {
+    const bool reserves = (type & abi::kMemReservePlaceholder) != 0;
+    const bool fits = reserves ? (type & ~mm::mem::kTopDown) == (mm::mem::kReserve | abi::kMemReservePlaceholder) &&
+                                     protect == mm::page::kNoAccess
+                               : (type & mm::mem::kReserve) != 0 && arguments->base != 0;
+    if (!fits || (type & kPlaceholderTypes) == kPlaceholderTypes) return Status::invalid_parameter;
+    request.placeholder = reserves ? mm::Placeholder::reserve : mm::Placeholder::replace;
+  }
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
   if (!process) return process.error();
-  const auto range =
-      allocate_placed(*(*process)->space, {arguments->base, arguments->size, 0, type, protect}, *placement);
+  const auto range = allocate_placed(*(*process)->space, request, *placement);
   if (!range) return range.error();
   return return_range(call, base, size, *range);
 }
 
 Status nt_free_virtual_memory(Call call, Handle process_handle, UserPtr<Va> base, UserPtr<u64> size, u32 type) {
-  if (type != mm::mem::kDecommit && type != mm::mem::kRelease) return Status::invalid_parameter_4;
+  constexpr u32 kPreserve = mm::mem::kRelease | abi::kMemPreservePlaceholder;
+  constexpr u32 kCoalesce = mm::mem::kRelease | abi::kMemCoalescePlaceholders;
+  const bool placeholder = type == kPreserve || type == kCoalesce;
+  if (type != mm::mem::kDecommit && type != mm::mem::kRelease && !placeholder) return Status::invalid_parameter_4;
   const auto arguments = capture_range(call, base, size);
   if (!arguments) return arguments.error();
   // NT releases a part of an allocation (mm does); Windows' kernelbase refuses a size with MEM_RELEASE before it gets
@@ -163,7 +168,10 @@ Status nt_free_virtual_memory(Call call, Handle process_handle, UserPtr<Va> base
   if (type == mm::mem::kRelease && arguments->size != 0) return Status::invalid_parameter;
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
   if (!process) return process.error();
-  const auto range = (*process)->space->free(arguments->base, arguments->size, type);
+  mm::AddressSpace& space = *(*process)->space;
+  const auto range = type == kPreserve   ? space.preserve_placeholder(arguments->base, arguments->size)
+                     : type == kCoalesce ? space.coalesce_placeholders(arguments->base, arguments->size)
+                                         : space.free(arguments->base, arguments->size, type);
   if (!range) return range.error();
   return return_range(call, base, size, *range);
 }
@@ -326,15 +334,35 @@ Status nt_write_virtual_memory(Call call, Handle process_handle, Va base, Va buf
 // ---- the rest
 // ------------------------------------------------------------------------------------------------------------
 
-// No region is ever watched (see kRefusedTypes). NT: invalid_parameter_1 for any other.
-Status nt_get_write_watch(Call call, Handle process_handle, u32 flags, Va, u64, Buffer, Buffer, Buffer) {
-  if ((flags & ~1u) != 0) return Status::invalid_parameter_2;
+// NT: at most this many addresses at once: the array is locked in memory. [assumed; the count is the caller's
+// otherwise]
+constexpr u64 kMaximumWritten = 1ull << 20;
+
+Status nt_get_write_watch(Call call, Handle process_handle, u32 flags, Va base, u64 size, UserPtr<Va> addresses,
+                          UserPtr<u64> count, UserPtr<u32> granularity) {
+  constexpr u32 kReset = 1;  // WRITE_WATCH_FLAG_RESET
+  if ((flags & ~kReset) != 0) return Status::invalid_parameter_2;
+  const auto capacity = count.read(call.space());
+  if (!capacity) return capacity.error();
+  if (*capacity == 0) return Status::invalid_parameter_6;
+  const u64 limit = std::min(*capacity, kMaximumWritten);
+  VITRINE_TRY(call.space().probe(addresses.address, limit * sizeof(Va), sizeof(Va), true));
+  VITRINE_TRY(call.space().probe(count.address, sizeof(u64), 1, true));
+  VITRINE_TRY(call.space().probe(granularity.address, sizeof(u32), 1, true));
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
-  return process ? Status::invalid_parameter_1 : process.error();
+  if (!process) return process.error();
+  const auto pages = (*process)->space->written_pages(base, size, limit, (flags & kReset) != 0);
+  if (!pages) return pages.error();
+  VITRINE_TRY(call.space().write(addresses.address, std::as_bytes(std::span(*pages))));
+  VITRINE_TRY(count.write(call.space(), pages->size()));
+  return granularity.write(call.space(), static_cast<u32>(kPageSize));
 }
-Status nt_reset_write_watch(Call call, Handle process_handle, Va, u64) {
+
+Status nt_reset_write_watch(Call call, Handle process_handle, Va base, u64 size) {
   const auto process = reference_space(call, process_handle, process_access::kVmOperation);
-  return process ? Status::invalid_parameter_1 : process.error();
+  if (!process) return process.error();
+  const auto pages = (*process)->space->written_pages(base, size, ~0ull, true);
+  return pages ? Status::success : pages.error();
 }
 
 // Prefetching is advice: the ranges are checked as NT checks them and pages come in when they are touched.
@@ -367,11 +395,11 @@ std::span<const Service> memory_services() {
   static constexpr std::array table{
       service<&nt_allocate_virtual_memory>("NtAllocateVirtualMemory", partial,
                                            "process, base, zero bits, size, type, protect",
-                                           "no large pages, physical memory or write watch"),
+                                           "no large pages or physical memory"),
       service<&nt_allocate_virtual_memory_ex>("NtAllocateVirtualMemoryEx", partial,
                                               "process, base, size, type, protect, parameters, count",
-                                              "address requirements only; no placeholders"),
-      service<&nt_free_virtual_memory>("NtFreeVirtualMemory", partial, "process, base, size, type", "no placeholders"),
+                                              "address requirements only; no NUMA nodes, partitions or attributes"),
+      service<&nt_free_virtual_memory>("NtFreeVirtualMemory", complete, "process, base, size, type"),
       service<&nt_protect_virtual_memory>("NtProtectVirtualMemory", complete,
                                           "process, base, size, protect, old protect"),
       service<&nt_query_virtual_memory>("NtQueryVirtualMemory", partial,
@@ -384,9 +412,9 @@ std::span<const Service> memory_services() {
       service<&nt_write_virtual_memory>("NtWriteVirtualMemory", complete, "process, base, buffer, size, done"),
       service<&nt_flush_instruction_cache>("NtFlushInstructionCache", complete, "process, base, size"),
       service<&nt_flush_process_write_buffers>("NtFlushProcessWriteBuffers", complete, ""),
-      service<&nt_get_write_watch>("NtGetWriteWatch", refused,
+      service<&nt_get_write_watch>("NtGetWriteWatch", complete,
                                    "process, flags, base, size, addresses, count, granularity"),
-      service<&nt_reset_write_watch>("NtResetWriteWatch", refused, "process, base, size"),
+      service<&nt_reset_write_watch>("NtResetWriteWatch", complete, "process, base, size"),
       service<&nt_set_information_virtual_memory>("NtSetInformationVirtualMemory", partial,
                                                   "process, class, count, entries, information, length",
                                                   "prefetch only"),

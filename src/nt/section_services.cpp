@@ -186,24 +186,24 @@ Status nt_map_view_of_section(Call call, Handle section, Handle process, UserPtr
 Status nt_map_view_of_section_ex(Call call, Handle section, Handle process, UserPtr<Va> base, UserPtr<i64> offset,
                                  UserPtr<u64> size, u32 type, u32 protect, Buffer parameters, u32 count) {
   if (count != 0) return parameters ? Status::not_supported : Status::invalid_parameter;
-  if ((type & abi::kMemReplacePlaceholder) != 0) return Status::invalid_parameter;
   mm::MapRequest request;
-  request.type = type;
+  request.type = type & ~abi::kMemReplacePlaceholder;
+  if (request.type != type) request.placeholder = mm::Placeholder::replace;
   request.protect = protect;
   return map_view(call, {section, process, base, offset, size}, request);
 }
 
-Status unmap_view(Call call, Handle process_handle, Va base) {
+Status unmap_view(Call call, Handle process_handle, Va base, mm::Placeholder leaves = mm::Placeholder::none) {
   const auto process = reference_space(call, process_handle, ps::process_access::kVmOperation);
   if (!process) return process.error();
-  return (*process)->space->unmap_view(base);
+  return (*process)->space->unmap_view(base, leaves);
 }
 
 Status nt_unmap_view_of_section(Call call, Handle process, Va base) { return unmap_view(call, process, base); }
 
 Status nt_unmap_view_of_section_ex(Call call, Handle process, Va base, u32 flags) {
-  if (flags != 0) return Status::invalid_parameter;
-  return unmap_view(call, process, base);
+  if ((flags & ~abi::kMemPreservePlaceholder) != 0) return Status::invalid_parameter;
+  return unmap_view(call, process, base, flags != 0 ? mm::Placeholder::reserve : mm::Placeholder::none);
 }
 
 }  // namespace
@@ -221,10 +221,9 @@ std::span<const Service> section_services() {
           "section, process, base, zero bits, commit, offset, size, inherit, type, protect"),
       service<&nt_map_view_of_section_ex>("NtMapViewOfSectionEx", partial,
                                           "section, process, base, offset, size, type, protect, parameters, count",
-                                          "no extended parameters, no placeholders"),
+                                          "no extended parameters"),
       service<&nt_unmap_view_of_section>("NtUnmapViewOfSection", complete, "process, base"),
-      service<&nt_unmap_view_of_section_ex>("NtUnmapViewOfSectionEx", partial, "process, base, flags",
-                                            "no placeholders"),
+      service<&nt_unmap_view_of_section_ex>("NtUnmapViewOfSectionEx", complete, "process, base, flags"),
   };
   return table;
 }
