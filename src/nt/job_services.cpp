@@ -84,8 +84,8 @@ abi::JobBasicAccounting basic_accounting(Call call, const ps::Job& job) {
   const i64 user = static_cast<i64>(sums.user_time * interval), kernel = static_cast<i64>(sums.kernel_time * interval);
   return {user,
           kernel,
-          user,
-          kernel,
+          static_cast<i64>((sums.user_time - job.period_user_time) * interval),
+          static_cast<i64>((sums.kernel_time - job.period_kernel_time) * interval),
           static_cast<u32>(sums.page_faults),
           sums.total_processes,
           sums.active_processes,
@@ -98,7 +98,11 @@ abi::JobBasicLimits basic_limits(const ps::Job& job) {
   limits.active_processes = job.limits.active_processes;
   limits.affinity = job.limits.affinity;
   limits.priority_class = static_cast<u32>(job.limits.priority_class);
-  limits.scheduling_class = 5;  // NT: the default [facts 9.1]
+  limits.scheduling_class = job.limits.scheduling_class;
+  limits.process_user_time = job.limits.process_time;
+  limits.job_user_time = job.limits.job_time;
+  limits.minimum_working_set = job.limits.minimum_working_set;
+  limits.maximum_working_set = job.limits.maximum_working_set;
   return limits;
 }
 
@@ -107,6 +111,8 @@ abi::JobExtendedLimits extended_limits(Call call, const ps::Job& job) {
   limits.basic = basic_limits(job);
   limits.basic.flags = job.limits.flags;
   limits.process_memory = job.limits.process_memory_pages << kPageShift;
+  limits.job_memory = job.limits.job_memory_pages << kPageShift;
+  limits.peak_job_memory = job.peak_pages << kPageShift;
   limits.peak_process_memory = call->processes.jobs().accounting(job).peak_process_pages << kPageShift;
   return limits;
 }
@@ -156,13 +162,46 @@ Status nt_query_information_job_object(Call call, Handle handle, u32 information
   }
 }
 
+// Both working-set limits are given or none; time limits are user time [facts 9.1].
+Status take_times(const abi::JobBasicLimits& basic, ps::JobLimits& limits) {
+  constexpr u32 kBothTimes = limit::kJobTime | limit::kPreserveJobTime;
+  if ((basic.flags & kBothTimes) == kBothTimes) return Status::invalid_parameter;
+  if ((basic.flags & limit::kProcessTime) != 0) {
+    if (basic.process_user_time < 0) return Status::invalid_parameter;
+    limits.process_time = basic.process_user_time;
+  }
+  if ((basic.flags & limit::kJobTime) != 0) {
+    if (basic.job_user_time < 0) return Status::invalid_parameter;
+    limits.job_time = basic.job_user_time;
+  }
+  if ((basic.flags & limit::kWorkingSet) != 0) {
+    const u64 minimum = basic.minimum_working_set, maximum = basic.maximum_working_set;
+    if ((minimum == 0) != (maximum == 0) || minimum > maximum) return Status::invalid_parameter;
+    limits.minimum_working_set = minimum;
+    limits.maximum_working_set = maximum;
+  }
+  return Status::success;
+}
+
+Status take_scheduling(Call call, const abi::JobBasicLimits& basic, ps::JobLimits& limits) {
+  if ((basic.flags & limit::kSchedulingClass) == 0) return Status::success;
+  if (basic.scheduling_class > ps::kHighestSchedulingClass) return Status::invalid_parameter;
+  if (basic.scheduling_class > ps::kDefaultSchedulingClass &&
+      !call.process().token->data.has_privilege(se::Privilege::increase_base_priority)) {
+    return Status::privilege_not_held;
+  }
+  limits.scheduling_class = static_cast<u8>(basic.scheduling_class);
+  return Status::success;
+}
+
 // The rules for both limit classes. NT: unknown flags, and values that cannot be met, are invalid_parameter; raising
 // the priority class takes SeIncreaseBasePriorityPrivilege.
 Status set_limits(Call call, ps::Job& job, const abi::JobExtendedLimits& wanted, u32 valid_flags) {
   const abi::JobBasicLimits& basic = wanted.basic;
   if ((basic.flags & ~valid_flags) != 0) return Status::invalid_parameter;
-  if ((basic.flags & limit::kMissing) != 0) return Status::not_supported;
   ps::JobLimits limits{.flags = basic.flags};
+  VITRINE_TRY(take_times(basic, limits));
+  VITRINE_TRY(take_scheduling(call, basic, limits));
   if ((basic.flags & limit::kActiveProcess) != 0) {
     if (basic.active_processes == 0) return Status::invalid_parameter;
     limits.active_processes = basic.active_processes;
@@ -186,9 +225,16 @@ Status set_limits(Call call, ps::Job& job, const abi::JobExtendedLimits& wanted,
     if (wanted.process_memory < kPageSize) return Status::invalid_parameter;
     limits.process_memory_pages = wanted.process_memory >> kPageShift;
   }
+  if ((basic.flags & limit::kJobMemory) != 0) {
+    if (wanted.job_memory < kPageSize) return Status::invalid_parameter;
+    limits.job_memory_pages = wanted.job_memory >> kPageShift;
+  }
   // NT: the basic class leaves what only the extended one can say.
   limits.flags |= job.limits.flags & ~valid_flags;
-  if (valid_flags == limit::kBasic) limits.process_memory_pages = job.limits.process_memory_pages;
+  if (valid_flags == limit::kBasic) {
+    limits.process_memory_pages = job.limits.process_memory_pages;
+    limits.job_memory_pages = job.limits.job_memory_pages;
+  }
   call->processes.jobs().set_limits(job, limits);
   return Status::success;
 }
@@ -250,10 +296,9 @@ constexpr std::array kServices{
     service<&nt_is_process_in_job>("NtIsProcessInJob", complete, "process, job"),
     service<&nt_query_information_job_object>("NtQueryInformationJobObject", partial,
                                               "job, class, buffer, length, return length",
-                                              "I/O counters are zero; no job sets, no job-wide memory peak"),
-    service<&nt_set_information_job_object>(
-        "NtSetInformationJobObject", partial, "job, class, buffer, length",
-        "limits on time, working set, scheduling class and the job's memory are refused"),
+                                              "I/O counters are zero; no job sets"),
+    service<&nt_set_information_job_object>("NtSetInformationJobObject", partial, "job, class, buffer, length",
+                                            "no security limits (class 5), no job sets (class 10)"),
 };
 
 }  // namespace

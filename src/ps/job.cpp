@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
 #include "ps/process_manager.h"
 
@@ -33,7 +35,7 @@ bool is_abnormal(Status exit_status) {
 
 JobManager::JobManager(const sim::Profile& profile, ke::Kernel& kernel, ob::ObjectManager& objects,
                        ProcessManager& processes)
-    : kernel_(kernel), objects_(objects), processes_(processes) {
+    : kernel_(kernel), objects_(objects), processes_(processes), tick_(profile.scheduler.clock_interval_100ns) {
   type_ = &objects.register_type({.name = u"Job",
                                   .pool = ex::PoolType::nonpaged,
                                   .tag = ex::pool_tag("Job "),
@@ -116,6 +118,28 @@ Status JobManager::join_at_birth(const Process& parent, Process& child, bool bre
   return Status::success;
 }
 
+namespace {
+
+// Pages that all members have committed.
+u64 committed(const Job& job) {
+  u64 pages = 0;
+  for (const Process& process : job.members) {
+    if (process.space != nullptr) pages += process.space->commit_charge();
+  }
+  return pages;
+}
+
+u32 member_of(const Job& job, const mm::AddressSpace& space) {
+  for (const Process& process : job.members) {
+    if (process.space.get() == &space) return process.id;
+  }
+  return 0;
+}
+
+JobManager& manager_of(const Job& job) { return *static_cast<JobManager*>(job.type().traits.context); }
+
+}  // namespace
+
 void JobManager::join(Job& job, Process& process) {
   if (job.ended.total_processes == 0) job.session_id = process.session_id;
   process.job = ob::Ref<ob::Object>(job);
@@ -123,7 +147,67 @@ void JobManager::join(Job& job, Process& process) {
   ++job.ended.total_processes;
   ++job.ended.active_processes;
   apply_limits(job, process);
+  if (process.space != nullptr) {
+    process.space->set_commit_guard(&job.commit_guard);
+    job.peak_pages = std::max(job.peak_pages, committed(job));
+  }
   report(job, JobMessage::new_process, process.id);
+}
+
+bool JobCommitGuard::admit(const mm::AddressSpace& space, u64 pages) {
+  const u64 wanted = committed(job) + pages;
+  if ((job.limits.flags & job_limit::kJobMemory) != 0 && wanted > job.limits.job_memory_pages) {
+    manager_of(job).report(job, JobMessage::job_memory_limit, member_of(job, space));
+    return false;
+  }
+  job.peak_pages = std::max(job.peak_pages, wanted);
+  return true;
+}
+
+void JobCommitGuard::refused(const mm::AddressSpace& space) {
+  manager_of(job).report(job, JobMessage::process_memory_limit, member_of(job, space));
+}
+
+i64 JobManager::user_time(const Process& process) const {
+  u64 ticks = process.ended_thread_user_time;
+  for (const Thread& thread : process.threads) {
+    if (thread.tcb.state != ke::ThreadState::terminated) ticks += thread.tcb.user_time;
+  }
+  return static_cast<i64>(ticks) * tick_;
+}
+
+void JobManager::check_process_time(Job& job) {
+  ob::Ref<Process> process(job.members.front());
+  while (process) {
+    const ob::Ref<Process> next(job.members.next(*process));
+    if (!process->exiting && user_time(*process) > job.limits.process_time) {
+      ++job.ended.terminated_processes;
+      (void)processes_.terminate_process(*process, kTimeLimitExit, nullptr);
+      report(job, JobMessage::end_of_process_time, process->id);
+    }
+    process = next;
+  }
+}
+
+void JobManager::end_of_job_time(Job& job) {
+  job.limits.flags &= ~job_limit::kJobTime;
+  if (job.end_of_job_action == 1 && job.port) {
+    report(job, JobMessage::end_of_job_time, 0);
+    return;
+  }
+  job.ended.terminated_processes += job.ended.active_processes;
+  (void)kernel_.set_event(job.event, ke::kIncrementNone);
+  terminate(job, kTimeLimitExit);
+}
+
+void JobManager::check_time_limits() {
+  ob::Ref<Job> job(jobs_.front());
+  while (job) {
+    if ((job->limits.flags & job_limit::kProcessTime) != 0) check_process_time(*job);
+    const i64 used = static_cast<i64>(accounting(*job).user_time - job->period_user_time) * tick_;
+    if ((job->limits.flags & job_limit::kJobTime) != 0 && used > job->limits.job_time) end_of_job_time(*job);
+    job = ob::Ref<Job>(jobs_.next(*job));
+  }
 }
 
 void JobManager::apply_limits(const Job& job, Process& process) {
@@ -134,13 +218,32 @@ void JobManager::apply_limits(const Job& job, Process& process) {
     kernel_.set_process_priority(process.pcb, kClassBasePriority[static_cast<u8>(limits.priority_class)],
                                  limits.priority_class == PriorityClass::idle);
   }
+  kernel_.set_scheduling_class(process.pcb, (limits.flags & job_limit::kSchedulingClass) != 0
+                                                ? std::optional(limits.scheduling_class)
+                                                : std::nullopt);
   if (process.space == nullptr) return;
+  if ((limits.flags & job_limit::kWorkingSet) != 0) {
+    process.space->set_working_set_minimum(bytes_to_pages(limits.minimum_working_set));
+  }
   process.space->set_commit_limit((limits.flags & job_limit::kProcessMemory) != 0 ? limits.process_memory_pages
                                                                                   : ~0ull);
 }
 
 void JobManager::set_limits(Job& job, const JobLimits& limits) {
-  job.limits = limits;
+  const bool preserves = (limits.flags & job_limit::kPreserveJobTime) != 0;
+  const JobLimits old = std::exchange(job.limits, limits);
+  job.limits.flags &= ~job_limit::kPreserveJobTime;
+  if (preserves) {
+    job.limits.flags |= old.flags & job_limit::kJobTime;
+    job.limits.job_time = old.job_time;
+  } else if ((limits.flags & job_limit::kJobTime) != 0) {
+    // NT: a new limit begins a new period and takes back the signal of the last [Microsoft:
+    // JOBOBJECT_BASIC_LIMIT_INFORMATION].
+    const JobAccounting used = accounting(job);
+    job.period_user_time = used.user_time;
+    job.period_kernel_time = used.kernel_time;
+    (void)kernel_.reset_event(job.event);
+  }
   for (Process& process : job.members) {
     if (!process.exiting) apply_limits(job, process);
   }

@@ -165,7 +165,8 @@ TEST_F(JobServices, ThePortTellsOfMembersInOrder) {
 TEST_F(JobServices, LimitsAreCheckedAndShown) {
   const u64 job = create();
   EXPECT_EQ(set_extended(job, 0x4000'0000), Status::invalid_parameter);
-  EXPECT_EQ(set_extended(job, limit::kJobTime), Status::not_supported);  // not carried out, so not accepted
+  EXPECT_EQ(set_extended(job, limit::kJobTime | limit::kPreserveJobTime), Status::invalid_parameter);
+  EXPECT_EQ(set_extended(job, limit::kJobMemory), Status::invalid_parameter);  // less than a page
   EXPECT_EQ(set_extended(job, limit::kActiveProcess, 0), Status::invalid_parameter);
   EXPECT_EQ(set_extended(job, limit::kProcessMemory | limit::kBreakawayOk, 0, 64 * kPageSize), Status::success);
   const Child c = child();
@@ -182,6 +183,126 @@ TEST_F(JobServices, LimitsAreCheckedAndShown) {
   EXPECT_EQ(shown.basic.flags, limit::kProcessMemory | limit::kBreakawayOk);
   EXPECT_EQ(shown.process_memory, 64 * kPageSize);
   EXPECT_EQ(m.call("NtQueryInformationJobObject", {job, 9, out(), 8, 0}), Status::info_length_mismatch);
+}
+
+// Messages that lie in the port, as (message, process id).
+std::vector<std::pair<u32, u32>> drain(ps::Job& job) {
+  std::vector<std::pair<u32, u32>> messages;
+  while (ke::QueueEntry* entry = job.port->queue.entries.pop_front()) {
+    --job.port->queue.header.signal_state;
+    const auto* packet = static_cast<io::CompletionPacket*>(entry);
+    messages.emplace_back(static_cast<u32>(packet->record.information), static_cast<u32>(packet->record.value));
+    delete packet;
+  }
+  return messages;
+}
+
+TEST_F(JobServices, AMemberThatHasUsedUpItsTimeEndsAndTheOthersGoOn) {
+  const u64 handle = create();
+  const Child busy = child(), lazy = child();
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, busy.handle}), Status::success);
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, lazy.handle}), Status::success);
+  ASSERT_EQ(m.call("NtCreateIoCompletion", {m.scratch, 0x1F'0003, 0, 0}), Status::success);
+  m.write(out(), abi::JobCompletionPort{1, m.handle()});
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 7, out(), 16}), Status::success);
+  const i64 tick = m.executive->machine.clock_interval_100ns();
+  abi::JobBasicLimits limits{};
+  limits.flags = limit::kProcessTime;
+  limits.process_user_time = 10 * tick;
+  m.write(out(), limits);
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 2, out(), sizeof(limits)}), Status::success);
+  ps::Job& job = *ps::JobManager::job_of(*busy.process);
+  (void)drain(job);
+  busy.process->ended_thread_user_time = 10;
+  jobs().check_time_limits();
+  EXPECT_FALSE(busy.process->deleting);  // used up, not exceeded
+  busy.process->ended_thread_user_time = 11;
+  jobs().check_time_limits();
+  EXPECT_EQ(drain(job).back(), std::pair(u32{2}, busy.process->id));
+  settle(*busy.process);
+  EXPECT_EQ(busy.process->exit_status, ps::kTimeLimitExit);
+  EXPECT_FALSE(lazy.process->deleting);
+  EXPECT_EQ(accounting(handle).terminated_processes, 1u);
+}
+
+TEST_F(JobServices, TheJobsTimeCountsFromWhenItIsSetAndEndsAllOrOnlyTells) {
+  const u64 handle = create();
+  const Child one = child(), two = child();
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, one.handle}), Status::success);
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, two.handle}), Status::success);
+  ps::Job& job = *ps::JobManager::job_of(*one.process);
+  const auto set_time = [&](u32 flags, i64 ticks) {
+    abi::JobBasicLimits limits{};
+    limits.flags = flags;
+    limits.job_user_time = ticks * m.executive->machine.clock_interval_100ns();
+    m.write(out(), limits);
+    EXPECT_EQ(m.call("NtSetInformationJobObject", {handle, 2, out(), sizeof(limits)}), Status::success);
+  };
+  one.process->ended_thread_user_time = 100;
+  set_time(limit::kJobTime, 5);
+  one.process->ended_thread_user_time = 103;
+  two.process->ended_thread_user_time = 2;
+  set_time(limit::kPreserveJobTime, 0);
+  jobs().check_time_limits();
+  EXPECT_FALSE(one.process->deleting);
+  two.process->ended_thread_user_time = 3;
+  // Post: with a port it only says so, and the limit is gone.
+  ASSERT_EQ(m.call("NtCreateIoCompletion", {m.scratch, 0x1F'0003, 0, 0}), Status::success);
+  m.write(out(), abi::JobCompletionPort{1, m.handle()});
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 7, out(), 16}), Status::success);
+  m.write(out(), u32{1});
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 6, out(), 4}), Status::success);
+  (void)drain(job);
+  jobs().check_time_limits();
+  EXPECT_EQ(drain(job), (std::vector{std::pair(u32{1}, u32{0})}));
+  jobs().check_time_limits();
+  EXPECT_TRUE(drain(job).empty());
+  EXPECT_FALSE(one.process->deleting);
+  // Terminate: everybody goes, and the job is signalled.
+  m.write(out(), u32{0});
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 6, out(), 4}), Status::success);
+  set_time(limit::kJobTime, 5);
+  two.process->ended_thread_user_time = 9;
+  jobs().check_time_limits();
+  settle(*one.process);
+  settle(*two.process);
+  EXPECT_EQ(one.process->exit_status, ps::kTimeLimitExit);
+  EXPECT_EQ(two.process->exit_status, ps::kTimeLimitExit);
+  EXPECT_EQ(job.event.header.signal_state, 1);
+}
+
+TEST_F(JobServices, MembersShareTheJobsMemoryAndThePortHearsOfRefusals) {
+  const u64 handle = create();
+  const Child one = child(), two = child();
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, one.handle}), Status::success);
+  ASSERT_EQ(m.call("NtAssignProcessToJobObject", {handle, two.handle}), Status::success);
+  ASSERT_EQ(m.call("NtCreateIoCompletion", {m.scratch, 0x1F'0003, 0, 0}), Status::success);
+  m.write(out(), abi::JobCompletionPort{1, m.handle()});
+  ASSERT_EQ(m.call("NtSetInformationJobObject", {handle, 7, out(), 16}), Status::success);
+  ps::Job& job = *ps::JobManager::job_of(*one.process);
+  (void)drain(job);
+  const auto set_memory = [&](u32 flags, u64 process_pages, u64 job_pages) {
+    abi::JobExtendedLimits limits{};
+    limits.basic.flags = flags;
+    limits.process_memory = process_pages * kPageSize;
+    limits.job_memory = job_pages * kPageSize;
+    m.write(out(), limits);
+    EXPECT_EQ(m.call("NtSetInformationJobObject", {handle, 9, out(), sizeof(limits)}), Status::success);
+  };
+  const auto commit = [&](const Child& c, u64 pages) {
+    const auto range = c.process->space->allocate(
+        {0, pages * kPageSize, 0, mm::mem::kReserve | mm::mem::kCommit, mm::page::kReadWrite});
+    return range ? Status::success : range.error();
+  };
+  const u64 before = one.process->space->commit_charge() + two.process->space->commit_charge();
+  set_memory(limit::kJobMemory, 0, before + 100);
+  EXPECT_EQ(commit(one, 60), Status::success);
+  EXPECT_EQ(commit(two, 60), Status::commitment_limit);
+  EXPECT_EQ(drain(job), (std::vector{std::pair(u32{10}, two.process->id)}));
+  EXPECT_GE(job.peak_pages, before + 60);
+  set_memory(limit::kProcessMemory, 80, 0);
+  EXPECT_EQ(commit(two, 100), Status::commitment_limit);
+  EXPECT_EQ(drain(job), (std::vector{std::pair(u32{9}, two.process->id)}));
 }
 
 TEST_F(JobServices, TheIdListSaysWhenItIsTooShort) {
