@@ -11,6 +11,7 @@
 #include <cstdio>
 
 #include "io/host_error.h"
+#include "io/host_open.h"
 
 namespace vitrine::io {
 namespace {
@@ -25,7 +26,7 @@ int flags_of(DataAccess access) {
 
 Result<HostFd> open_verified(int folder, const std::string& name, int flags, FileKey expected) {
   // O_NONBLOCK: should a FIFO take the file's place meanwhile, the open does not hang; the check below refuses it.
-  HostFd fd(::openat(folder, name.c_str(), flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  HostFd fd(open_beneath(folder, name, flags | O_NONBLOCK | O_NOCTTY));
   if (!fd) return last_error();
   struct stat information{};
   if (::fstat(fd.get(), &information) != 0) return last_error();
@@ -116,7 +117,7 @@ Result<HostFolder> HostFolder::enter(const std::string& name) const {
     next.key_ = lookup.entry->key;
   } else {
     if (lookup.known || fd_ == nullptr) return Failure(Status::object_name_not_found);
-    const int fd = ::openat(fd_->get(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd = open_beneath(fd_->get(), name, O_PATH | O_DIRECTORY);
     if (fd < 0) return last_error();
     next.fd_ = std::make_shared<HostFd>(fd);
     if (overlay_ == nullptr) return next;
@@ -173,7 +174,7 @@ Result<HostNode> HostFolder::hold(const std::string& name, FileKey expected) con
     node.fd = lookup.entry->object;
   } else {
     if (lookup.known || fd_ == nullptr) return Failure(Status::object_name_not_found);
-    const int fd = ::openat(fd_->get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    const int fd = open_beneath(fd_->get(), name, O_PATH);
     if (fd < 0) return last_error();
     node.fd = std::make_shared<HostFd>(fd);
   }

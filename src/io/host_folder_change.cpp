@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "io/host_error.h"
+#include "io/host_open.h"
 #include "io/host_folder.h"
 
 namespace vitrine::io {
@@ -27,7 +28,7 @@ Status HostFolder::may_change() const {
 Result<HostFolder::MadeFile> HostFolder::make_file(const std::string& name, u32 mode) const {
   MadeFile made{};
   if (overlay_ == nullptr) {
-    HostFd fd(::openat(fd_->get(), name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
+    HostFd fd(open_beneath(fd_->get(), name, O_RDWR | O_CREAT | O_EXCL, mode));
     if (!fd || ::fstat(fd.get(), &made.information) != 0) return Failure(status_from_errno(errno));
     made.file = HostFile(std::move(fd));
     return made;

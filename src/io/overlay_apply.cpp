@@ -11,6 +11,7 @@
 #include <set>
 
 #include "io/host_error.h"
+#include "io/host_open.h"
 #include "io/overlay_changes.h"
 
 namespace vitrine::io {
@@ -68,7 +69,7 @@ class Applier {
         if (errno == EEXIST) continue;
         return problem("make", name, std::strerror(errno));
       }
-      staging_ = HostFd(::openat(root_.host_folder(), name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      staging_ = HostFd(open_beneath(root_.host_folder(), name, O_PATH | O_DIRECTORY));
       staging_name_ = std::move(name);
       if (staging_) return {};
       break;
@@ -101,7 +102,7 @@ class Applier {
       }
     }
     const HostFd file(
-        ::openat(staging_.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+        open_beneath(staging_.get(), name, O_WRONLY | O_CREAT | O_EXCL, 0600));
     if (!file) return problem("write", change.path, std::strerror(errno));
     const Status status = copy_contents(change.folder, change.name, key, file.get(), CopyTarget::empty);
     if (!is_success(status)) return problem("write", change.path, status_name(status));
@@ -122,7 +123,7 @@ class Applier {
     if (!S_ISDIR(host.st_mode)) {
       return ::unlinkat(folder, name.c_str(), 0) == 0 ? Problem{} : problem("delete", path, std::strerror(errno));
     }
-    const HostFd fd(::openat(folder, name.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    const HostFd fd(open_beneath(folder, name, O_PATH | O_DIRECTORY));
     const auto inside =
         fd ? HostFolder::open(fmt::format("/proc/self/fd/{}", fd.get()), nullptr) : Failure(status_from_errno(errno));
     const auto names = inside ? inside->list() : Failure(inside.error());
@@ -148,7 +149,7 @@ class Applier {
     while (at && !rest.empty()) {
       const std::size_t end = rest.find('/');
       at = HostFd(
-          ::openat(at.get(), std::string(rest.substr(0, end)).c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+          open_beneath(at.get(), std::string(rest.substr(0, end)), O_PATH | O_DIRECTORY));
       rest.remove_prefix(end == rest.npos ? rest.size() : end + 1);
     }
     return at ? Result<HostFd>(std::move(at)) : Failure(status_from_errno(errno));
