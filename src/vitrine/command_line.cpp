@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "ex/unicode.h"
+
 namespace vitrine {
 namespace {
 
@@ -14,26 +16,6 @@ struct NoCase {
     return std::ranges::lexicographical_compare(a, b, {}, upper, upper);
   }
 };
-
-// Length of the UTF-8 sequence at `text`, 0 when it is not one; sets `code`.
-std::size_t decode(std::string_view text, char32_t& code) {
-  const auto lead = static_cast<unsigned char>(text[0]);
-  const std::size_t length = lead < 0x80                   ? 1
-                             : lead >= 0xC2 && lead < 0xE0 ? 2
-                             : lead >= 0xE0 && lead < 0xF0 ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-  if (length == 0 || text.size() < length) return 0;
-  code = length == 1 ? lead : lead & (0x7Fu >> length);
-  for (std::size_t i = 1; i < length; ++i) {
-    const auto next = static_cast<unsigned char>(text[i]);
-    if ((next & 0xC0) != 0x80) return 0;
-    code = (code << 6) | (next & 0x3F);
-  }
-  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xD800 && code < 0xE000;
-  return code < kSmallest[length] || surrogate || code > 0x10FFFF ? 0 : length;
-}
 
 // So that the C runtime's rules give the argument back: quotes around it when white space would split it or it is empty.
 void append_quoted(std::u16string& line, std::u16string_view argument) {
@@ -57,26 +39,6 @@ void append_quoted(std::u16string& line, std::u16string_view argument) {
 
 }  // namespace
 
-std::u16string to_utf16(std::string_view text) {
-  std::u16string out;
-  while (!text.empty()) {
-    char32_t code = 0xFFFD;
-    std::size_t length = decode(text, code);
-    if (length == 0) {
-      code = 0xFFFD;
-      length = 1;
-    }
-    if (code < 0x10000) {
-      out += static_cast<char16_t>(code);
-    } else {
-      out += static_cast<char16_t>(0xD800 + ((code - 0x10000) >> 10));
-      out += static_cast<char16_t>(0xDC00 + ((code - 0x10000) & 0x3FF));
-    }
-    text.remove_prefix(length);
-  }
-  return out;
-}
-
 std::u16string make_command_line(std::u16string_view program, const std::vector<std::string>& arguments) {
   // The program's name is always quoted: its rules differ (a backslash never escapes), and a path holds no quote.
   std::u16string line = u"\"";
@@ -84,7 +46,7 @@ std::u16string make_command_line(std::u16string_view program, const std::vector<
   line += u'"';
   for (const std::string& argument : arguments) {
     line += u' ';
-    append_quoted(line, to_utf16(argument));
+    append_quoted(line, ex::from_utf8(argument));
   }
   return line;
 }
@@ -102,7 +64,7 @@ std::u16string make_environment(const std::map<std::string, std::string>& additi
   for (const auto& [name, value] : additions) variables[name] = value;
   std::u16string block;
   for (const auto& [name, value] : variables) {
-    block += to_utf16(name) + u"=" + to_utf16(value);
+    block += ex::from_utf8(name) + u"=" + ex::from_utf8(value);
     block += u'\0';
   }
   block += u'\0';

@@ -8,9 +8,6 @@
 
 namespace vitrine {
 
-// UTF-8 to UTF-16; bytes that are not UTF-8 become U+FFFD.
-[[nodiscard]] std::u16string to_utf16(std::string_view text);
-
 // One string that the C runtime's rules split into exactly these arguments again [learn.microsoft.com, "Parsing C command-line
 // arguments"].
 [[nodiscard]] std::u16string make_command_line(std::u16string_view program, const std::vector<std::string>& arguments);

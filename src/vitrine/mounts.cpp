@@ -7,7 +7,6 @@
 
 #include "ex/unicode.h"
 #include "io/name_rules.h"
-#include "vitrine/command_line.h"
 #include "vitrine/program_file.h"
 
 namespace vitrine {
@@ -46,7 +45,7 @@ std::expected<std::vector<io::Mount>, std::string> user_mounts(const RunOptions&
 }  // namespace
 
 std::expected<std::u16string, std::string> volume_path(std::string_view guest_path) {
-  std::u16string path = to_utf16(guest_path);
+  std::u16string path = ex::from_utf8(guest_path);
   std::ranges::replace(path, u'/', u'\\');
   const bool drive = path.size() >= 2 && path[1] == u':' && (path[0] | 0x20) >= u'a' && (path[0] | 0x20) <= u'z';
   if (drive && (path[0] | 0x20) != u'c') return std::unexpected("there is only drive C:; begin the path with C:\\");

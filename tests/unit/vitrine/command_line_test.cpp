@@ -18,13 +18,6 @@ TEST(CommandLine, AQuoteAloneIsEscapedWithoutQuotesAround) {
   EXPECT_EQ(make_command_line(u"a", {"a\"b", "\\\""}), u"\"a\" a\\\"b \\\\\\\"");
 }
 
-TEST(CommandLine, ConvertsUtf8AndReplacesWhatIsNot) {
-  EXPECT_EQ(to_utf16("\xC3\xA4\xF0\x9F\x98\x80"), u"\u00E4\U0001F600");
-  EXPECT_EQ(to_utf16("a\xFFz"), u"a\uFFFDz");
-  EXPECT_EQ(to_utf16("\xC0\x80"), u"\uFFFD\uFFFD") << "overlong";
-  EXPECT_EQ(to_utf16("\xED\xA0\x80"), u"\uFFFD\uFFFD\uFFFD") << "surrogate";
-}
-
 TEST(Environment, IsSortedWithoutCaseAndEndsWithTwoNulls) {
   const std::u16string block = make_environment({{"path", "C:\\x"}, {"ZED", "1"}}, 4);
   EXPECT_EQ(block.substr(block.size() - 7), std::u16string_view(u"ZED=1\0\0", 7));
