@@ -25,12 +25,19 @@ enum class MajorFunction : u8 { read, write, flush, lock, fs_control, device_con
 // What a device finds in `Irp::completion_state`.
 enum class IrpState : u8 { built, pending, completed };
 
+// A piece of guest memory; address 0: the bytes are not wanted.
+struct UserSegment {
+  Va address = 0;
+  u64 bytes = 0;
+};
+
 // Who asked, and where the answer goes. The addresses belong to the guest and are used by the CompletionSink only.
 struct Requester {
   ke::Thread* thread = nullptr;  // null: the kernel itself asked. The sink's owner keeps the thread while it is pending
   u64 process_id = 0;
   Va io_status = 0;
   Va user_buffer = 0;   // where `output` is copied; 0 for writes
+  std::vector<UserSegment> segments;  // not empty: `output` goes there, piece by piece, instead
   ob::Ref<ob::Object> user_event;  // an ob::EventObject, or null; reset when the request is sent, set at completion
   Va apc_routine = 0;   // 0: none. With a port and no routine `apc_context` is the packet's value
   Va apc_context = 0;
@@ -52,6 +59,11 @@ struct Irp {
 
   std::vector<u8> input;       // captured by the service before the call; the device may not grow it
   std::vector<u8> output;      // filled by the device, at most `length` bytes
+
+  // What the input names by handle, referenced by the service; or what the device opened for the requester (opens_object): it
+  // gets a handle, whose low half is the output.
+  std::vector<ob::Ref<ob::Object>> objects;
+  bool opens_object = false;
 
   Status status = Status::pending;
   u64 information = 0;

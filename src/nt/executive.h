@@ -9,6 +9,7 @@
 #include "hal/machine.h"
 #include "io/io_manager.h"
 #include "io/named_pipe.h"
+#include "io/socket_device.h"
 #include "ke/kernel.h"
 #include "ldr/loader.h"
 #include "mm/memory_manager.h"
@@ -41,6 +42,7 @@ struct Executive {
   mm::MemoryManager& memory;
   io::IoManager& io;
   io::NamedPipeDevice& pipes;
+  io::SocketDevice& sockets;
   cm::Registry& registry;
   ps::ProcessManager& processes;
   ldr::Loader* loader;          // null on a machine without ntdll (scripted processors)

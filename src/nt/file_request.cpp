@@ -17,20 +17,6 @@ Status resolve_position(FileRequest& request) {
   return Status::success;
 }
 
-Status copy_output(const FileRequest& request) {
-  const io::Irp& irp = *request.irp;
-  const auto data = std::as_bytes(std::span(irp.output)).first(std::min<u64>(irp.output.size(), irp.length));
-  if (request.segments.empty()) {
-    return irp.requester.user_buffer == 0 ? Status::success
-                                          : request.call.space().write(irp.requester.user_buffer, data);
-  }
-  for (u64 done = 0, i = 0; done < data.size(); done += kPageSize, ++i) {
-    VITRINE_TRY(
-        request.call.space().write(request.segments[i], data.subspan(done, std::min(kPageSize, data.size() - done))));
-  }
-  return Status::success;
-}
-
 // The file's lock is held.
 Task<Status> wait_and_finish(FileRequest request) {
   const ob::Ref<io::FileObject> file(*request.irp->file);
@@ -93,7 +79,7 @@ Task<Status> transfer_pieces(LongTransfer transfer) {
     if (status == Status::pending) status = co_await io.wait(&irp);
     if (is_error(status)) break;
     if (!start && transfer.file->device->is_seekable()) start = irp.offset;  // now resolved, also for "the end"
-    if (!irp.output.empty()) status = copy_output(*piece);
+    if (!irp.output.empty()) status = copy_answer(transfer.call.process(), irp);
     done += irp.information;
     if (irp.information < irp.length) break;
   }
@@ -150,8 +136,9 @@ Result<FileRequest> make_request(Call call, io::FileObject& file, io::MajorFunct
 Status finish_request(FileRequest& request, Status status) {
   io::Irp& irp = *request.irp;
   if (is_error(status) && !irp.pended) return status;
-  if (!is_error(status) && !irp.output.empty()) {
-    if (const Status copied = copy_output(request); !is_success(copied)) irp.status = status = copied;
+  if (!is_error(status)) {
+    const Status copied = copy_answer(request.call.process(), irp);
+    if (!is_success(copied)) irp.status = status = copied;
   }
   if (irp.requester.io_status != 0) {
     const UserPtr<abi::IoStatusBlock> block{irp.requester.io_status};

@@ -19,12 +19,22 @@ struct RequestTarget {
   UserPtr<abi::IoStatusBlock> io_status;
 };
 
+// NtDeviceIoControlFile and NtFsControlFile, as the program called them.
+struct ControlArguments {
+  Handle handle;
+  RequestTarget target;
+  u32 code = 0;
+  Buffer input;
+  u32 input_length = 0;
+  Buffer output;
+  u32 output_length = 0;
+};
+
 struct FileRequest {
   Call call{};
   io::IrpPtr irp;
   bool positioned = false;         // read, write: irp->offset is still to be resolved from `offset`
   std::optional<i64> offset;       // as the program gave it
-  std::vector<Va> segments;        // scatter: one page each; empty: output goes to requester.user_buffer
 };
 
 struct ReferencedFile {

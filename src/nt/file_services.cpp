@@ -5,6 +5,7 @@
 #include "nt/families.h"
 #include "nt/file_open.h"
 #include "nt/file_request.h"
+#include "nt/socket_request.h"
 
 namespace vitrine::nt {
 namespace {
@@ -192,7 +193,7 @@ Outcome nt_read_file_scatter(Call call, Handle handle, Handle event, Buffer apc,
   request->irp->key = *lock_key;
   request->positioned = true;
   request->offset = *start;
-  request->segments = std::move(*pages);
+  for (const Va page : *pages) request->irp->requester.segments.push_back({page, kPageSize});
   return run_request(std::move(*request));
 }
 
@@ -232,21 +233,14 @@ Outcome nt_flush_buffers_file(Call call, Handle handle, IoStatusPtr io_status) {
 // --- control
 // -----------------------------------------------------------------------------------------------------------
 
-struct ControlArguments {
-  Handle handle;
-  RequestTarget target;
-  u32 code;
-  Buffer input;
-  u32 input_length;
-  Buffer output;
-  u32 output_length;
-};
-
 Outcome control(Call call, io::MajorFunction function, const ControlArguments& arguments) {
   // NT: the control code says which rights of the handle it needs [CTL_CODE].
   const u32 needed = (arguments.code >> kAccessShift) & kAccessMask;  // FILE_READ_ACCESS 1, FILE_WRITE_ACCESS 2
   const auto referenced = reference_file(call, arguments.handle, needed);
   if (!referenced) return referenced.error();
+  if (referenced->file->device == &call->sockets && function == io::MajorFunction::device_control) {
+    return socket_control(call, *referenced->file, arguments);
+  }
   if (arguments.output_length != 0) {
     const Status s = call.space().probe(arguments.output.address, arguments.output_length, 1, true);
     if (!is_success(s)) return s;

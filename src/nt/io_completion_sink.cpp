@@ -1,7 +1,5 @@
 #include "nt/io_completion_sink.h"
 
-#include <algorithm>
-
 #include "nt/user_completion.h"
 
 namespace vitrine::nt {
@@ -15,11 +13,9 @@ void IoCompletionSink::complete(io::IrpPtr irp) {
   ps::Thread& thread = *ps::Thread::from(requester.thread);
   mm::AddressSpace* space = thread.process->space.get();
   Status status = irp->status;
-  if (space != nullptr && requester.user_buffer != 0 && !irp->output.empty() && !is_error(status)) {
-    const auto data = std::as_bytes(std::span(irp->output)).first(std::min<u64>(irp->output.size(), irp->length));
+  if (space != nullptr && !is_error(status)) {
     // NT: the program took its buffer away; the request then ends with the failure to copy.
-    if (const Status copied = space->write(requester.user_buffer, data); !is_success(copied))
-      irp->status = status = copied;
+    if (const Status copied = copy_answer(*thread.process, *irp); !is_success(copied)) irp->status = status = copied;
   }
   if (space != nullptr && requester.io_status != 0) {
     (void)UserPtr<abi::IoStatusBlock>{requester.io_status}.write(*space,

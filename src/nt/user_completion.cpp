@@ -1,5 +1,8 @@
 #include "nt/user_completion.h"
 
+#include <algorithm>
+#include <cstring>
+
 namespace vitrine::nt {
 namespace {
 
@@ -29,6 +32,30 @@ void deliver(Executive& executive, const UserCompletion& completion, Status stat
     queue_user_apc(executive, *completion.thread,
                    {completion.apc_routine, {completion.apc_context, completion.io_status, 0}, false});
   }
+}
+
+Status copy_answer(ps::Process& process, io::Irp& irp) {
+  if (irp.opens_object) {
+    const auto& file = static_cast<const io::FileObject&>(*irp.objects[0]);
+    const auto handle = process.handles->insert(*irp.objects[0], file.access, static_cast<u8>(abi::obj::kInherit));
+    if (!handle) return handle.error();
+    const auto value = static_cast<u32>(handle->value);
+    irp.output.resize(sizeof(value));
+    std::memcpy(irp.output.data(), &value, sizeof(value));
+  }
+  const auto data = std::as_bytes(std::span(irp.output)).first(std::min<u64>(irp.output.size(), irp.length));
+  mm::AddressSpace& space = *process.space;
+  if (irp.requester.segments.empty()) {
+    return irp.requester.user_buffer == 0 || data.empty() ? Status::success : space.write(irp.requester.user_buffer, data);
+  }
+  u64 done = 0;
+  for (const io::UserSegment& segment : irp.requester.segments) {
+    const auto piece = data.subspan(done, std::min<u64>(segment.bytes, data.size() - done));
+    if (piece.empty()) break;
+    if (segment.address != 0) VITRINE_TRY(space.write(segment.address, piece));
+    done += piece.size();
+  }
+  return Status::success;
 }
 
 bool queue_user_apc(Executive& executive, ps::Thread& thread, const ke::UserApcCall& apc_call) {

@@ -23,6 +23,10 @@ struct UserCompletion {
 // Writes the status block, sets the event, queues the APC. What cannot be written any more (the process is gone) is dropped.
 void deliver(Executive& executive, const UserCompletion& completion, Status status, u64 information);
 
+// Copies what a request brought to where its requester wants it; what the device opened becomes a handle of `process` first. Errors:
+// access_violation, those of a new handle.
+[[nodiscard]] Status copy_answer(ps::Process& process, io::Irp& irp);
+
 // NtQueueApcThread's and I/O completion's way to make a thread call `routine(arguments...)`. False: it takes no more APCs.
 bool queue_user_apc(Executive& executive, ps::Thread& thread, const ke::UserApcCall& apc_call);
 

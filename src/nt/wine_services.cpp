@@ -10,6 +10,7 @@
 #include "nt/families.h"
 #include "nt/memory_target.h"
 #include "nt/service_table.h"
+#include "nt/socket_names.h"
 
 namespace vitrine::nt {
 namespace {
@@ -45,26 +46,6 @@ Status wine_dbg_write(Call call, Buffer text, u32 length) {
   return static_cast<Status>(length);
 }
 
-// Windows Sockets errors, which the ws2_32 calls return instead of statuses [winsock2.h].
-constexpr Status winsock_error(u32 code) { return static_cast<Status>(code); }
-constexpr u32 kWsaFault = 10014, kWsaHostNotFound = 11001;
-
-// `gethostname`'s parameters: {char* name; unsigned int size}.
-struct HostNameParameters {
-  Va name;
-  u32 size;
-  u32 padding;
-};
-
-Status host_name(Call call, Buffer arguments) {
-  using namespace std::string_view_literals;
-  constexpr std::string_view kName = "VITRINE\0"sv;  // as the registry's ComputerName says
-  const auto parameters = arguments.as<HostNameParameters>().read(call.space());
-  if (!parameters) return parameters.error();
-  if (parameters->size < kName.size()) return winsock_error(kWsaFault);
-  return call.space().write(parameters->name, std::as_bytes(std::span(kName)));
-}
-
 std::optional<Status> ntdll_call(Call call, u32 code, Buffer arguments) {
   switch (code) {
     case 0:
@@ -78,13 +59,6 @@ std::optional<Status> ntdll_call(Call call, u32 code, Buffer arguments) {
     default:
       return std::nullopt;
   }
-}
-
-// The machine has no network: no name resolves, but it has a name of its own.
-std::optional<Status> ws2_32_call(Call call, u32 code, Buffer arguments) {
-  constexpr u32 kGetHostName = 3, kLast = 4;  // getaddrinfo, gethostbyaddr, gethostbyname, gethostname, getnameinfo
-  if (code == kGetHostName) return host_name(call, arguments);
-  return code <= kLast ? std::optional(winsock_error(kWsaHostNotFound)) : std::nullopt;
 }
 
 // crypt32 keeps the certificates of the host's stores, of which there are none here, and reads PKCS #12 with a library
@@ -109,7 +83,7 @@ Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
   if (name == "ntdll.dll")
     result = ntdll_call(call, code, arguments);
   else if (name == "ws2_32.dll")
-    result = ws2_32_call(call, code, arguments);
+    result = socket_names_call(call, code, arguments);
   else if (name == "crypt32.dll")
     result = crypt32_call(code);
   else if (name == "dnsapi.dll")

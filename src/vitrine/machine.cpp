@@ -6,6 +6,7 @@
 #include "cm/registry_text.h"
 #include "mm/section.h"
 #include "ob/standard_directories.h"
+#include "ps/job.h"
 #include "vitrine/tear_down.h"
 
 namespace vitrine {
@@ -56,6 +57,7 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
       terminal(options.replay != nullptr ? nullptr : HostTerminal::open(options.streams[0])),
       console(io, streams, streams, console_options()),
       pipes(io),
+      sockets(io),
       sync(objects, kernel),
       registry(objects, [this] { return kernel.system_time().value; }) {}
 
@@ -127,6 +129,9 @@ Status Machine::boot() {
   memory.set_execution_source(&execution);
   memory.set_page_initializer(processes.get());
   balance_set = std::make_unique<ps::BalanceSet>(kernel, *options.profile);
+  balance_set->working_set_manager = [this, seconds = 0u]() mutable {
+    if (++seconds % ps::kTimeLimitSeconds == 0) processes->jobs().check_time_limits();
+  };
   VITRINE_TRY(balance_set->start(*processes));
   VITRINE_TRY(make_devices());
   VITRINE_TRY(fill_registry());
@@ -166,6 +171,7 @@ Status Machine::make_devices() {
   console.set_event_handler([this](abi::ConsoleEvent event, u32 group) { (void)control_event(event, group); });
   VITRINE_TRY(io.add_device(u"\\Device\\Null", null_device));
   VITRINE_TRY(io.add_device(u"\\Device\\NamedPipe", pipes));
+  VITRINE_TRY(io.add_device(u"\\Device\\Afd", sockets));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\NUL", u"\\Device\\Null"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\PIPE", u"\\Device\\NamedPipe"));
@@ -177,7 +183,7 @@ Status Machine::make_devices() {
 Status Machine::make_executive() {
   services = std::make_unique<nt::ServiceTable>(exported_stubs(loader.get()));
   executive = std::make_unique<nt::Executive>(nt::Executive{
-      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, registry, *processes,
+      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, sockets, registry, *processes,
       loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);

@@ -22,6 +22,7 @@
 #include "io/named_pipe.h"
 #include "io/null_device.h"
 #include "io/overlay.h"
+#include "io/socket_device.h"
 #include "io/stream.h"
 #include "ke/kernel.h"
 #include "ldr/loader.h"
@@ -112,6 +113,7 @@ class Machine {
   io::Console console;
   io::NullDevice null_device;
   io::NamedPipeDevice pipes;
+  io::SocketDevice sockets;
   ob::SyncTypes sync;
   cm::Registry registry;
   std::unique_ptr<csr::Subsystem> csrss;

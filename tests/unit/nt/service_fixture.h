@@ -43,6 +43,7 @@ class ServiceTest : public testing::Test {
         memory({profile, physical, pool, *processor, trace}),
         io(kernel, objects),
         pipes(io),
+        sockets(io),
         sync(objects, kernel),
         registry(objects, [this] { return kernel.system_time().value; }) {
     EXPECT_NE(mkdtemp(folder.data()), nullptr);
@@ -57,7 +58,7 @@ class ServiceTest : public testing::Test {
     EXPECT_EQ(io.add_device(u"\\Device\\NamedPipe", pipes), Status::success);
     EXPECT_EQ(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"), Status::success);
     executive = std::make_unique<Executive>(Executive{profile, machine, trace, random, *processor, kernel, pool,
-                                                      objects, sync, memory, io, pipes, registry, *processes, nullptr,
+                                                      objects, sync, memory, io, pipes, sockets, registry, *processes, nullptr,
                                                       nullptr, [this](std::string_view line) { notices.emplace_back(line); }});
     sink = std::make_unique<IoCompletionSink>(*executive);
     io.set_completion_sink(sink.get());
@@ -177,6 +178,7 @@ class ServiceTest : public testing::Test {
   io::IoManager io;
   std::unique_ptr<io::HostVolume> volume;
   io::NamedPipeDevice pipes;
+  io::SocketDevice sockets;
   ob::SyncTypes sync;
   cm::Registry registry;
   std::unique_ptr<Executive> executive;

@@ -11,6 +11,7 @@
 #include "cm/registry.h"
 #include "cpu/scripted/scripted.h"
 #include "io/named_pipe.h"
+#include "io/socket_device.h"
 #include "mm/address_space.h"
 #include "nt/executive.h"
 #include "nt/service_table.h"
@@ -28,7 +29,7 @@ class ServiceMachine {
     processes = std::move(*made);
     memory.set_page_initializer(processes.get());
     executive = std::make_unique<Executive>(
-        Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io, pipes, registry,
+        Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io, pipes, sockets, registry,
                   *processes, nullptr, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
     processes->on_thread_rundown = [this](ps::Thread& ended) { sync.rundown_thread(ended.tcb); };
     process = *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"});
@@ -132,6 +133,7 @@ class ServiceMachine {
   mm::MemoryManager memory{{profile, physical, pool, *backend, trace}};
   io::IoManager io{kernel, objects};
   io::NamedPipeDevice pipes{io};
+  io::SocketDevice sockets{io};
   ob::SyncTypes sync{objects, kernel};
   cm::Registry registry{objects, [this] { return kernel.system_time().value; }};
   std::unique_ptr<ps::ProcessManager> processes;
