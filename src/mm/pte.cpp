@@ -20,6 +20,13 @@ constexpr u8 kWriteCombineCode = 0x18;  // NT: MM_WRITECOMBINE, together with a 
 
 // NT: MiMakeProtectionMask.
 Result<Protection> protection_from_win32(u32 win32) {
+  // NT: PAGE_TARGETS_INVALID and PAGE_TARGETS_NO_UPDATE (the same bit) speak to Control Flow Guard, which no process here has, and
+  // go with execute protections only [Microsoft: Memory Protection Constants; seen: V8].
+  constexpr u32 kTargets = 0x4000'0000, kExecuteBits = 0xF0;
+  if ((win32 & kTargets) != 0) {
+    if ((win32 & kExecuteBits) == 0) return Failure(Status::invalid_page_protection);
+    win32 &= ~kTargets;
+  }
   const u32 base = win32 & kBaseBits;
   const u32 modifiers = win32 & kModifiers;
   if ((win32 & ~(kBaseBits | kModifiers)) != 0 || !std::has_single_bit(base))

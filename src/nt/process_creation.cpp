@@ -51,6 +51,15 @@ Status capture_parameter(Call call, Va base, bool normalized, const UnicodeStrin
   return Status::success;
 }
 
+// Bytes of the C runtime for its twin in the child (STARTUPINFO.lpReserved2: descriptors), as many as it likes: an odd number gets
+// one more.
+Status capture_runtime_data(Call call, Va base, bool normalized, const UnicodeString& data, std::u16string& out) {
+  if (data.buffer == 0) return Status::success;
+  out.assign((data.length + 1u) / 2, u'\0');
+  const auto bytes = std::as_writable_bytes(std::span(out)).first(data.length);
+  return call.space().read(normalized ? data.buffer : base + data.buffer, bytes);
+}
+
 Status capture_environment(Call call, Va address, u64 bytes, std::u16string& out) {
   if (address == 0) return Status::success;
   if (bytes > kMaximumEnvironmentBytes) return Status::invalid_parameter;
@@ -67,8 +76,9 @@ Status capture_parameters(Call call, Va address, ldr::ParameterBlock& block) {
       {&raw->image_path_name, &block.image_path_name}, {&raw->command_line, &block.command_line},
       {&raw->current_directory.path, &block.current_directory}, {&raw->dll_path, &block.dll_path},
       {&raw->window_title, &block.window_title}, {&raw->desktop_info, &block.desktop},
-      {&raw->shell_info, &block.shell_info}, {&raw->runtime_data, &block.runtime_data}};
+      {&raw->shell_info, &block.shell_info}};
   for (const auto& [string, out] : strings) VITRINE_TRY(capture_parameter(call, address, normalized, *string, *out));
+  VITRINE_TRY(capture_runtime_data(call, address, normalized, raw->runtime_data, block.runtime_data));
   VITRINE_TRY(capture_environment(call, normalized || raw->environment == 0 ? raw->environment : address + raw->environment,
                                   raw->environment_size, block.environment));
   block.console_handle = raw->console_handle;

@@ -51,8 +51,7 @@ Status copy_answer(ps::Process& process, io::Irp& irp) {
   u64 done = 0;
   for (const io::UserSegment& segment : irp.requester.segments) {
     const auto piece = data.subspan(done, std::min<u64>(segment.bytes, data.size() - done));
-    if (piece.empty()) break;
-    if (segment.address != 0) VITRINE_TRY(space.write(segment.address, piece));
+    if (segment.address != 0 && !piece.empty()) VITRINE_TRY(space.write(segment.address, piece));
     done += piece.size();
   }
   return Status::success;

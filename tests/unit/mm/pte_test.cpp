@@ -61,6 +61,9 @@ TEST(Protection, EveryWin32ValueComesBack) {
       EXPECT_FALSE(code->is_decommitted());
     }
   }
+  constexpr u32 kTargetsInvalid = 0x4000'0000;  // Control Flow Guard's: no part of the protection
+  EXPECT_EQ(protection_from_win32(page::kExecuteRead | kTargetsInvalid), protection_from_win32(page::kExecuteRead));
+  EXPECT_FALSE(protection_from_win32(page::kReadWrite | kTargetsInvalid));
   EXPECT_TRUE(protection_from_win32(page::kNoAccess)->is_no_access());
 }
 
