@@ -13,6 +13,7 @@
 
 #include "tools/commands.h"
 #include "tools/duration.h"
+#include "tools/size.h"
 #include "tools/top_view.h"
 #include "vitrine/run.h"
 
@@ -24,6 +25,7 @@ std::atomic<bool> g_stop{false};
 struct Settings {
   u32 processors = 1;
   u64 seed = 0;
+  std::string ram = "4G";  // as `run` gives: the same program is then the same run
   std::string every = "100ms";
   double timeout = 0;
   std::vector<std::string> command;
@@ -90,7 +92,10 @@ int top(const Settings& settings) {
   const auto every = parse_duration(settings.every);
   if (!every || *every == 0)
     return fail(kExitUsage, fmt::format("--every {}: expected a time such as 20ms or 1.5s", settings.every));
+  const auto ram = parse_size(settings.ram);
+  if (!ram) return fail(kExitUsage, fmt::format("--ram {}: {}", settings.ram, ram.error()));
   RunOptions options;
+  options.ram_bytes = *ram;
   options.processors = settings.processors;
   options.seed = settings.seed;
   options.timeout_seconds = settings.timeout;
@@ -141,6 +146,7 @@ void add_top_command(CLI::App& app, int& exit_code) {
       ->capture_default_str();
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
       ->capture_default_str();
+  command->add_option("--ram", settings->ram, "Guest memory, e.g. 512M or 4G")->capture_default_str();
   command->add_option("--every", settings->every, "Virtual time between two looks")->capture_default_str();
   command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")
       ->check(CLI::NonNegativeNumber);

@@ -94,7 +94,11 @@ class Escape(unittest.TestCase):
                      "\\\\.\\GLOBALROOT\\Device\\HarddiskVolume2\\secret.txt", "\\\\?\\GLOBALROOT\\Device\\Harddisk0\\Partition1\\x",
                      "\\\\.\\pipe\\nothing", "C:\\work\\COM1", "\\\\.\\Volume{00000000-0000-0000-0000-000000000000}\\secret.txt")
         self.refused("nt", "\\Device\\Harddisk0\\DR0", "\\Device\\PhysicalMemory", "\\GLOBAL??\\D:\\x", "\\??\\GLOBALROOT\\GLOBAL??\\Z:\\x",
-                     "\\Device\\Afd\\x", "\\Device\\HarddiskVolume2\\secret.txt", "\\Device", "\\", "\\Device\\Stream\\..\\x")
+                     "\\Device\\HarddiskVolume2\\secret.txt", "\\Device", "\\", "\\Device\\Stream\\..\\x")
+
+    def test_afd_is_the_machines_own_whatever_the_name_behind_it(self):
+        for name in ("\\Device\\Afd\\x", "\\Device\\Afd\\..\\..\\etc\\passwd"):
+            self.assertEqual(self.run_verb("nt", name), ["opened, read error 87"])  # a socket without a type: nothing to read
 
     def test_null_and_console_are_the_machines_own(self):
         for name in ("NUL", "\\\\.\\NUL", "C:\\work\\nul"):

@@ -78,8 +78,22 @@ TEST_F(MemoryServices, WritingToAProcessPassesReadOnlyPagesAndKeepsTheirProtecti
   EXPECT_EQ(m.process->space->query_basic(code)->protect, page::kExecuteRead);
 }
 
-TEST_F(MemoryServices, WriteWatchIsRefusedWhereItIsPromised) {
-  EXPECT_EQ(allocate(0, 0x1000, mem::kReserve | mem::kWriteWatch, page::kReadWrite), Status::invalid_parameter_5);
+TEST_F(MemoryServices, WriteWatchIsForRegionsThatAskedForIt) {
+  const auto watched = [&](Va where) {
+    m.write(m.scratch + 0x200, u64{4});
+    return m.call("NtGetWriteWatch", {ServiceMachine::kSelf, 0, where, 0x1000, m.scratch + 0x180, m.scratch + 0x200,
+                                      m.scratch + 0x208});
+  };
+  ASSERT_EQ(allocate(0, 0x1000, mem::kReserve | mem::kCommit, page::kReadWrite), Status::success);
+  EXPECT_EQ(watched(base()), Status::invalid_parameter_1);
+  ASSERT_EQ(allocate(0, 0x1000, mem::kReserve | mem::kCommit | mem::kWriteWatch, page::kReadWrite), Status::success);
+  const Va region = base();
+  EXPECT_EQ(watched(region), Status::success);
+  EXPECT_EQ(m.read<u64>(m.scratch + 0x200), 0u);
+  m.write(region, u64{1});
+  EXPECT_EQ(watched(region), Status::success);
+  EXPECT_EQ(m.read<u64>(m.scratch + 0x200), 1u);
+  EXPECT_EQ(m.read<u64>(m.scratch + 0x180), region);
 }
 
 TEST_F(MemoryServices, ACopyThatRunsOutOfMemoryIsPartialWithItsCount) {
