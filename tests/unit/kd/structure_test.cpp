@@ -135,6 +135,7 @@ struct Act {
   const char* name;
   void (Acts::*act)();
 };
+void PrintTo(const Act& act, std::ostream* out) { *out << act.name; }
 constexpr Act kActs[] = {
     {"ShowsPrioritiesAndBoosts", &Acts::shows_priorities_and_boosts},
     {"ShowsApcDisablesAlertsAndSuspension", &Acts::shows_apc_disables_alerts_and_suspension},
