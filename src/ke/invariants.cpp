@@ -163,11 +163,9 @@ class InvariantChecker {
 
   void check_numbers(const Thread& thread) {
     if (thread.state == ThreadState::terminated || thread.state == ThreadState::initialized) return;
-    if (thread.priority < thread.base_priority && !thread.is_realtime() &&
-        thread.base_priority <= kHighestDynamicPriority) {
-      // Only KeSetPriorityThread may put a thread below its base; the next wait or quantum end restores it.
-      if (thread.priority_decrement != 0) complain("thread {} is boosted below its base", thread.thread_id);
-    }
+    // KeSetPriorityThread may put a thread below its base, and a lock's boost may lift it from there by less than to its
+    // base [facts 6.5]; the next wait or quantum end restores it. Nothing decays to below where it was lifted from.
+    if (thread.priority_decrement > thread.priority) complain("thread {} decays below 0", thread.thread_id);
     if (thread.affinity == 0 || (thread.affinity & ~thread.process->affinity) != 0)
       complain("thread {} has a wrong affinity", thread.thread_id);
     if (thread.suspend_count > kMaximumSuspendCount)

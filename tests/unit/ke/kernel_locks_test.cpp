@@ -8,6 +8,27 @@ namespace {
 
 constexpr ApcOperations kNoRoutines{nullptr, nullptr, nullptr};
 
+// facts 6.5: the boost starts from where the thread is, which KeSetPriorityThread may have put below its base.
+TEST(LockBoost, MayLeaveAThreadBelowItsBase) {
+  Bench b;
+  Event e(EventKind::synchronization);
+  auto& t = b.spawn(12, [&](TestThread& self) -> Task<Status> {
+    (void)co_await b.kernel.wait_single(&self.thread, &e.header, Bench::forever());
+    co_return Status::success;
+  });
+  b.run_all();
+  b.kernel.set_priority(t.thread, 2);
+  b.spawn(3, [&](TestThread&) -> Task<Status> {
+    b.kernel.set_event_boost_priority(e);
+    co_return Status::success;
+  });
+  b.step();
+  EXPECT_EQ(t.thread.priority, 4);
+  EXPECT_EQ(t.thread.priority_decrement, 2);
+  b.check();
+  b.stop();
+}
+
 // WDK ExAcquireFastMutex; facts 6.5: a fast mutex is handed to the first waiter, with the lock boost of its releaser.
 TEST(FastMutex, TheReleaserHandsItToTheFirstWaiterWithTheLockBoost) {
   Bench b;
