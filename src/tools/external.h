@@ -1,4 +1,4 @@
-// Programs of the distribution that draw: Graphviz's dot, gnuplot. They read a description and write a picture.
+// Programs of the distribution that draw, such as gnuplot: they read a description and write a picture.
 #pragma once
 
 #include <expected>
