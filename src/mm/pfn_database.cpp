@@ -10,12 +10,15 @@ namespace vitrine::mm {
 namespace {
 
 constexpr u32 kScatteredBit = 1u << 31;
+// A machine that uses less than this stays as thin as its frames; one that uses more gets large pages of the host, so many
+// frames at a time.
+constexpr u64 kDenseFrames = (64ull << 20) >> kPageShift;
 constexpr u64 kMaximumFrames = 1ull << 31;  // a run's word has 31 bits for its first frame
 
 }  // namespace
 
 PfnDatabase::PfnDatabase(ram::GuestRam& ram, u32 entry_bytes)
-    : ram_(ram), total_(ram.page_count()), low_(0), high_(ram.page_count()) {
+    : ram_(ram), total_(ram.page_count()), low_(0), high_(ram.page_count()), dense_end_(kDenseFrames) {
   VITRINE_CHECK(total_ > 0 && total_ <= kMaximumFrames);
   chunks_.reset(static_cast<Entry**>(std::calloc((total_ + kChunkFrames - 1) / kChunkFrames, sizeof(Entry*))));
   VITRINE_CHECK(chunks_ != nullptr);
@@ -66,6 +69,11 @@ u64 PfnDatabase::available() const {
 
 bool PfnDatabase::take_never_used(u32& frame) {
   if (low_ < high_) {
+    if (low_ >= dense_end_) {
+      const u64 count = std::min(kDenseFrames, high_ - low_);
+      ram_.expect_dense_use(Pfn{low_}, count);
+      dense_end_ = low_ + count;
+    }
     frame = static_cast<u32>(low_++);
     return true;
   }

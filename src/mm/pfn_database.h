@@ -174,6 +174,7 @@ class PfnDatabase {
   u64 total_;
   u64 reserved_ = 0;
   u64 low_, high_;  // never used: [low_, high_); frames are taken from below, runs from above
+  u64 dense_end_;   // up to here the RAM knows that frames are taken one after the other
   // Pointers to chunks, null until the first use; an array that the host zeroes page by page, so that a large machine costs
   // nothing.
   struct FreeMemory {

@@ -1,7 +1,8 @@
 // The tree is boost::intrusive's AVL algorithms over our own nodes. They know nothing of gaps; after each change the
 // gaps on the path to the root are computed anew. A rotation leaves every touched node on that path or a child of it,
 // so that refreshing each path node's children first is enough; above the rotations the walk ends with the first node
-// that comes out as it was.
+// that comes out as it was. Gaps above 16 GB all count as that: the one in the middle of a space, which nearly every
+// insertion makes smaller, would else change every node up to the root.
 #include "mm/vad.h"
 
 #include <algorithm>
@@ -33,6 +34,9 @@ using Tree = boost::intrusive::avltree_algorithms<NodeTraits>;
 
 Vad* as_vad(VadNode* node) { return static_cast<Vad*>(node); }
 
+// A search for more visits every subtree that may hold it: at most 8,192 gaps of 128 TB are as large.
+constexpr u64 kLargestToldApart = 16ull << (30 - kPageShift);
+
 u64 gap_start_vpn(const Vad& vad) { return vad.start_vpn_ - vad.gap_before_; }
 
 // Pages of a gap that lie behind its first 64 KB boundary.
@@ -51,6 +55,8 @@ bool refresh(Vad& vad) {
     gap = std::max<u64>(gap, c.largest_gap_);
     granule = std::max<u64>(granule, c.largest_granule_gap_);
   }
+  gap = std::min(gap, kLargestToldApart);
+  granule = std::min(granule, kLargestToldApart);
   const bool changed = vad.largest_gap_ != gap || vad.largest_granule_gap_ != granule;
   vad.largest_gap_ = gap;
   vad.largest_granule_gap_ = granule;
@@ -80,6 +86,13 @@ const VadNode* above_rotations(VadNode* head, VadNode* after) {
   return node == head ? head : node->parent;
 }
 
+// The same for a range that is to go, whose place at the bottom hangs from `lowest`: the nearest ancestor that leans to
+// neither side stays as high as it is.
+const VadNode* above_removal(const VadNode* head, const VadNode* lowest) {
+  while (lowest != head && lowest->balance_ != NodeTraits::zero()) lowest = lowest->parent;
+  return lowest == head ? head : lowest->parent;
+}
+
 // One search for a place. Subtrees whose largest gap is too small are not entered.
 struct Search {
   u64 bytes, alignment;
@@ -87,7 +100,7 @@ struct Search {
 
   [[nodiscard]] bool may_hold(const Vad& vad) const {
     const u64 pages = alignment >= kAllocationGranularity ? vad.largest_granule_gap_ : vad.largest_gap_;
-    return pages >= bytes >> kPageShift;
+    return pages >= std::min(bytes >> kPageShift, kLargestToldApart);
   }
   // The lowest (or highest) fit inside one gap; 0: none.
   [[nodiscard]] Va lowest_in(Va start, Va end) const {
@@ -196,8 +209,6 @@ void VadTree::refresh_gap(Vad& vad) {
   vad.gap_before_ = vad.start_vpn_ - (before == nullptr ? lowest_ >> kPageShift : before->end_vpn_ + 1);
 }
 
-void VadTree::update_upwards(VadNode* node) { refresh_upwards(&head_, node, nullptr); }
-
 Vad& VadTree::insert(Va start, Va end) {
   VITRINE_CHECK(start % kPageSize == 0 && end % kPageSize == 0 && start >= lowest_ && start < end && end <= highest_);
   Vad* after = find_at_or_after(start);
@@ -221,12 +232,22 @@ void VadTree::erase(Vad& vad) {
   Vad* after = next(vad);
   // The lowest node whose subtree changes: where the node that leaves the bottom hung.
   VadNode* lowest = vad.parent;
-  if (vad.left != nullptr && vad.right != nullptr) lowest = after->parent == &vad ? after : after->parent;
+  const bool replaced = vad.left != nullptr && vad.right != nullptr;  // by its successor, which takes over its balance
+  const VadNode* above = nullptr;
+  if (replaced) {
+    lowest = after->parent == &vad ? after : after->parent;
+    above = above_removal(&head_, after->parent);
+    after->largest_gap_ = vad.largest_gap_;  // what its new ancestors know of that place
+    after->largest_granule_gap_ = vad.largest_granule_gap_;
+  } else {
+    above = above_removal(&head_, lowest);
+  }
+  if (above == &vad) above = after;
   Tree::erase(&head_, &vad);
   --count_;
   if (hint_ == &vad) hint_ = nullptr;
   if (after != nullptr) refresh_gap(*after);
-  update_upwards(lowest);  // rotations may reach the root
+  refresh_upwards(&head_, lowest, above);
   if (after != nullptr) refresh_upwards(&head_, after, after);
   release_vad(&vad);
 }

@@ -57,7 +57,7 @@ struct VadNode {
 struct Vad : VadNode {
   u64 end_vpn_ : 36 = 0;  // inclusive
   u64 commit_low_ : 28 = 0;
-  u64 largest_gap_ : 36 = 0;  // pages, in this subtree (gaps before its members)
+  u64 largest_gap_ : 36 = 0;  // pages, in this subtree (gaps before its members); 16 GB: as large or larger
   u64 commit_high_ : 8 = 0;
   u64 spare2_ : 20 = 0;
   u64 largest_granule_gap_ : 36 = 0;  // the same counted from the next 64 KB boundary
@@ -138,7 +138,6 @@ class VadTree {
   static constexpr u32 kFirstSlab = 32, kSlab = 512;  // Vads per host allocation
   [[nodiscard]] Vad* root() const;
   void refresh_gap(Vad& vad);
-  void update_upwards(VadNode* node);
   [[nodiscard]] Vad* new_vad();
   void release_vad(Vad* vad);
 

@@ -30,6 +30,11 @@ GuestRam::~GuestRam() {
   if (base_ != nullptr) munmap(base_, page_count_ << kPageShift);
 }
 
+void GuestRam::expect_dense_use(Pfn first, u64 count) {
+  VITRINE_CHECK(first.value <= page_count_ && count <= page_count_ - first.value);
+  (void)madvise(base_ + first.address(), count << kPageShift, MADV_HUGEPAGE);  // slower where it is refused
+}
+
 void GuestRam::discard(Pfn first, u64 count) {
   VITRINE_CHECK(first.value <= page_count_ && count <= page_count_ - first.value);
   if (count == 0) return;

@@ -32,6 +32,8 @@ class GuestRam {
   }
   void zero_page(Pfn pfn) { std::memset(page(pfn), 0, kPageSize); }
 
+  // These frames will all be written soon: backs them with large pages where the host has any.
+  void expect_dense_use(Pfn first, u64 count);
   // Gives the host memory of [first, first+count) back; the frames read as zero afterwards.
   void discard(Pfn first, u64 count);
   // Host bytes resident now for the frames [first, first+count). Costs time for each frame asked about.

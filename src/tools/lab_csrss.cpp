@@ -12,6 +12,7 @@
 #include "tools/host_memory.h"
 #include "tools/interrupt.h"
 #include "tools/lab_commands.h"
+#include "tools/large_pages.h"
 #include "tools/plot.h"
 #include "tools/size.h"
 
@@ -224,6 +225,7 @@ int run(const Settings& settings) {
   auto options = read(settings, *profile);
   if (!options) return lab_fail(kExitUsage, options.error());
   options->interrupt = &watch_for_interrupt();
+  const LargePages large_pages;
   if (isatty(STDERR_FILENO) != 0) {
     options->on_sample = [](const csr::Strategy& strategy, const lab::Sample& sample) {
       fmt::print(stderr, "\r{}: {} threads   ", csr::format_strategy(strategy), sample.threads);

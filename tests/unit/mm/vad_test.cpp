@@ -37,15 +37,16 @@ TEST(VadTree, FloorAndCeilingBoundTheSearch) {
 // A slow allocator over a map says what is right.
 class Model {
  public:
+  Model(Va low, Va high) : low_(low), high_(high) {}
   std::map<Va, Va> ranges;
   Va find(u64 bytes, u64 alignment, SearchFrom from, Va floor, Va ceiling) const {
     std::vector<std::pair<Va, Va>> gaps;
-    Va end = kLow;
+    Va end = low_;
     for (const auto& [start, stop] : ranges) {
       gaps.emplace_back(end, start);
       end = stop;
     }
-    gaps.emplace_back(end, kHigh);
+    gaps.emplace_back(end, high_);
     Va best = 0;
     for (auto [start, stop] : gaps) {
       start = std::max(start, floor);
@@ -58,19 +59,26 @@ class Model {
     }
     return best;
   }
+
+ private:
+  Va low_, high_;
 };
 
-TEST(VadTree, AgreesWithASlowModelThroughRandomWork) {
+// Ranges of up to forty units in a space of 4,096.
+class VadTreeAtRandom : public testing::TestWithParam<u64> {};
+
+TEST_P(VadTreeAtRandom, AgreesWithASlowModel) {
+  const u64 unit = GetParam(), high = 4096 * unit;
   sim::Random random(1, "vad test");
-  VadTree tree(kLow, kHigh);
-  Model model;
+  VadTree tree(kLow, high);
+  Model model(kLow, high);
   u64 found = 0;
   for (u32 step = 0; step < 6'000; ++step) {
-    const u64 bytes = (1 + random.below(40)) * kPageSize;
+    const u64 bytes = (1 + random.below(40)) * unit;
     const u64 alignment = random.below(3) == 0 ? kPageSize : random.below(8) == 0 ? 0x4'0000 : kAllocationGranularity;
     const SearchFrom from = random.below(2) == 0 ? SearchFrom::bottom : SearchFrom::top;
-    const Va floor = random.below(4) == 0 ? random.below(kHigh) : 0;
-    const Va ceiling = random.below(4) == 0 ? random.below(kHigh) & ~kPageMask : ~0ull;
+    const Va floor = random.below(4) == 0 ? random.below(high) : 0;
+    const Va ceiling = random.below(4) == 0 ? random.below(high) & ~kPageMask : ~0ull;
     const Va place = tree.find_gap(bytes, alignment, from, page_floor(floor), ceiling);
     ASSERT_EQ(place, model.find(bytes, alignment, from, page_floor(floor), ceiling)) << step;
     if (place != 0 && random.below(10) < 6) {
@@ -78,7 +86,7 @@ TEST(VadTree, AgreesWithASlowModelThroughRandomWork) {
       model.ranges[place] = place + bytes;
       ++found;
     } else if (!model.ranges.empty()) {
-      auto it = model.ranges.lower_bound(random.below(kHigh));
+      auto it = model.ranges.lower_bound(random.below(high));
       if (it == model.ranges.end()) it = model.ranges.begin();
       Vad* vad = tree.find(it->first);
       ASSERT_NE(vad, nullptr);
@@ -96,6 +104,10 @@ TEST(VadTree, AgreesWithASlowModelThroughRandomWork) {
   EXPECT_GT(found, 500u);
   EXPECT_EQ(tree.size(), model.ranges.size());
 }
+
+// With gigabytes, gaps lie on both sides of the size from which on the tree no longer tells them apart.
+INSTANTIATE_TEST_SUITE_P(Units, VadTreeAtRandom, testing::Values(kPageSize, 1ull << 30),
+                         [](const auto& unit) { return unit.param == kPageSize ? "pages" : "gigabytes"; });
 
 TEST(VadTree, FindsAGapAmongAHundredThousandWithoutWalkingThem) {
   VadTree tree(kLow, 1ull << 46);
