@@ -83,6 +83,7 @@ u32 HandleTable::capacity(const sim::HandleGeometry& geometry) {
 // NT: ExpAllocateHandleTableEntrySlow. The first leaf is the root; the second needs a mid-level page above both; when
 // that is full, a top array; from then on each full mid-level page calls for the next [facts 2.1].
 Status HandleTable::grow() {
+  const trace::CallScope scope(pool_.calls(), "ExpAllocateHandleTableEntrySlow");
   const u32 leaf = leaf_count_;
   if (u64{leaf + 1} * geometry_.entries_per_leaf > geometry_.maximum_handles) {
     ++full_failures_;
@@ -134,6 +135,7 @@ void HandleTable::move_last_free() {
 }
 
 Result<Handle> HandleTable::allocate(void* object, u32 granted_access, u8 attributes) {
+  const trace::CallScope scope(pool_.calls(), "ExCreateHandle");
   const u64 address = reinterpret_cast<u64>(object);
   VITRINE_CHECK(address != 0 && (address & 7) == 0);
   if (first_free_ == 0) move_last_free();
@@ -146,6 +148,10 @@ Result<Handle> HandleTable::allocate(void* object, u32 granted_access, u8 attrib
   slot.object_ = address | (attributes & handle_attributes::kAll);
   slot.access_or_next_ = granted_access;
   ++count_;
+  if (pool_.calls().observer() != nullptr) [[unlikely]] {
+    const PoolSiteInfo& leaf = pool_.site_info(sites_.leaf);
+    pool_.calls().allocated({leaf.name, trace::AllocationKind::table_entry, leaf.tag, entry_size_});
+  }
   return Handle{u64{index} << 2};
 }
 

@@ -104,8 +104,13 @@ class HandleTable {
   // Requests that found every value of the geometry in use.
   [[nodiscard]] u64 full_failures() const { return full_failures_; }
   [[nodiscard]] const sim::HandleGeometry& geometry() const { return geometry_; }
+  // Everything booked, in order: the table, then its leaves and what they hang from. Grows only.
+  [[nodiscard]] const std::vector<PoolBlock>& blocks() const { return blocks_; }
   // Bytes booked now, as charged.
   [[nodiscard]] u64 booked_bytes() const;
+  [[nodiscard]] u64 booked_blocks() const { return blocks_.size(); }
+  // Of those, what whole pages hold.
+  [[nodiscard]] u64 booked_pages() const;
   // Usable entries of a table that is grown to its end: maximum minus one per leaf [facts 2.3].
   [[nodiscard]] static u32 capacity(const sim::HandleGeometry& geometry);
   // NT: ExDupHandleTable, for a child that inherits. The new table has the source's size and the entries that `keep`

@@ -67,6 +67,7 @@ u64 Pool::rounded_bytes(u64 bytes) const {
 }
 
 Result<PoolBlock> Pool::allocate(PoolSite site, u64 bytes) {
+  const trace::CallScope scope(calls_, "ExAllocatePoolWithTag");
   VITRINE_CHECK(site.value > 0 && site.value < sites_.size());
   PoolRegion& target = region(sites_[site.value].type);
   if (bytes > target.bytes()) return Failure(Status::insufficient_resources);
@@ -131,6 +132,13 @@ u64 Pool::charged_bytes(PoolBlock block) const {
   return where.length * (where.whole_pages ? kPageSize : granule_bytes_);
 }
 
+u64 Pool::page_bytes(PoolBlock block) const {
+  const Place where = place(block);
+  if (where.whole_pages) return charged_bytes(block);
+  const PoolRegion& home = region(where.type);
+  return u64{home.used_granules(where.first_granule / home.granules_per_page())} * granule_bytes_;
+}
+
 u64 Pool::pages(PoolType type) const { return region(type).pages_in_use(); }
 
 u64 Pool::page_capacity(PoolType type) const { return region(type).page_count(); }
@@ -156,6 +164,11 @@ void Pool::book(PoolSite site, bool is_free, u64 requested, u64 charged, Va addr
       usage->bytes += charged;
       usage->peak_bytes = std::max(usage->peak_bytes, usage->bytes);
     }
+  }
+  if (!is_free) {
+    const bool nonpaged = info.type == PoolType::nonpaged;
+    calls_.allocated({info.name, nonpaged ? trace::AllocationKind::nonpaged_pool : trace::AllocationKind::paged_pool,
+                      info.tag, charged});
   }
   if (listener_) {
     listener_({.is_free = is_free,

@@ -26,6 +26,7 @@
 #include "base/types.h"
 #include "ex/page_source.h"
 #include "sim/profile.h"
+#include "trace/call_trace.h"
 
 namespace vitrine::ex {
 
@@ -116,6 +117,8 @@ class Pool {
   [[nodiscard]] Va address(PoolBlock block) const;
   // What it is charged with: rounded, header included; a multiple of the page size for whole pages.
   [[nodiscard]] u64 charged_bytes(PoolBlock block) const;
+  // Bytes in use in the page that a small block lies in, its own included. Of whole pages: its own.
+  [[nodiscard]] u64 page_bytes(PoolBlock block) const;
   // What `allocate(bytes)` would charge.
   [[nodiscard]] u64 rounded_bytes(u64 bytes) const;
 
@@ -134,6 +137,8 @@ class Pool {
 
   // At most one listener; an empty function removes it. It must not allocate from this pool.
   void set_listener(Listener listener) { listener_ = std::move(listener); }
+  // Here because every folder that takes memory reaches the pool.
+  [[nodiscard]] trace::CallTrace& calls() { return calls_; }
 
  private:
   struct Place;
@@ -148,6 +153,7 @@ class Pool {
   std::array<PoolUsage, 2> totals_{};
   std::vector<PoolSiteInfo> sites_;
   Listener listener_;
+  trace::CallTrace calls_;
 };
 
 }  // namespace vitrine::ex

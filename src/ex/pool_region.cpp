@@ -220,6 +220,12 @@ u64 PoolRegion::run_length(u64 first) const {
   return found->second;
 }
 
+u32 PoolRegion::used_granules(u64 page) const {
+  const SharedPage* record = find_shared(page);
+  VITRINE_CHECK(record != nullptr);
+  return granules_per_page_ - record->free;
+}
+
 bool PoolRegion::is_allocated(u64 granule) const {
   const u64 page = granule / granules_per_page_;
   if (!page_used(page)) return false;

@@ -34,6 +34,8 @@ class PoolRegion {
   void forget_run(u64 first) { long_runs_.erase(first); }
 
   [[nodiscard]] bool is_allocated(u64 granule) const;
+  // Precondition: the page is shared by small blocks.
+  [[nodiscard]] u32 used_granules(u64 page) const;
   [[nodiscard]] Va start() const { return region_.start; }
   [[nodiscard]] u64 bytes() const { return region_.bytes; }
   [[nodiscard]] u64 pages_in_use() const { return pages_in_use_; }

@@ -1,131 +1,103 @@
 #include "lab/thread_memory.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <map>
 
+#include "abi/thread_information.h"
 #include "lab/lab_machine.h"
-#include "mm/books.h"
 #include "vitrine/run_loop.h"
 
 namespace vitrine::lab {
 namespace {
 
+constexpr std::string_view kService = "NtCreateThreadEx";
+constexpr std::string_view kGrowth = "ExpAllocateHandleTableEntrySlow";
+constexpr std::string_view kUserStack = "RtlCreateUserStack";
 constexpr u64 kCurrentProcess = ~0ull;
-constexpr u64 kAllAccess = 0x1F'FFFF, kCreateSuspended = 1;
 constexpr u64 kStackBytes = 64 << 10;
 // So many leaves of a handle table are filled: the first needs nothing, the second a mid-level page too, the third is
 // plain growth. Two tables grow at different times.
 constexpr u32 kLeaves = 4;
-constexpr u32 kTableTag = ex::pool_tag("Obtb");
 
-struct Counts {
-  mm::HeldBooks held;
-  u64 paged_pages = 0, nonpaged_pages = 0, pool_tables = 0, ids = 0, handles = 0;
-};
+MemoryPart part_of(const std::vector<std::string>& path, const RecordedAllocation& allocation) {
+  const auto below = [&](std::string_view routine) { return std::ranges::find(path, routine) != path.end(); };
+  if (allocation.kind == trace::AllocationKind::page_table) return MemoryPart::page_table;
+  if (below(kUserStack)) return MemoryPart::user_stack;
+  const bool is_table = below(kGrowth) || allocation.kind == trace::AllocationKind::table_entry;
+  return is_table ? MemoryPart::table : MemoryPart::thread;
+}
 
-// What one creation takes, and all of them by kind.
-class Creations {
+CreationCost cost_of(const CallNode& call) {
+  CreationCost cost;
+  for_each_allocation(call, [&](const std::vector<std::string>& path, const RecordedAllocation& allocation) {
+    cost.rows.push_back({fmt::format("{}", fmt::join(path, " > ")), allocation, part_of(path, allocation)});
+    const bool is_page =
+        cost.rows.back().part == MemoryPart::table && allocation.kind != trace::AllocationKind::table_entry;
+    if (is_page) cost.table_pages += page_ceil(allocation.bytes) / kPageSize;
+  });
+  for (const MemoryRow& row : cost.rows) {
+    const bool counted_part = row.part == MemoryPart::thread || row.part == MemoryPart::table;
+    if (cost.counts(row))
+      cost.counted_bytes += row.allocation.bytes;
+    else if (!counted_part)
+      cost.uncounted_bytes += row.allocation.bytes;
+  }
+  return cost;
+}
+
+class Collector {
  public:
-  Creations(Machine& machine, const ps::Process& process) : machine_(machine), process_(process) {
-    machine_.pool.set_listener([this](const ex::PoolEvent& event) { observe(event); });
+  void add(CallNode call) {
+    const CreationCost cost = cost_of(call);
+    CreationCost& kind = costs_.try_emplace(cost.table_pages, cost).first->second;
+    ++kind.calls;
+    call.prune([](const RecordedAllocation& a) { return a.kind != trace::AllocationKind::table_entry; });
+    if (graph_.routine.empty())
+      graph_ = call;
+    else
+      graph_.merge(call);
   }
-  ~Creations() { machine_.pool.set_listener({}); }
-  Creations(const Creations&) = delete;
-  Creations& operator=(const Creations&) = delete;
-
-  void begin() {
-    rows_.clear();
-    before_ = count();
-    watching_ = true;
-  }
-  void end() {
-    watching_ = false;
-    add_books(before_, count());
-    CreationCost cost;
-    for (const MemoryRow& row : rows_) {
-      if (row.tag == kTableTag) cost.table_pages += row.bytes / kPageSize;
-    }
-    for (MemoryRow& row : rows_) {
-      // The page of a table counts instead of the entries in it.
-      if (row.kind == MemoryKind::table_entry) row.counted = cost.table_pages == 0;
-      (row.counted ? cost.counted_bytes : cost.uncounted_bytes) +=
-          row.kind == MemoryKind::table_entry && !row.counted ? 0 : row.bytes;
-    }
-    cost.rows = std::move(rows_);
-    ++costs_.try_emplace(cost.table_pages, std::move(cost)).first->second.calls;
-    ++made_;
-  }
-  [[nodiscard]] u64 made() const { return made_; }
-  [[nodiscard]] std::vector<CreationCost> take() {
-    std::vector<CreationCost> costs;
-    for (auto& [pages, cost] : costs_) costs.push_back(std::move(cost));
-    return costs;
+  void finish(ThreadMemoryReport& report) {
+    for (auto& [pages, cost] : costs_) report.costs.push_back(std::move(cost));
+    report.graph = std::move(graph_);
   }
 
  private:
-  [[nodiscard]] Counts count() const {
-    return {.held = machine_.memory.books().held,
-            .paged_pages = machine_.pool.pages(ex::PoolType::paged),
-            .nonpaged_pages = machine_.pool.pages(ex::PoolType::nonpaged),
-            .pool_tables = machine_.physical.pool_table_pages(),
-            .ids = machine_.processes->ids().count(),
-            .handles = process_.handles->count()};
-  }
-  void observe(const ex::PoolEvent& event) {
-    const ps::Thread* current = machine_.processes->current();
-    if (!watching_ || event.is_free || current == nullptr || current->process != &process_) return;
-    const bool paged = event.type == ex::PoolType::paged;
-    const std::string& site = machine_.pool.site_info(event.site).name;
-    // 5.2 has the user stack made by kernel32 before the call, 6.0 by the kernel in it; the seed counts neither.
-    const bool user_stack = event.tag == ex::pool_tag("VadS");
-    rows_.push_back({site, paged ? MemoryKind::paged_pool : MemoryKind::nonpaged_pool, event.tag, event.charged_bytes,
-                     !user_stack});
-  }
-  void add(const char* site, MemoryKind kind, u64 bytes, bool counted) {
-    if (bytes != 0) rows_.push_back({site, kind, 0, bytes, counted});
-  }
-  void add_books(const Counts& a, const Counts& b) {
-    const u64 stack = b.held.kernel_stack_pages - a.held.kernel_stack_pages;
-    const u64 teb = b.held.shadow_pages - a.held.shadow_pages;
-    const u64 pool = b.paged_pages - a.paged_pages + b.nonpaged_pages - a.nonpaged_pages;
-    const u64 tables = b.held.page_table_pages - a.held.page_table_pages + b.held.system_table_pages -
-                       a.held.system_table_pages + b.pool_tables - a.pool_tables;
-    const u64 commit = b.held.committed_pages - a.held.committed_pages;
-    add("MmCreateTeb: TEB", MemoryKind::teb, teb * kPageSize, true);
-    add("MmCreateKernelStack: kernel stack", MemoryKind::kernel_stack, stack * kPageSize, true);
-    const u64 entry = machine_.profile.sizes.handle_table_entry;
-    add("PspCidTable: entry", MemoryKind::table_entry, (b.ids - a.ids) * entry, true);
-    add("process handle table: entry", MemoryKind::table_entry, (b.handles - a.handles) * entry, true);
-    add("user stack with its guard", MemoryKind::user_stack, (commit - stack - teb - pool - tables) * kPageSize, false);
-    add("page tables, for many threads", MemoryKind::page_table, tables * kPageSize, false);
-  }
-
-  Machine& machine_;
-  const ps::Process& process_;
-  std::vector<MemoryRow> rows_;
-  Counts before_;
-  bool watching_ = false;
-  u64 made_ = 0;
   std::map<u64, CreationCost> costs_;  // by table pages
+  CallNode graph_;
+};
+
+struct Creation {
+  u64 wanted = 0, made = 0;
+  Status failure = Status::success;
 };
 
 // Handles stay open, so that the process's own table grows, too.
-cpu::Script create_threads(cpu::ScriptContext& context, Creations* creations, u64 wanted, Va sleeper) {
-  const u32 create = LabMachine::service("NtCreateThreadEx");
-  const Va slot = context.initial(cpu::Gpr::rsp) - 0x100;
-  (void)co_await context.store(slot, 0);
-  for (u64 i = 0; i < wanted; ++i) {
-    creations->begin();
-    const u64 status = co_await context.syscall(create, slot, kAllAccess, 0, kCurrentProcess, sleeper, 0,
-                                                kCreateSuspended, 0, kPageSize, kStackBytes, 0);
-    if (status != 0) break;
-    creations->end();
+cpu::Script creator(cpu::ScriptContext& context, Creation& creation, Va sleeper) {
+  const Va handle_slot = context.initial(cpu::Gpr::rsp) - 0x100;
+  (void)co_await context.store(handle_slot, 0);
+  while (creation.made < creation.wanted) {
+    const u64 status =
+        co_await context.syscall(LabMachine::service(kService), handle_slot, 0x1F'FFFFu, 0, kCurrentProcess, sleeper, 0,
+                                 abi::thread_create::kSuspended, 0, kPageSize, kStackBytes, 0);
+    if (status != 0) {
+      creation.failure = Status{static_cast<u32>(status)};
+      break;
+    }
+    ++creation.made;
   }
   (void)co_await context.syscall(LabMachine::service("NtTerminateProcess"), kCurrentProcess, 0);
 }
 
 }  // namespace
+
+bool CreationCost::counts(const MemoryRow& row) const {
+  if (row.part != MemoryPart::thread && row.part != MemoryPart::table) return false;
+  return row.allocation.kind != trace::AllocationKind::table_entry || table_pages == 0;
+}
 
 std::expected<ThreadMemoryReport, std::string> measure_thread_memory(const sim::Profile& profile) {
   auto lab = LabMachine::create({.profile = &profile});
@@ -133,27 +105,34 @@ std::expected<ThreadMemoryReport, std::string> measure_thread_memory(const sim::
   Machine& machine = (*lab)->machine();
   const auto process = (*lab)->new_process();
   if (!process) return std::unexpected(fmt::format("no process could be made: {}", status_name(process.error())));
-  const u64 wanted = u64{kLeaves} * profile.handles.entries_per_leaf;
+
+  Creation creation{.wanted = u64{kLeaves} * profile.handles.entries_per_leaf};
   const Va sleeper = machine.scripted->register_program(
-      [](cpu::ScriptContext& context) -> cpu::Script { (void)co_await context.compute(1); });
-  Creations creations(machine, **process);
+      [](cpu::ScriptContext& context) -> cpu::Script { co_await context.compute(1); });
   const Va entry = machine.scripted->register_program(
-      [&](cpu::ScriptContext& context) { return create_threads(context, &creations, wanted, sleeper); });
+      [&](cpu::ScriptContext& context) { return creator(context, creation, sleeper); });
   if (!(*lab)->start(**process, entry)) return std::unexpected("the first thread could not be made");
+
+  Collector collector;
+  CallRecorder recorder(kService, [&](CallNode call) {
+    if (call.routine == kService) collector.add(std::move(call));
+  });
   const u64 ptes_before = machine.memory.books().held.system_ptes;
   u64 ptes_during = 0;
   machine.trace.add_listener([&](const trace::Event& event) {
     if (event.type == trace::EventType::thread_create) ptes_during = machine.memory.books().held.system_ptes;
   });
+  machine.pool.calls().set_observer(&recorder);
   RunLoop loop(machine, {});
-  if (loop.run(**process) != RunEnd::exited || creations.made() != wanted) {
-    return std::unexpected(fmt::format("only {} of {} threads could be created", creations.made(), wanted));
+  const RunEnd end = loop.run(**process);
+  machine.pool.calls().set_observer(nullptr);
+  if (end != RunEnd::exited || creation.made == 0) {
+    return std::unexpected(fmt::format("no thread could be created: {}", status_name(creation.failure)));
   }
-  machine.trace.remove_listeners();
   ThreadMemoryReport report;
-  report.costs = creations.take();
-  report.threads = creations.made();
-  report.address_space_bytes = (ptes_during - ptes_before) / report.threads * kPageSize;
+  collector.finish(report);
+  report.threads = creation.made;
+  report.address_space_bytes = (ptes_during - ptes_before) / creation.made * kPageSize;
   return report;
 }
 

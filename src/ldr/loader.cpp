@@ -7,6 +7,7 @@
 
 #include "abi/context.h"
 #include "abi/peb.h"
+#include "abi/teb.h"
 #include "abi/user_shared_data.h"
 #include "ldr/parameter_writer.h"
 #include "ldr/shared_data.h"
@@ -126,7 +127,8 @@ Status Loader::load_ntdll() {
       .user_callback_dispatcher = export_offset(image, "KiUserCallbackDispatcher"),
       .control_routine = export_offset(image, "__wine_ctrl_routine"),  // Wine's way to kernelbase's CtrlRoutine
       .minimum_stack_reserve = 0,
-      .minimum_stack_commit = 0};
+      .minimum_stack_commit = 0,
+      .minimum_teb_bytes = 0};
   if (entry_offsets_.ldr_initialize_thunk == 0 || entry_offsets_.rtl_user_thread_start == 0 ||
       entry_offsets_.user_exception_dispatcher == 0 || entry_offsets_.user_apc_dispatcher == 0) {
     return Status::entrypoint_not_found;
@@ -136,6 +138,7 @@ Status Loader::load_ntdll() {
   if (unix_call_dispatcher_offset_ != 0) {
     entry_offsets_.minimum_stack_reserve = kWineStackReserve;
     entry_offsets_.minimum_stack_commit = kWineStackCommit;
+    entry_offsets_.minimum_teb_bytes = abi::kTebRegionBytes;
   }
   collect_stubs(image);
   auto section = image_section(**file);

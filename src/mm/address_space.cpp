@@ -106,6 +106,8 @@ Status AddressSpace::check_room(Va start, Va end) const {
 Status AddressSpace::charge(Vad& vad, u64 pages) {
   if (const Status status = charge_pages(pages); !is_success(status)) return status;
   vad.set_commit_charge(vad.commit_charge() + pages);
+  manager_.wiring_.pool.calls().allocated(
+      {"committed pages", trace::AllocationKind::committed, 0, pages * kPageSize});
   return Status::success;
 }
 
@@ -135,6 +137,11 @@ void AddressSpace::return_pages(u64 pages) {
 
 // Table pages are charged to the machine where they are made; the process's own count follows here.
 void AddressSpace::note_tables() {
+  if (page_table_.table_pages() == charged_tables_) return;
+  if (page_table_.table_pages() > charged_tables_) {
+    manager_.wiring_.pool.calls().allocated({"page table of the process", trace::AllocationKind::page_table, 0,
+                                             (page_table_.table_pages() - charged_tables_) * kPageSize});
+  }
   commit_charge_ = commit_charge_ - charged_tables_ + page_table_.table_pages();
   charged_tables_ = page_table_.table_pages();
   peak_commit_charge_ = std::max(peak_commit_charge_, commit_charge_);

@@ -13,6 +13,7 @@ constexpr u64 kStackRounding = 1ull << 20;  // NT: a stack whose commit fills it
 // NT: MiCreatePebOrTeb [facts 1.5]. The frames are taken now, as MmCreateTeb's first writes would; their bytes are made
 // later.
 Result<Va> AddressSpace::create_shadow_block(u32 pages, u64 cookie) {
+  const trace::CallScope scope(manager_.wiring_.pool.calls(), "MiCreatePebOrTeb");
   constexpr u32 kMaximumPages = 16;
   VITRINE_CHECK(pages > 0 && pages <= kMaximumPages);
   const u64 bytes = u64{pages} * kPageSize;
@@ -80,6 +81,7 @@ void AddressSpace::drop_private(Vad& vad) {
 
 // NT: RtlCreateUserStack reserves, commits the top, and makes the pages below it guards.
 Result<UserStack> AddressSpace::create_user_stack(u64 reserve_bytes, u64 commit_bytes, u32 zero_bits) {
+  const trace::CallScope scope(manager_.wiring_.pool.calls(), "RtlCreateUserStack");
   const u64 largest = vads_.highest_plus_one() - vads_.lowest();
   if (reserve_bytes > largest || commit_bytes > largest) return Failure(Status::no_memory);
   const u64 commit_size = std::max(page_ceil(commit_bytes), kPageSize);

@@ -39,6 +39,7 @@ Result<std::unique_ptr<AddressSpace>> MemoryManager::create_space(const SpaceOpt
 // NT: MmCreateKernelStack: commit and resident memory are charged, then stack pages plus guard PTEs are taken from the
 // system PTEs, then the frames. The guard has an address and nothing else [facts 1.5].
 Result<KernelStack> MemoryManager::create_kernel_stack(bool large) {
+  const trace::CallScope scope(wiring_.pool.calls(), "MmCreateKernelStack");
   const sim::KernelStack& geometry = wiring_.profile.stack;
   // A large stack reserves addresses for all its pages and commits as many as a small one has.
   const u32 ptes = (large ? geometry.large_pages : geometry.pages) + geometry.guard_pages;
@@ -46,11 +47,18 @@ Result<KernelStack> MemoryManager::create_kernel_stack(bool large) {
   if (const Status status = memory.charge_commit(geometry.pages); !is_success(status)) return Failure(status);
   Status status = memory.charge_resident(geometry.pages);
   if (is_success(status)) {
+    const u64 tables = system_ptes_.table_pages();
     const auto first = system_ptes_.allocate(ptes);
     if (first) {
       const auto frames = memory.pfn().allocate_run(geometry.pages, FrameUse::kernel_stack);
       if (frames) {
         ++kernel_stacks_;
+        wiring_.pool.calls().allocated(
+            {"kernel stack", trace::AllocationKind::kernel_stack, 0, geometry.pages * kPageSize});
+        if (system_ptes_.table_pages() != tables) {
+          wiring_.pool.calls().allocated({"page table of the system PTEs", trace::AllocationKind::page_table, 0,
+                                          (system_ptes_.table_pages() - tables) * kPageSize});
+        }
         return KernelStack{*first | (large ? kLargeStackBit : 0), *frames};
       }
       status = frames.error();

@@ -44,6 +44,7 @@ void ServiceDispatcher::enter(ps::Thread& thread) {
   record(thread, trace::EventType::service_enter, number, raw[0], raw[1], raw[2]);
   if (trace_) trace_(fmt::format("[{:x}] {}", thread.id, format_call(call, *service, raw.data())));
 
+  const trace::CallScope scope(executive_.pool.calls(), service->name);
   Outcome outcome = service->invoke(call, raw.data());
   if (!outcome.suspends()) return finish(thread, outcome.status());
   thread.user->service = outcome.take_task();

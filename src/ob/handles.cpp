@@ -86,6 +86,7 @@ Result<ObjectHandles::Resolved> ObjectHandles::resolve(Handle handle, se::Mode m
 }
 
 Result<Handle> ObjectHandles::insert(Object& object, u32 granted_access, u8 attributes) {
+  const trace::CallScope scope(objects_.pool().calls(), "ObpCreateHandle");
   if (object.has_flag(object_flags::kExclusive)) {
     const ObjectInfo* info = object.info();
     const void* owner = info == nullptr ? nullptr : info->exclusive_owner;
@@ -140,6 +141,7 @@ Result<Handle> ObjectHandles::open_by_name(const ObjectAttributes& attributes, c
 
 Result<ObjectHandles::Created> ObjectHandles::insert_new(Ref<Object> object, const ObjectAttributes& attributes,
                                                          u32 desired_access, const AccessState& access) {
+  const trace::CallScope scope(objects_.pool().calls(), "ObInsertObject");
   Object* const fresh = object.get();
   Result<ObjectManager::Inserted> inserted = objects_.insert(std::move(object), attributes, access);
   if (!inserted) return Failure(inserted.error());

@@ -136,6 +136,7 @@ u64 ObjectManager::block_bytes(const ObjectType& type, const CreateRequest& requ
 }
 
 Status ObjectManager::attach(Object& object, ObjectType& type, const CreateRequest& request) {
+  const trace::CallScope scope(pool_.calls(), "ObCreateObject");
   const u32 attributes = request.attributes.attributes;
   if ((attributes & type.traits.invalid_attributes) != 0) return Status::invalid_parameter;
   Result<ex::PoolBlock> block = pool_.allocate(type.site, block_bytes(type, request));

@@ -29,10 +29,11 @@ struct UserEntryPoints {
   Va user_apc_dispatcher = 0;
   Va user_callback_dispatcher = 0;
   Va control_routine = 0;  // where a thread begins that tells the process of Ctrl-C; 0: it cannot be told
-  // What ntdll's own thread start needs of every stack, in bytes: Wine's clears 0xF0000 bytes below the initial
-  // CONTEXT.
+  // What ntdll's own thread start needs, in bytes: Wine's clears 0xF0000 below the initial CONTEXT, so a stack of less is
+  // replaced when its thread starts; and it uses room behind the TEB.
   u64 minimum_stack_reserve = 0;
   u64 minimum_stack_commit = 0;
+  u64 minimum_teb_bytes = 0;
 };
 
 // What SECTION_IMAGE_INFORMATION says of the main image.

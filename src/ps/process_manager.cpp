@@ -102,7 +102,7 @@ Result<ob::Ref<Process>> ProcessManager::create_process(const ProcessParameters&
   if (!is_system) {
     mm::SpaceOptions options;
     options.random = &random_;
-    if (on_.profile.pointer_size == 4) {  // what 64-bit programs see is Wine's DLLs' business, not the profile's
+    if (on_.profile.pointer_size == 4 || on_.profile_user_range) {
       options.lowest = on_.profile.user.lowest;
       options.highest_plus_one = on_.profile.user.highest_plus_one;
     }

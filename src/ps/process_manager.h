@@ -59,6 +59,8 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
     ex::Pool& pool;
     trace::Recorder& trace;
     u64 seed;
+    // 64-bit processes have the profile's user addresses, not those that current Windows gives them.
+    bool profile_user_range = false;
   };
   [[nodiscard]] static Result<std::unique_ptr<ProcessManager>> create(const Dependencies& dependencies);
   ~ProcessManager() override;
@@ -128,6 +130,9 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   explicit ProcessManager(const Dependencies& dependencies);
   [[nodiscard]] Status initialize();
   [[nodiscard]] Status make_user_memory(Process& process, Thread& thread, const ThreadParameters& parameters);
+  [[nodiscard]] Result<Va> make_teb(Process& process, Thread& thread);
+  [[nodiscard]] Status make_kernel_stack(Thread& thread);
+  [[nodiscard]] Status ensure_starting_stack(Thread& thread);
   void release_user_memory(Thread& thread);
   void link_thread(Process& process, Thread& thread, const ThreadParameters& parameters);
   [[nodiscard]] Result<u32> allocate_id(ob::Object& object);

@@ -25,6 +25,7 @@ constexpr ke::ApcOperations kExitApcOperations{&free_exit_apc, &rundown_exit_apc
 }  // namespace
 
 Result<ob::Ref<Thread>> ProcessManager::create_thread(Process& process, const ThreadParameters& parameters) {
+  const trace::CallScope scope(on_.pool.calls(), "PspCreateThread");
   if (process.deleting || !process.rundown.acquire()) return Failure(Status::process_is_terminating);
   struct Guard {
     Process& process;
@@ -43,14 +44,14 @@ Result<ob::Ref<Thread>> ProcessManager::create_thread(Process& process, const Th
   if (!id) return Failure(id.error());
   thread->id = *id;
 
-  const auto stack = on_.memory.create_kernel_stack();
-  if (!stack) return Failure(stack.error());
-  thread->kernel_stack = *stack;
   if (process.space != nullptr && !thread->has_flag(cross_thread_flags::kSystem)) {
     if (const Status status = make_user_memory(process, *thread, parameters); !is_success(status)) {
-      on_.memory.delete_kernel_stack(std::exchange(thread->kernel_stack, {}));
       return Failure(status);
     }
+  }
+  if (const Status status = make_kernel_stack(*thread); !is_success(status)) {
+    release_user_memory(*thread);
+    return Failure(status);
   }
   link_thread(process, *thread, parameters);
   return thread;
@@ -83,16 +84,33 @@ void ProcessManager::link_thread(Process& process, Thread& thread, const ThreadP
   on_.kernel.ready_thread(thread.tcb);
 }
 
+// NT: KeInitThread makes the stack. ke knows nothing of memory, so its half of the work is done in link_thread.
+Status ProcessManager::make_kernel_stack(Thread& thread) {
+  const trace::CallScope scope(on_.pool.calls(), "KeInitThread");
+  const auto stack = on_.memory.create_kernel_stack();
+  if (!stack) return stack.error();
+  thread.kernel_stack = *stack;
+  return Status::success;
+}
+
+// NT: as many pages as the TEB has; Wine's ntdll keeps one of its own size [decision 0011].
+Result<Va> ProcessManager::make_teb(Process& process, Thread& thread) {
+  const trace::CallScope scope(on_.pool.calls(), "MmCreateTeb");
+  const u64 bytes = std::max<u64>(on_.profile.sizes.teb, process.entry_points.minimum_teb_bytes);
+  return process.space->create_shadow_block(static_cast<u32>(bytes_to_pages(bytes)), thread.id);
+}
+
+// What ntdll needs of a stack beyond its program's wish a suspended thread gets when it starts: until then a million of
+// them are as small as in NT.
 Status ProcessManager::make_user_memory(Process& process, Thread& thread, const ThreadParameters& parameters) {
+  const UserEntryPoints& entry = process.entry_points;
   const u64 reserve = std::max({parameters.stack_reserve != 0 ? parameters.stack_reserve : process.image.stack_reserve,
-                                process.entry_points.minimum_stack_reserve, u64{mm::kAllocationGranularity}});
+                                parameters.suspended ? 0 : entry.minimum_stack_reserve, u64{mm::kAllocationGranularity}});
   const u64 commit = std::max({parameters.stack_commit != 0 ? parameters.stack_commit : process.image.stack_commit,
-                               process.entry_points.minimum_stack_commit, kPageSize});
+                               parameters.suspended ? 0 : entry.minimum_stack_commit, kPageSize});
   const auto stack = process.space->create_user_stack(reserve, commit);
   if (!stack) return stack.error();
-  // Wine's ntdll keeps a TEB of its own size; without it the profile's Windows decides [decision 0011].
-  const u64 teb_bytes = process.entry_points.ldr_initialize_thunk != 0 ? abi::kTebRegionBytes : on_.profile.sizes.teb;
-  const auto teb = process.space->create_shadow_block(static_cast<u32>(bytes_to_pages(teb_bytes)), thread.id);
+  const auto teb = make_teb(process, thread);
   if (!teb) {
     (void)process.space->free(stack->allocation_base, 0, mm::mem::kRelease);
     return teb.error();
@@ -152,7 +170,30 @@ void ProcessManager::run_system_thread(Thread& thread) {
   exit_thread(thread);
 }
 
+// A thread that was created suspended has not used its stack yet: one that is too small for ntdll is replaced.
+Status ProcessManager::ensure_starting_stack(Thread& thread) {
+  const UserEntryPoints& entry = thread.process->entry_points;
+  const u64 reserved = thread.stack_base - thread.stack_allocation;
+  if (reserved >= entry.minimum_stack_reserve && thread.stack_committed >= entry.minimum_stack_commit) {
+    return Status::success;
+  }
+  mm::AddressSpace& space = *thread.process->space;
+  (void)space.free(thread.stack_allocation, 0, mm::mem::kRelease);
+  thread.stack_allocation = thread.stack_base = 0;
+  const auto stack = space.create_user_stack(std::max(reserved, entry.minimum_stack_reserve),
+                                             std::max<u64>(thread.stack_committed, entry.minimum_stack_commit));
+  if (!stack) return stack.error();
+  thread.stack_base = stack->base;
+  thread.stack_allocation = stack->allocation_base;
+  thread.stack_committed = static_cast<u32>(stack->base - stack->limit);
+  // Somebody may have looked at the TEB, which keeps what it was filled with.
+  VITRINE_TRY(space.write_value(thread.teb + offsetof(abi::Teb, stack_base), stack->base));
+  VITRINE_TRY(space.write_value(thread.teb + offsetof(abi::Teb, stack_limit), stack->limit));
+  return space.write_value(thread.teb + offsetof(abi::Teb, deallocation_stack), stack->allocation_base);
+}
+
 Status ProcessManager::begin_user_mode(Thread& thread) {
+  VITRINE_TRY(ensure_starting_stack(thread));
   thread.user = std::make_unique<UserState>();
   cpu::GuestContext& registers = thread.user->registers;
   const UserEntryPoints& entry = thread.process->entry_points;

@@ -123,7 +123,10 @@ Status Machine::boot() {
   start_time_ = hal.clock(0);
   VITRINE_TRY(ob::make_standard_directories(objects));
   objects.register_type(mm::section_type_traits(options.profile->sizes.section_object));
-  auto manager = ps::ProcessManager::create({*options.profile, kernel, hal, objects, memory, pool, trace, options.seed});
+  ps::ProcessManager::Dependencies dependencies{*options.profile, kernel, hal, objects, memory, pool, trace, options.seed};
+  // Wine's DLLs need the range that current Windows gives them (decision 0011); without them the profile's is right.
+  dependencies.profile_user_range = options.processor_kind == ProcessorKind::scripted;
+  auto manager = ps::ProcessManager::create(dependencies);
   if (!manager) return manager.error();
   processes = std::move(*manager);
   execution.set_processes(processes.get());

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "lab/graph.h"
+
 namespace vitrine::lab {
 namespace {
 
@@ -53,25 +55,20 @@ TEST(ThreadMemory, GuardPagesTakeAddressesButNoMemory) {
   EXPECT_EQ(two.address_space_bytes, one.address_space_bytes + 4096);
 }
 
-// The seed's four places, in its order, and nothing else of the thread's own.
-TEST(ThreadMemory, TheSeedsFourPlacesAreNamed) {
+TEST(ThreadMemory, TheGraphHasTheSeedsFourPlacesInTheirOrder) {
   const ThreadMemoryReport report = measure(*sim::find_profile("nt52-x86"));
-  ASSERT_FALSE(report.costs.empty());
-  std::vector<std::string> sites;
-  for (const MemoryRow& row : report.costs.front().rows) {
-    if (row.counted) sites.push_back(row.site.substr(0, row.site.find(':')));
+  ASSERT_EQ(report.graph.routine, "NtCreateThreadEx");
+  ASSERT_FALSE(report.graph.calls.empty());
+  const CallNode& create = report.graph.calls.front();
+  EXPECT_EQ(create.routine, "PspCreateThread");
+  std::vector<std::string> places;
+  for (const CallNode& call : create.calls) {
+    if (places_of_the_seed().contains(call.routine)) places.push_back(call.routine);
   }
-  EXPECT_EQ(sites, (std::vector<std::string>{"ObCreateObject", "MiCreatePebOrTeb", "MmCreateTeb", "MmCreateKernelStack",
-                                             "PspCidTable", "process handle table"}));
-}
-
-TEST(ThreadMemory, WhatIsCountedIsTheSumOfItsRows) {
-  for (const CreationCost& cost : measure(*sim::find_profile("nt61-x64")).costs) {
-    u64 sum = 0;
-    for (const MemoryRow& row : cost.rows) sum += row.counted ? row.bytes : 0;
-    EXPECT_EQ(sum, cost.counted_bytes) << cost.table_pages;
-    EXPECT_GT(cost.calls, 0u);
-  }
+  EXPECT_EQ(places, (std::vector<std::string>{"ObCreateObject", "ExCreateHandle", "MmCreateTeb", "KeInitThread"}));
+  const std::string dot = to_dot(report.graph, places_of_the_seed());
+  EXPECT_NE(dot.find("(4) &nbsp;KeInitThread"), std::string::npos);
+  EXPECT_NE(dot.find("MmCreateKernelStack"), std::string::npos);
 }
 
 }  // namespace
