@@ -1,5 +1,7 @@
 #include "lab/ledger.h"
 
+#include <map>
+
 #include "base/check.h"
 #include "mm/books.h"
 #include "vitrine/machine.h"
@@ -13,20 +15,45 @@ struct Tables {
   u64 pages = 0, blocks = 0, bytes = 0, mapping = 0;
 };
 
-// Pages that a block of pool has to itself.
-u64 whole_pages(const Machine& machine, u64 bytes) { return machine.pool.rounded_bytes(bytes) / kPageSize; }
+// Pages of paged pool that hold nothing but these tables. A small part (the top array of a table of three levels) shares
+// its page with others and counts once they have gone.
+class TablePages {
+ public:
+  explicit TablePages(const ex::Pool& pool) : pool_(pool) {}
+  void add(ex::PoolBlock block) {
+    const u64 bytes = pool_.charged_bytes(block);
+    if (bytes % kPageSize == 0) {
+      whole_ += bytes / kPageSize;
+      return;
+    }
+    Shared& page = shared_[page_floor(pool_.address(block))];
+    page.in_use = pool_.page_bytes(block);
+    page.ours += bytes;
+  }
+  [[nodiscard]] u64 count() const {
+    u64 pages = whole_;
+    for (const auto& [address, page] : shared_) pages += page.ours == page.in_use ? 1 : 0;
+    return pages;
+  }
+
+ private:
+  struct Shared {
+    u64 in_use = 0, ours = 0;  // bytes
+  };
+  const ex::Pool& pool_;
+  u64 whole_ = 0;
+  std::map<Va, Shared> shared_;
+};
 
 Tables lasting_tables(const Machine& machine) {
   Tables tables{.mapping = machine.physical.pool_table_pages()};
+  TablePages pages(machine.pool);
   for (const ex::HandleTable* table : {&machine.processes->ids(), &machine.csrss->process().handles->table()}) {
-    const sim::HandleGeometry& geometry = table->geometry();
-    const u64 leaves = table->leaf_count(), tops = table->level() > 1 ? 1 : 0;
-    const u64 mids = table->level() > 0 ? (leaves + geometry.pointers_per_mid - 1) / geometry.pointers_per_mid : 0;
-    tables.pages += leaves * whole_pages(machine, geometry.entries_per_leaf * machine.profile.sizes.handle_table_entry) +
-                    mids * whole_pages(machine, geometry.pointers_per_mid * machine.profile.pointer_size);
-    tables.blocks += 1 + leaves + mids + tops;
+    for (const ex::PoolBlock block : table->blocks()) pages.add(block);
+    tables.blocks += table->blocks().size();
     tables.bytes += table->booked_bytes();
   }
+  tables.pages = pages.count();
   return tables;
 }
 

@@ -121,6 +121,18 @@ TEST(ThreadLimit, ProcessesAndThreadsTogetherFillTheIdTable) {
   EXPECT_EQ(report.threads + report.creators + report.processes + system_threads() + kSystemProcesses, 2040u);
 }
 
+// Parts of a table smaller than a page share pages of pool with what goes, and stay behind in them.
+TEST(ThreadLimit, SmallPartsOfTablesThatLastAreNoLoss) {
+  sim::Profile scaled = *sim::find_profile("nt61-x64");
+  scaled.handles = {.entries_per_leaf = 64, .pointers_per_mid = 16, .top_entries = 32, .maximum_handles = 8192};
+  for (const csr::Strategy strategy : {kBypass, csr::Strategy{.kind = csr::TableKind::resizing, .buckets = 0}}) {
+    const ThreadLimitReport report = measure({.ram_bytes = 4ull << 30, .csrss = strategy}, &scaled);
+    EXPECT_GT(report.threads, 8000u);
+    EXPECT_TRUE(report.ended);
+    EXPECT_TRUE(report.kept.empty()) << kept(report);
+  }
+}
+
 // Each thread of the subsystem takes an id and a handle of CSRSS; the tables are alike, and more than threads have ids.
 TEST(ThreadLimit, WithNotificationIdsFillBeforeCsrssHandleTable) {
   const sim::Profile scaled = few_ids();
