@@ -25,12 +25,11 @@ std::vector<CsrssPoint> points_of(const std::vector<Sample>& samples) {
   return points;
 }
 
-u64 now(const Machine& machine) { return machine.hal.clock(machine.kernel.executing_processor()).value; }
 
 // Terminates everything and notes how CSRSS follows.
 void measure_lag(LabMachine& lab, Population& population, CsrssSeries& series) {
   Machine& machine = lab.machine();
-  const u64 start = now(machine);
+  const u64 start = latest_clock(machine);
   const u64 every = std::max<u64>(1, population.threads() / kLagPoints);
   u64 events = 0;
   machine.trace.add_listener([&](const trace::Event& event) {

@@ -1,5 +1,7 @@
 #include "lab/population.h"
 
+#include <algorithm>
+
 namespace vitrine::lab {
 namespace {
 
@@ -29,7 +31,11 @@ RunLoop::Limits Population::limits() {
   return limits;
 }
 
-u64 Population::now() const { return machine_.hal.clock(machine_.kernel.executing_processor()).value; }
+u64 latest_clock(const Machine& machine) {
+  u64 latest = 0;
+  for (u32 i = 0; i < machine.hal.processor_count(); ++i) latest = std::max(latest, machine.hal.clock(i).value);
+  return latest;
+}
 
 Sample Population::sample() const {
   const csr::Statistics& csrss = machine_.csrss->statistics();
@@ -72,6 +78,9 @@ cpu::Script Population::create_threads(cpu::ScriptContext& context, Population* 
     const u64 handle = co_await context.load(slot);
     (void)co_await context.syscall(close, handle);
     self->made(*brood);
+    // Windows are measured in instructions, and a creation is a handful of them that takes long: without this one
+    // processor would create thousands before the next one's turn.
+    if (self->machine_.hal.processor_count() > 1) (void)co_await context.pause();
   }
   // The last one leaves the run loop: until then another may be between a creation and its count.
   if (++brood->parked == brood->creators) self->stop_ = true;

@@ -20,7 +20,7 @@ namespace vitrine::lab {
 // Sums since the start, when so many threads existed.
 struct Sample {
   u64 threads = 0;
-  u64 virtual_ns = 0;  // modelled: the time of the processor that made the last thread
+  u64 virtual_ns = 0;  // modelled: how far the fastest processor's clock has come
   u64 host_ns = 0;
   u64 lookups = 0, visits = 0;  // of CSRSS's table
   u64 lock_wait_ns = 0;         // modelled, of all processors together
@@ -54,6 +54,9 @@ struct PopulationOptions {
   std::function<void(const Sample&)> on_sample;  // may be empty
 };
 
+// The time of the processor that has come farthest: modelled, and never goes back.
+[[nodiscard]] u64 latest_clock(const Machine& machine);
+
 class Population {
  public:
   // `lab` outlives it.
@@ -79,7 +82,7 @@ class Population {
   [[nodiscard]] Status add_process();
   void made(Brood& brood);
   void refused(Brood& brood, Status status);
-  [[nodiscard]] u64 now() const;
+  [[nodiscard]] u64 now() const { return latest_clock(machine_); }
 
   LabMachine& lab_;
   Machine& machine_;
