@@ -1,6 +1,9 @@
 // CSRSS's process, its births and its lock.
 #include "csr/subsystem.h"
 
+#include <cstring>
+
+#include "lpc/user_message.h"
 #include "ps/access.h"
 
 namespace vitrine::csr {
@@ -12,6 +15,22 @@ constexpr u32 kProcessAll = ps::process_access::kAll, kThreadAll = ps::thread_ac
 
 // NT: CSR_MAKE_API_NUMBER(BASESRV_SERVERDLL_INDEX, n).
 constexpr u32 kCreateProcessApi = 0x1'0000, kCreateThreadApi = 0x1'0001;
+
+// STATUS_PORT_CONNECTION_REFUSED.
+constexpr Status kConnectionRefused{0xC000'0041};
+
+// CSR_API_MESSAGE with BASE_CREATETHREAD_MSG, x64 [ROS subsys/csr/csrmsg.h, subsys/win/basemsg.h].
+struct ApiMessage {
+  lpc::PortMessage header;
+  u64 capture_buffer;
+  u32 api;
+  u32 status;
+  u32 reserved, padding;
+  u64 thread_handle;
+  u64 process_id, thread_id;
+};
+static_assert(sizeof(ApiMessage) == 0x58);
+
 constexpr u64 kTableBlockBytes = 4096;  // the mend's bucket array is taken from the heap in such pieces
 
 }  // namespace
@@ -137,15 +156,62 @@ Status Subsystem::call(ps::Thread* caller, CreateArguments arguments) {
   return status;
 }
 
-Status Subsystem::connect(lpc::PortObject&, lpc::ClientId) { return Status::success; }
+// The kernel connects a process at its birth, in no thread's name; a thread that connects later tells for itself.
+Status Subsystem::connect(lpc::PortObject& port, lpc::ClientId client) {
+  if (client.thread == 0) return Status::success;
+  const auto known = process_by_id_.find(client.process);
+  // NT: the client is looked up, and one that CSRSS does not know is turned away [ROS api.c].
+  if (known == process_by_id_.end() || locate(client.thread) == kNoRecord) return kConnectionRefused;
+  process_records_[known->second].own_connection = ob::Ref<lpc::PortObject>(&port);
+  return Status::success;
+}
+
+bool Subsystem::calls_itself(const ps::Process& process) const {
+  const auto known = process_by_id_.find(process.id);
+  return known != process_by_id_.end() && process_records_[known->second].own_connection;
+}
 
 // NT: CsrApiRequestThread looks the caller up, basesrv duplicates the handles, CsrCreateThread or CsrCreateProcess
 // looks the caller up again [facts 4.3].
 Status Subsystem::request(lpc::PortObject&, const lpc::Request& request) {
+  if (request.api == lpc::kUserApi) return user_request(request);
   if (locate(request.sender.thread) == kNoRecord) return Status::illegal_function;
   charge(on_.profile.costs.csrss_request);
   if (locate(request.sender.thread) == kNoRecord) return Status::illegal_function;
   return add(*static_cast<const CreateArguments*>(request.arguments));
+}
+
+// CSR_API_MSG as a program sends it; basesrv's CreateThread is the one call that it may make. What fails is said in the
+// message, as by every API of CSRSS.
+Status Subsystem::user_request(const lpc::Request& request) {
+  const std::span<std::byte> bytes = static_cast<lpc::UserMessage*>(request.arguments)->bytes;
+  ApiMessage message;
+  if (bytes.size() < sizeof message) return Status::invalid_parameter;
+  std::memcpy(&message, bytes.data(), sizeof message);
+  called_ = true;
+  visits_of_call_ = 0;
+  charge(on_.profile.costs.lpc_call, ke::Mode::kernel);
+  const auto answer = [&](Status status) {
+    message.status = static_cast<u32>(status);
+    std::memcpy(bytes.data(), &message, sizeof message);
+    if (!is_success(status)) ++statistics_.refused;
+    record(trace::EventType::csrss_call, message.thread_id, visits_of_call_, message.status);
+    return Status::success;
+  };
+  if (strategy_.kind == TableKind::bypass) return answer(Status::success);
+  if (locate(request.sender.thread) == kNoRecord) return answer(Status::illegal_function);
+  charge(on_.profile.costs.csrss_request);
+  if (message.api != kCreateThreadApi) return answer(Status::illegal_function);
+  const ob::Ref<ps::Process> caller = on_.processes.find_process(request.sender.process);
+  if (!caller || !caller->handles) return answer(Status::invalid_handle);
+  // NT: CSRSS duplicates the caller's handle into its own table.
+  const auto thread = ob::reference_by_handle<ps::Thread>(*caller->handles, {message.thread_handle},
+                                                          on_.processes.thread_type(), 0, se::Mode::user);
+  if (!thread) return answer(thread.error());
+  if ((*thread)->id != message.thread_id) return answer(Status::invalid_cid);
+  if (locate(request.sender.thread) == kNoRecord) return answer(Status::illegal_function);
+  if (peek((*thread)->id) != nullptr) return answer(Status::invalid_parameter);  // a thread is told of once
+  return answer(add({(*thread)->process, thread->get(), false}));
 }
 
 Status Subsystem::add(const CreateArguments& arguments) {
@@ -180,7 +246,8 @@ Result<u32> Subsystem::add_process(ps::Process& process) {
       } else {
         free_process_records_.pop_back();
       }
-      process_records_[index] = {.id = process.id, .handle = *handle, .connection = std::move(*connection)};
+      process_records_[index] = {
+          .id = process.id, .handle = *handle, .connection = std::move(*connection), .own_connection = {}};
       process_by_id_[process.id] = index;
       process.exception_port = port_;  // NT: CsrCreateProcess makes the API port the exception port
       return index;

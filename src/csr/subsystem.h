@@ -33,6 +33,8 @@ struct ProcessRecord {
   u32 thread_count = 0;
   ex::Handle handle;           // ProcessHandle
   lpc::Connection connection;  // ClientPort
+  // The server's end of a connection that the process itself made: its own code tells of its threads from then on.
+  ob::Ref<lpc::PortObject> own_connection;
 };
 
 class Subsystem final : public lpc::Server {
@@ -63,6 +65,9 @@ class Subsystem final : public lpc::Server {
   [[nodiscard]] Status create_thread(ps::Thread* caller, ps::Thread& thread);
   // Whether the process is one of the subsystem's: others never call it.
   [[nodiscard]] bool serves(const ps::Process& process) const { return process.exception_port.get() == port_.get(); }
+  // Whether the process makes these calls itself, by messages to the port, so that nobody may make them for it.
+  [[nodiscard]] bool calls_itself(const ps::Process& process) const;
+  [[nodiscard]] lpc::Ports& ports() const { return on_.ports; }
 
   // No more calls and messages: the machine is being taken down.
   void shut_down();
@@ -97,6 +102,7 @@ class Subsystem final : public lpc::Server {
     bool with_process;
   };
   [[nodiscard]] Status call(ps::Thread* caller, CreateArguments arguments);
+  [[nodiscard]] Status user_request(const lpc::Request& request);
   [[nodiscard]] Status add(const CreateArguments& arguments);
   [[nodiscard]] Result<u32> add_process(ps::Process& process);
   [[nodiscard]] Status add_thread(ps::Thread& thread, u32 process_record);

@@ -23,6 +23,7 @@ namespace vitrine::nt {
 [[nodiscard]] std::span<const Service> file_services();         // file_services.cpp
 [[nodiscard]] std::span<const Service> file_information_services();     // file_information.cpp
 [[nodiscard]] std::span<const Service> pipe_services();         // pipe_services.cpp
+[[nodiscard]] std::span<const Service> port_services();         // port_services.cpp
 [[nodiscard]] std::span<const Service> completion_services();   // completion_services.cpp
 [[nodiscard]] std::span<const Service> registry_services();     // registry_services.cpp
 [[nodiscard]] std::span<const Service> token_services();        // token_services.cpp

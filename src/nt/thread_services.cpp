@@ -81,9 +81,11 @@ Status publish_thread(Call call, const ob::Ref<ps::Thread>& thread, const ob::Ob
   auto created = call.process().handles->insert_new(thread, object_attributes, wanted, user_access(call));
   if (!created) return created.error();
   // NT: it is kernel32 that tells CSRSS, after NtCreateThreadEx; when that fails it ends the thread and closes the handle.
-  // Wine's kernel32 makes no such call, so it is made here for it (csr/README.md).
+  // Wine's kernel32 makes no such call, so it is made here for it (csr/README.md), unless the process has shown that it
+  // makes its own.
   Status status = Status::success;
-  if (call->csrss != nullptr && call->csrss->serves(call.process()) && call->csrss->serves(*thread->process)) {
+  if (call->csrss != nullptr && call->csrss->serves(call.process()) && call->csrss->serves(*thread->process) &&
+      !call->csrss->calls_itself(call.process())) {
     status = call->csrss->create_thread(call.thread, *thread);
   }
   if (is_success(status)) return return_handle(call, handle, created->handle);

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 
+#include "lab/guest_limit.h"
 #include "lab/thread_limit.h"
 #include "tools/commands.h"
 #include "tools/external.h"
@@ -25,6 +27,8 @@ struct Settings {
   std::vector<std::string> plots;
   u32 processors = 1, creators = 4;
   u64 processes = 0, threads = 0, seed = 0;
+  bool guest = false;
+  lab::GuestCall guest_call = lab::GuestCall::kernel;
 };
 
 // The error is one line for the user.
@@ -226,34 +230,58 @@ auto growth_printer(const Settings& settings, const lab::ThreadLimitOptions& opt
     print_intervals(report);
     print_rows(report);
     print_end(report);
-    if (exit_code_of(report.end) != 0) leave(settings, report, options);
+    if (exit_code_of(report.end) != 0 && !settings.guest) leave(settings, report, options);
     std::fflush(stdout);
   };
+}
+
+std::expected<lab::ThreadLimitReport, std::string> run_guest(const Settings& settings,
+                                                             const lab::ThreadLimitOptions& options) {
+  lab::GuestLimitOptions guest{.run = {}, .population = options.population, .call = settings.guest_call};
+  guest.run.profile = options.machine.profile;
+  guest.run.processors = options.machine.processors;
+  guest.run.ram_bytes = options.machine.ram_bytes;
+  guest.run.system_pte_bytes = options.machine.system_pte_bytes;
+  guest.run.csrss = options.machine.csrss;
+  guest.run.seed = options.machine.seed;
+  const auto measured = lab::measure_guest_limit(guest, growth_printer(settings, options));
+  if (!measured) return std::unexpected(measured.error());
+  fmt::print(
+      "\nCSRSS was told of {} threads and would not take {}; the program copied {} pages by copy-on-write and ended "
+      "with {}, {:.1f} s later.\n",
+      measured->csrss_threads, measured->csrss_refused, measured->copied_pages, measured->exit_code,
+      static_cast<double>(measured->limit.end_host_ns) / 1e9);
+  return measured->limit;
 }
 
 int run(const Settings& settings) {
   const sim::Profile* profile = lab_profile(settings.profile);
   if (profile == nullptr) return kExitUsage;
+  if (settings.guest && profile->pointer_size != 8) {
+    return lab_fail(kExitUsage, "--guest: the Windows program is a 64-bit one; choose a profile for x64");
+  }
   auto options = read(settings, *profile);
   if (!options) return lab_fail(kExitUsage, options.error());
   options->population.interrupt = &watch_for_interrupt();
-  LargePages large_pages;
-  options->population.on_sample = [&large_pages, terminal = isatty(STDERR_FILENO) != 0](const lab::Sample& sample) {
-    large_pages.follow_heap();
-    if (terminal && sample.threads % 100'000 == 0) fmt::print(stderr, "\r{} threads", sample.threads);
-  };
+  const LargePages large_pages;
+  if (isatty(STDERR_FILENO) != 0) {
+    options->population.on_sample = [](const lab::Sample& sample) {
+      if (sample.threads % 100'000 == 0) fmt::print(stderr, "\r{} threads", sample.threads);
+    };
+  }
   fmt::print("{}: {} of RAM, {} stacks, CSRSS {}, {} creators a process, {} processor{}\n", profile->name,
              format_size(options->machine.ram_bytes), format_size(options->population.stack_bytes),
              csr::format_strategy(*options->machine.csrss), settings.creators, settings.processors,
              settings.processors == 1 ? "" : "s");
   std::fflush(stdout);
-  const auto measured = lab::measure_thread_limit(*options, growth_printer(settings, *options));
+  const auto measured = settings.guest ? run_guest(settings, *options)
+                                       : lab::measure_thread_limit(*options, growth_printer(settings, *options));
   if (!measured) return lab_fail(kExitUsage, measured.error());
   print_host(*measured);
   if (const auto written = write_files(settings, *measured, *options); !written) {
     return lab_fail(kExitUsage, written.error());
   }
-  return 0;
+  return exit_code_of(measured->end);
 }
 
 }  // namespace
@@ -283,6 +311,15 @@ void add_thread_limit_command(CLI::App& lab, int& exit_code) {
   command->add_option("--seed", settings->seed, "Seed of the run")->capture_default_str();
   command->add_option("--json", settings->json, "Write the figures to this file");
   command->add_option("--plot", settings->plots, "Draw FILE.svg or FILE.png; several allowed");
+  command->add_flag("--guest", settings->guest, "Let a Windows program create the threads");
+  command
+      ->add_option(
+          "--guest-call", settings->guest_call,
+          "With --guest: who tells CSRSS of a thread: kernel; library (the program itself, through a DLL); patch "
+          "(the DLL's call overwritten by no-ops)")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, lab::GuestCall>{{"kernel", lab::GuestCall::kernel},
+                                                                                {"library", lab::GuestCall::library},
+                                                                                {"patch", lab::GuestCall::patched}}));
   command->callback([settings, &exit_code] { exit_code = run(*settings); });
 }
 

@@ -134,6 +134,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   if (!options.debug.commands.empty()) debugger.emplace(machine, options.debug);
   const auto process = start_program(machine, options);
   if (!process) return std::unexpected(process.error());
+  if (options.on_start) options.on_start(machine, **process);
   RunLoop::Limits limits{options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
                          options.check_invariants, {}};
   CounterSampler sampler(machine);
@@ -151,6 +152,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   RunResult result;
   if (overlay != nullptr) result.overlay = std::make_shared<RunOverlay>(overlay, *mounts);
   result.end = loop.run(**process);
+  if (options.on_end) options.on_end(machine);
   if (debugger) debugger->run_ended(result.end);
   report_unsupported(machine, options);
   result.exit_code = static_cast<u32>((*process)->exit_status);

@@ -24,9 +24,13 @@
 namespace vitrine::kd {
 struct Report;
 }
+namespace vitrine::ps {
+struct Process;
+}
 
 namespace vitrine {
 
+class Machine;
 class RunOverlay;
 
 // A host folder that the guest sees.
@@ -77,6 +81,9 @@ struct RunOptions {
   std::function<void(const trace::Event&)> on_event;  // may be empty
   u64 sample_every_ns = 0;                            // virtual time between calls of on_sample; 0: none
   std::function<void(const CounterSample&)> on_sample;
+  // For whoever watches the machine itself: the program is about to start, and the run has ended. May be empty.
+  std::function<void(Machine&, ps::Process&)> on_start;
+  std::function<void(Machine&)> on_end;
   std::function<void(std::string_view)> on_service;   // --strace lines, may be empty
   std::function<void(std::string_view)> on_notice;    // one line for the user: a missing service, a guest diagnostic
 };
