@@ -25,7 +25,6 @@ std::vector<CsrssPoint> points_of(const std::vector<Sample>& samples) {
   return points;
 }
 
-
 // Terminates everything and notes how CSRSS follows.
 void measure_lag(LabMachine& lab, Population& population, CsrssSeries& series) {
   Machine& machine = lab.machine();

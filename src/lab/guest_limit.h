@@ -31,8 +31,8 @@ struct GuestLimitReport {
 };
 
 // `on_growth_end` (may be empty) gets the report when the threads exist, in the middle of the run, which then goes on
-// until the program has ended or, after an interruption or with the host short of memory, is cut short. The error is one
-// line for the user.
+// until the program has ended or, after an interruption or with the host short of memory, is cut short. The error is
+// one line for the user.
 [[nodiscard]] std::expected<GuestLimitReport, std::string> measure_guest_limit(
     const GuestLimitOptions& options, const std::function<void(const ThreadLimitReport&)>& on_growth_end);
 

@@ -15,8 +15,8 @@ struct Tables {
   u64 pages = 0, blocks = 0, bytes = 0, mapping = 0;
 };
 
-// Pages of paged pool that hold nothing but these tables. A small part (the top array of a table of three levels) shares
-// its page with others and counts once they have gone.
+// Pages of paged pool that hold nothing but these tables. A small part (the top array of a table of three levels)
+// shares its page with others and counts once they have gone.
 class TablePages {
  public:
   explicit TablePages(const ex::Pool& pool) : pool_(pool) {}
