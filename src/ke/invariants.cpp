@@ -175,7 +175,7 @@ class InvariantChecker {
       }
       if (thread.wait_reason == WaitReason::wr_keyed_event) continue;
       ++blocks_said_;
-      if (block.object->waiters.front() == &block) walk_waiters(*block.object);
+      if (first_thread(*block.object) == &block) walk_waiters(*block.object);
       // A wait for any never sleeps on a signalled object; a queue's threads may (the concurrency limit).
       if (thread.wait_type == WaitType::any && thread.wait_reason != WaitReason::wr_queue &&
           block.object->signal_state > 0) {
@@ -189,11 +189,19 @@ class InvariantChecker {
     }
   }
 
-  // The object that the first block in its list names: so each list is walked once.
+  // The first block of a thread; notifications belong to none.
+  static const WaitBlock* first_thread(const DispatcherHeader& object) {
+    for (const WaitBlock& block : object.waiters) {
+      if (block.thread != nullptr) return &block;
+    }
+    return nullptr;
+  }
+
+  // The object that the first thread's block in its list names: so each list is walked once.
   void walk_waiters(const DispatcherHeader& object) {
     for (const WaitBlock& block : object.waiters) {
-      if (!whole(block.link))
-        return complain("the waiters of an object are broken at thread {}", block.thread->thread_id);
+      if (!whole(block.link)) return complain("the waiters of an object of type {} are broken", static_cast<u32>(object.type));
+      if (block.thread == nullptr) continue;  // a notification: no thread says that it waits
       ++blocks_found_;
       if (block.object != &object)
         complain("thread {} waits in the list of an object that it does not name", block.thread->thread_id);
