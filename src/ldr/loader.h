@@ -30,7 +30,8 @@ struct ParameterBlock {
   std::u16string command_line;
   std::u16string current_directory;   // DOS path, with a trailing backslash
   std::u16string dll_path;
-  std::u16string window_title, desktop, shell_info, runtime_data;
+  std::u16string window_title, desktop, shell_info;
+  std::vector<u8> runtime_data;       // the C runtime's, for its twin: STARTUPINFO.lpReserved2, of any size
   std::u16string environment;         // "A=1\0B=2\0\0"
   u64 console_handle = 0;
   u64 standard_input = 0, standard_output = 0, standard_error = 0;
