@@ -113,11 +113,6 @@ struct Settings {
   std::vector<std::string> command;
 };
 
-int fail(int exit_code, std::string_view message) {
-  fmt::print(stderr, "vitrine: {}\n", message);
-  return exit_code;
-}
-
 // The error is one line; empty: none.
 std::string debug_options(const Settings& settings, DebugOptions& debug) {
   if (settings.kd.empty()) {
