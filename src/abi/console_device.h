@@ -47,7 +47,7 @@ static_assert(static_cast<u32>(ConsoleControl::write_console) == 0x508078);
 
 // Input mode bits [wincon.h].
 inline constexpr u32 kConsoleProcessedInput = 1, kConsoleLineInput = 2, kConsoleEchoInput = 4;
-inline constexpr u32 kConsoleVirtualTerminalInput = 0x200;
+inline constexpr u32 kConsoleWindowInput = 8, kConsoleVirtualTerminalInput = 0x200;
 inline constexpr u32 kConsoleDefaultInputMode = 0x1F7;
 // Output mode bits.
 inline constexpr u32 kConsoleProcessedOutput = 1, kConsoleWrapAtEndOfLine = 2, kConsoleVirtualTerminal = 4;
@@ -91,6 +91,7 @@ struct ConsoleKeyRecord {
 };
 static_assert(sizeof(ConsoleKeyRecord) == 20);
 inline constexpr u16 kConsoleKeyEvent = 1;
+inline constexpr u16 kConsoleResizeEvent = 4;  // WINDOW_BUFFER_SIZE_EVENT: width and height, 16 bits each, in place of key_down
 // Bits of control_keys [wincon.h].
 inline constexpr u32 kConsoleLeftAlt = 0x2, kConsoleLeftControl = 0x8, kConsoleShift = 0x10,
                      kConsoleEnhancedKey = 0x100;

@@ -35,6 +35,17 @@ Console::~Console() { state_->manager.abandon_device(*this); }
 
 void Console::input_arrived() { state_->serve_readers(); }
 
+void Console::resize(ConsoleSize size) {
+  if (size.width == state_->screen.width() && size.height == state_->screen.height()) return;
+  state_->screen.resize(size);
+  if ((state_->input_mode & abi::kConsoleWindowInput) == 0) return;
+  state_->make_records();  // what was typed before comes before
+  const u32 packed = static_cast<u16>(size.width) | static_cast<u32>(static_cast<u16>(size.height)) << 16;
+  state_->records.push_back({.event_type = abi::kConsoleResizeEvent, .padding = 0, .key_down = packed, .repeat_count = 0,
+                             .virtual_key = 0, .scan_code = 0, .character = 0, .control_keys = 0});
+  state_->serve_readers();
+}
+
 void Console::set_event_handler(std::function<void(abi::ConsoleEvent, u32)> handler) {
   state_->on_event = std::move(handler);
 }

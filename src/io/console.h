@@ -5,8 +5,8 @@
 // ends with CR LF; while it reads keys or has switched line input off, the terminal is in its raw mode and each key
 // becomes an event (io/console_keys.h).
 //
-// Owns the line that is being read, the input records and the model of the screen, whose size is that of the terminal
-// when the run began. All processes of a machine share the one console.
+// Owns the line that is being read, the input records and the model of the screen, whose size is that of
+// the terminal. All processes of a machine share the one console.
 #pragma once
 
 #include <functional>
@@ -38,6 +38,8 @@ class Console final : public Device {
 
   // More input (or its end) has arrived: completes pending reads in order.
   void input_arrived();
+  // The terminal has another size: so has the screen, and who reads events with ENABLE_WINDOW_INPUT hears of it.
+  void resize(ConsoleSize size);
   // Who carries out GenerateConsoleCtrlEvent; group 0: every process.
   void set_event_handler(std::function<void(abi::ConsoleEvent event, u32 group)> handler);
 

@@ -29,12 +29,8 @@ char16_t printable(char16_t unit) { return unit < 0x20 || unit == 0x7F ? u' ' : 
 ConsoleScreen::ConsoleScreen(ConsoleSize size) {
   info.cursor_size = 25;
   info.cursor_visible = 1;
-  info.width = info.maximum_width = size.width;
-  info.height = info.maximum_height = size.height;
   info.attributes = kDefaultAttributes;
   info.popup_attributes = 0xF5;
-  info.window_right = static_cast<i16>(size.width - 1);
-  info.window_bottom = static_cast<i16>(size.height - 1);
   info.font_width = 8;
   info.font_height = 16;
   info.font_weight = 400;
@@ -44,8 +40,24 @@ ConsoleScreen::ConsoleScreen(ConsoleSize size) {
   constexpr u32 kPalette[16] = {0x000000, 0x800000, 0x008000, 0x808000, 0x000080, 0x800080, 0x008080, 0xC0C0C0,
                                 0x808080, 0xFF0000, 0x00FF00, 0xFFFF00, 0x0000FF, 0xFF00FF, 0x00FFFF, 0xFFFFFF};
   std::copy(std::begin(kPalette), std::end(kPalette), info.color_map);
-  cells_.assign(static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height),
-                {u' ', kDefaultAttributes});
+  resize(size);
+}
+
+void ConsoleScreen::resize(ConsoleSize size) {
+  std::vector<abi::ConsoleCell> cells(static_cast<std::size_t>(size.width) * static_cast<std::size_t>(size.height),
+                                      {u' ', kDefaultAttributes});
+  const i16 kept = std::min(width(), size.width);
+  for (i16 y = 0; y < std::min(height(), size.height); ++y) std::copy_n(&cell(0, y), kept, cells.begin() + y * size.width);
+  cells_ = std::move(cells);
+  info.width = info.maximum_width = size.width;
+  info.height = info.maximum_height = size.height;
+  info.window_left = info.window_top = 0;
+  info.window_right = static_cast<i16>(size.width - 1);
+  info.window_bottom = static_cast<i16>(size.height - 1);
+  info.cursor_x = std::min(info.cursor_x, info.window_right);
+  info.cursor_y = std::min(info.cursor_y, info.window_bottom);
+  saved_x_ = std::min(saved_x_, info.window_right);
+  saved_y_ = std::min(saved_y_, info.window_bottom);
 }
 
 std::string ConsoleScreen::select_attributes(u16 attributes) {

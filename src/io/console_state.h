@@ -16,6 +16,8 @@ namespace vitrine::io {
 class ConsoleScreen {
  public:
   explicit ConsoleScreen(ConsoleSize size);
+  // Keeps what fits, from the top left; the cursor stays inside. Draws nothing: the terminal arranges itself.
+  void resize(ConsoleSize size);
   // Text at the cursor; attributes that differ from the terminal's become an SGR sequence first.
   [[nodiscard]] std::string write(std::u16string_view text);
   // Moves the cursor; invalid_parameter outside the screen.

@@ -26,7 +26,16 @@ struct CompletionRecord {
 
 struct CompletionPacket : ke::QueueEntry {
   CompletionRecord record;
+  // Called when the packet has left its port, taken by a thread or thrown away with the port. Null: it is deleted.
+  void (*release)(CompletionPacket& packet) = nullptr;
 };
+inline void release_packet(CompletionPacket& packet) {
+  if (packet.release != nullptr) {
+    packet.release(packet);
+  } else {
+    delete &packet;
+  }
+}
 
 // NtSetIoCompletion refuses to queue more (quota_exceeded); completions of requests are bounded by the requests.
 // Assumed: NT charges nonpaged pool quota instead.

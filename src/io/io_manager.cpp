@@ -104,7 +104,7 @@ IoManager::IoManager(ke::Kernel& kernel, ob::ObjectManager& objects) : kernel_(k
   };
   port.delete_object = [](ob::Object& object) {
     auto& queue = static_cast<IoCompletionObject&>(object).queue;
-    while (ke::QueueEntry* entry = queue.entries.pop_front()) delete static_cast<CompletionPacket*>(entry);
+    while (ke::QueueEntry* entry = queue.entries.pop_front()) release_packet(*static_cast<CompletionPacket*>(entry));
   };
   completion_type_ = &objects.register_type(port);
 }

@@ -209,7 +209,7 @@ Task<Status> IoManager::remove(ob::Ref<IoCompletionObject> port, CompletionRecor
   while (entry) {
     auto* packet = static_cast<CompletionPacket*>(*entry);
     out[(*removed)++] = packet->record;
-    delete packet;
+    release_packet(*packet);
     if (*removed == capacity) break;
     // Further packets are taken only if they are there already.
     const ke::WaitParameters poll{.reason = ke::WaitReason::wr_queue, .mode = ke::Mode::user, .timeout = Ticks{0}};

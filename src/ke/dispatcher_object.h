@@ -99,6 +99,8 @@ struct Queue {
   u32 current_count = 0;          // associated threads that are not waiting
   u32 maximum_count;
   bool rundown = false;           // no more waits: they end with abandoned_wait_0
+  // Queued when an entry lies here that another thread might take now, but none waits: a pool may want one more.
+  Dpc* unattended = nullptr;
   IntrusiveList<QueueAssociation, &QueueAssociation::link> associations;
 };
 

@@ -3,48 +3,67 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <array>
 
 namespace vitrine::ke {
 
-// Collects where every thread is found and compares with what it says of itself.
+// Walks every list once and every thread once. That each thread is in exactly the place that its state names follows
+// from three facts, without a table of who was seen where: a whole list (each link is its neighbours' neighbour) that
+// ends at its own head shares no element with another one; each element is in the state that its list stands for; and
+// there are as many threads in that state as elements in those lists. So a check costs no memory and may be made after
+// every window.
 class InvariantChecker {
  public:
   explicit InvariantChecker(const Kernel& kernel) : kernel_(kernel) {}
 
   std::vector<std::string> run(std::span<Thread* const> threads) {
-    for (const auto& processor : kernel_.processors_) check_processor(*processor);
-    for (const Thread& thread : kernel_.inswap_list_) place(thread, ThreadState::transition, "the in-swap list");
     for (const Thread* thread : threads) note_process(*thread);
+    for (const auto& processor : kernel_.processors_) check_processor(*processor);
+    walk(kernel_.inswap_list_, ThreadState::transition, "the in-swap list");
     for (const Process* process : processes_) check_process(*process);
     check_timers();
     for (const Thread* thread : threads) check_thread(*thread);
-    check_work_conservation();
+    check_counts();
     return std::move(problems_);
   }
 
  private:
+  static constexpr std::size_t kStates = 9;
+
   template <typename... Args>
   void complain(fmt::format_string<Args...> text, Args&&... args) {
     problems_.push_back(fmt::format(text, std::forward<Args>(args)...));
   }
 
-  void place(const Thread& thread, ThreadState state, std::string_view where) {
-    if (++places_[&thread] > 1) complain("thread {} is in several places, also {}", thread.thread_id, where);
-    if (thread.state != state) {
+  static bool whole(const ListLink& link) { return link.next->previous == &link && link.previous->next == &link; }
+
+  void found(const Thread& thread, ThreadState state, std::string_view where) {
+    ++found_[static_cast<u8>(state)];
+    if (thread.state != state)
       complain("thread {} is {} but in {}", thread.thread_id, thread_state_name(thread.state), where);
+  }
+
+  // A list of threads in one state. A broken link ends the walk: what follows it is nobody's.
+  bool walk(const Processor::ThreadList& list, ThreadState state, std::string_view where) {
+    for (const Thread& thread : list) {
+      if (!whole(thread.sched_link)) {
+        complain("{} is broken at thread {}", where, thread.thread_id);
+        return false;
+      }
+      found(thread, state, where);
     }
+    return true;
   }
 
   void check_processor(const Processor& p) {
     const AffinityMask own = AffinityMask{1} << p.number;
     if (!p.is_idle()) {
-      place(*p.current, ThreadState::running, "current");
+      found(*p.current, ThreadState::running, "current");
       if (p.current->next_processor != p.number)
         complain("running thread {} names another processor", p.current->thread_id);
     }
     if (p.next != nullptr) {
-      place(*p.next, ThreadState::standby, "standby");
+      found(*p.next, ThreadState::standby, "standby");
       if ((p.next->affinity & own) == 0) complain("standby thread {} may not run on {}", p.next->thread_id, p.number);
     }
     const bool idle = p.is_idle() && p.next == nullptr;
@@ -53,11 +72,13 @@ class InvariantChecker {
       if (((p.ready_summary >> level & 1) != 0) == p.ready[level].empty()) {
         complain("ready summary of processor {} is wrong at priority {}", p.number, level);
       }
+      if (!walk(p.ready[level], ThreadState::ready, "a ready list")) continue;
       for (const Thread& thread : p.ready[level]) {
-        place(thread, ThreadState::ready, "a ready list");
         if (thread.priority != level)
           complain("thread {} of priority {} is in list {}", thread.thread_id, thread.priority, level);
         if (thread.next_processor != p.number) complain("ready thread {} names another processor", thread.thread_id);
+        if ((thread.affinity & kernel_.idle_summary_) != 0)
+          complain("thread {} is ready while a processor it may use idles", thread.thread_id);
         if ((thread.affinity & own) == 0) complain("ready thread {} may not run on {}", thread.thread_id, p.number);
         if (p.next == nullptr && p.current->state == ThreadState::running && !p.quantum_end && !p.is_idle() &&
             level > p.current->priority && thread.wait_reason != WaitReason::wr_yield_execution) {
@@ -65,7 +86,7 @@ class InvariantChecker {
         }
       }
     }
-    for (const Thread& thread : p.deferred_ready) place(thread, ThreadState::deferred_ready, "a deferred list");
+    walk(p.deferred_ready, ThreadState::deferred_ready, "a deferred list");
     for (const Thread& thread : p.wait_list) {
       if (thread.state != ThreadState::waiting || thread.wait_mode != Mode::user) {
         complain("thread {} is in a wait list without a user-mode wait", thread.thread_id);
@@ -87,7 +108,7 @@ class InvariantChecker {
     }
     if (resident != process.stack_count)
       complain("process {} counts {} stacks, has {}", process.process_id, process.stack_count, resident);
-    for (const Thread& thread : process.ready_list) place(thread, ThreadState::ready, "a process ready list");
+    walk(process.ready_list, ThreadState::ready, "a process ready list");
   }
 
   void check_timers() {
@@ -102,7 +123,8 @@ class InvariantChecker {
       const TimerCore* before = nullptr;
       for (const TimerCore& timer : lists[i]) {
         ++count;
-        if (timer.header.inserted != mark) complain("a timer in list {} says that it is in table {}", i, timer.header.inserted);
+        if (timer.header.inserted != mark)
+          complain("a timer in list {} says that it is in table {}", i, timer.header.inserted);
         if (table.index_of(timer.due) != i) complain("a timer due at {} is in list {}", timer.due.value, i);
         if (before != nullptr && before->due > timer.due) complain("timer list {} is not sorted", i);
         if (!earliest || timer.due < *earliest) earliest = timer.due;
@@ -114,11 +136,14 @@ class InvariantChecker {
   }
 
   void check_thread(const Thread& thread) {
+    ++said_[static_cast<u8>(thread.state)];
     const bool waiting = thread.state == ThreadState::waiting || thread.state == ThreadState::gate_wait;
-    const bool nowhere = waiting || thread.state == ThreadState::initialized || thread.state == ThreadState::terminated;
-    const auto found = places_.find(&thread);
-    if ((found == places_.end()) != nowhere) {
-      complain("thread {} is {} but in {} places", thread.thread_id, thread_state_name(thread.state), nowhere ? 1 : 0);
+    const bool listed = thread.state == ThreadState::ready || thread.state == ThreadState::deferred_ready ||
+                        thread.state == ThreadState::transition;
+    const bool in_wait_list = thread.state == ThreadState::waiting && thread.wait_mode == Mode::user;
+    if (thread.sched_link.is_linked() ? !listed && !in_wait_list : listed) {
+      complain("thread {} is {} but {}", thread.thread_id, thread_state_name(thread.state),
+               listed ? "in no list" : "in a list");
     }
     if (waiting) {
       check_wait(thread);
@@ -144,27 +169,61 @@ class InvariantChecker {
   void check_wait(const Thread& thread) {
     for (u32 i = 0; i < thread.wait_count; ++i) {
       const WaitBlock& block = thread.wait_block_list[i];
-      if (block.thread != &thread || !block.link.is_linked())
+      if (block.thread != &thread || !block.link.is_linked() || !whole(block.link)) {
         complain("wait block {} of thread {} is loose", i, thread.thread_id);
+        continue;
+      }
       if (thread.wait_reason == WaitReason::wr_keyed_event) continue;
-      bool hangs = false;
-      for (const WaitBlock& other : block.object->waiters) hangs |= &other == &block;
-      if (!hangs) complain("wait block {} of thread {} does not hang on its object", i, thread.thread_id);
+      ++blocks_said_;
+      if (first_thread(*block.object) == &block) walk_waiters(*block.object);
       // A wait for any never sleeps on a signalled object; a queue's threads may (the concurrency limit).
       if (thread.wait_type == WaitType::any && thread.wait_reason != WaitReason::wr_queue &&
           block.object->signal_state > 0) {
         complain("thread {} waits for an object that is signalled", thread.thread_id);
       }
     }
-    if ((thread.timer.header.inserted != 0) != thread.wait_blocks[kTimerWaitBlock].link.is_linked()) {
+    const WaitBlock& timer = thread.wait_blocks[kTimerWaitBlock];
+    if ((thread.timer.header.inserted != 0) != timer.link.is_linked() ||
+        thread.timer.header.waiters.front() != (timer.link.is_linked() ? &timer : nullptr)) {
       complain("the timeout of thread {} and its wait block disagree", thread.thread_id);
     }
   }
 
+  // The first block of a thread; notifications belong to none.
+  static const WaitBlock* first_thread(const DispatcherHeader& object) {
+    for (const WaitBlock& block : object.waiters) {
+      if (block.thread != nullptr) return &block;
+    }
+    return nullptr;
+  }
+
+  // The object that the first thread's block in its list names: so each list is walked once.
+  void walk_waiters(const DispatcherHeader& object) {
+    for (const WaitBlock& block : object.waiters) {
+      if (!whole(block.link)) return complain("the waiters of an object of type {} are broken", static_cast<u32>(object.type));
+      if (block.thread == nullptr) continue;  // a notification: no thread says that it waits
+      ++blocks_found_;
+      if (block.object != &object)
+        complain("thread {} waits in the list of an object that it does not name", block.thread->thread_id);
+    }
+  }
+
+  void check_counts() {
+    for (const ThreadState state : {ThreadState::ready, ThreadState::running, ThreadState::standby,
+                                    ThreadState::transition, ThreadState::deferred_ready}) {
+      const auto i = static_cast<u8>(state);
+      if (said_[i] != found_[i])
+        complain("{} threads are {}, but {} are where such threads belong", said_[i], thread_state_name(state),
+                 found_[i]);
+    }
+    if (blocks_said_ != blocks_found_)
+      complain("{} wait blocks name an object, but {} hang on the object that they name", blocks_said_, blocks_found_);
+  }
+
   void check_numbers(const Thread& thread) {
     if (thread.state == ThreadState::terminated || thread.state == ThreadState::initialized) return;
-    // KeSetPriorityThread may put a thread below its base, and a lock's boost may lift it from there by less than to its
-    // base [facts 6.5]; the next wait or quantum end restores it. Nothing decays to below where it was lifted from.
+    // KeSetPriorityThread may put a thread below its base, and a lock's boost may lift it from there by less than to
+    // its base [facts 6.5]; the next wait or quantum end restores it. Nothing decays to below where it was lifted from.
     if (thread.priority_decrement > thread.priority) complain("thread {} decays below 0", thread.thread_id);
     if (thread.affinity == 0 || (thread.affinity & ~thread.process->affinity) != 0)
       complain("thread {} has a wrong affinity", thread.thread_id);
@@ -172,20 +231,10 @@ class InvariantChecker {
       complain("thread {} has a suspend count over the limit", thread.thread_id);
   }
 
-  void check_work_conservation() {
-    for (const auto& processor : kernel_.processors_) {
-      for (const auto& list : processor->ready) {
-        for (const Thread& thread : list) {
-          if ((thread.affinity & kernel_.idle_summary_) != 0)
-            complain("thread {} is ready while a processor it may use idles", thread.thread_id);
-        }
-      }
-    }
-  }
-
   const Kernel& kernel_;
   std::vector<std::string> problems_;
-  std::map<const Thread*, u32> places_;    // looked up only, never walked: addresses decide nothing
+  std::array<u64, kStates> said_{}, found_{};  // threads by state: as they say, and in the places for that state
+  u64 blocks_said_ = 0, blocks_found_ = 0;
   std::vector<const Process*> processes_;  // in the order of the threads given
 };
 

@@ -182,8 +182,7 @@ class Kernel {
   // waiting, or is suspended in the middle of the wait (force_resume_thread first).
   bool abort_wait(Thread& thread, Status status, i8 increment = 0);
 
-  // ---- Objects ---------------------------------------------------------------------------------------------------------
-  // Each returns the previous signal state where it returns a number.
+  // ---- Objects: numbers returned are previous signal states ------------------------------------------------------------
   i32 set_event(Event& event, i8 increment = kIncrementEvent);
   i32 reset_event(Event& event);
   i32 pulse_event(Event& event, i8 increment = kIncrementEvent);
@@ -200,15 +199,17 @@ class Kernel {
   Task<Status> wait_gate(Thread* thread, Gate* gate, WaitReason reason = WaitReason::wr_guarded_mutex);
 
   // ---- Queues [facts 7.5] ----------------------------------------------------------------------------------------------
-  // Returns the number of entries before.
-  i32 insert_queue(Queue& queue, QueueEntry& entry);
+  i32 insert_queue(Queue& queue, QueueEntry& entry);  // returns the number of entries before
   i32 insert_queue_head(Queue& queue, QueueEntry& entry);
-  // The entry; or timeout, alerted, user_apc, abandoned_wait_0 (the queue was run down).
+  // Else timeout, alerted, user_apc, abandoned_wait_0 (the queue was run down).
   Task<Result<QueueEntry*>> remove_queue(Thread* thread, Queue* queue, WaitParameters parameters);
-  // Without a frame; nullopt: use remove_queue.
+  // nullopt: use remove_queue.
   std::optional<Result<QueueEntry*>> try_remove_queue(Thread& thread, Queue& queue, const WaitParameters& parameters);
-  // Detaches every thread, wakes the waiters; the remaining entries are left in the list for the caller.
-  void rundown_queue(Queue& queue);
+  bool remove_queue_entry(Queue& queue, QueueEntry& entry);  // false: somebody has received it
+  void rundown_queue(Queue& queue);  // detaches every thread, wakes the waiters; the entries left are the caller's
+  // Waits for the object, no mutant, without a thread: once, `entry` goes into `queue`. True: at once, the object was signalled.
+  bool notify_queue(QueueNotification& notification, DispatcherHeader& object, Queue& queue, QueueEntry& entry);
+  bool cancel_notification(QueueNotification& notification);  // false: it waits for nothing
 
   // ---- Keyed events [facts 7.6] ----------------------------------------------------------------------------------------
   // invalid_parameter_1 for an odd key. Both may suspend until the other side comes.
@@ -258,7 +259,6 @@ class Kernel {
     Status await_resume() const noexcept { return thread->wait_status; }
   };
   struct WaitSet;                                       // the objects of one wait, held by its frame
-  // Scheduler (scheduler.cpp, run_loop.cpp, priority.cpp).
   [[nodiscard]] Processor& cpu(u32 number) { return *processors_[number]; }
   [[nodiscard]] Processor& here() { return *processors_[executing_]; }
   void make_ready(Thread& thread);                      // KiReadyThread: to the deferred list, or for the swapper
@@ -294,12 +294,12 @@ class Kernel {
   void balance_second();
   bool skip_idle_time();
   [[nodiscard]] static Priority decayed_priority(const Thread& thread, u32 adjustment);
-  // Waits and signals (wait.cpp, signal.cpp, timer.cpp, queue.cpp).
   [[nodiscard]] std::optional<Status> test_wait(Thread& thread, std::span<DispatcherHeader* const> objects, WaitType type);
   [[nodiscard]] std::optional<Status> check_alerts(Thread& thread, const WaitParameters& parameters);
   [[nodiscard]] std::optional<Ticks> due_time(std::optional<Ticks> timeout) const;
   [[nodiscard]] static bool satisfiable(const DispatcherHeader& object, const Thread& thread);
   bool satisfy(DispatcherHeader& object, Thread& thread);    // the side effect; true: it was an abandoned mutant
+  static void consume(DispatcherHeader& object);             // the same for all but mutants
   void block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due, ThreadState state);
   void unwait(Thread& thread, Status status, i8 increment);  // KiUnwaitThread
   void unlink_wait(Thread& thread);
@@ -313,7 +313,7 @@ class Kernel {
   void start_timer(TimerCore& timer, Ticks due, bool absolute);
   void put_in_table(TimerCore& timer);
   void stop_timer(TimerCore& timer);
-  i32 put_in_queue(Queue& queue, QueueEntry& entry, bool at_head);
+  void put_in_queue(Queue& queue, QueueEntry& entry, bool at_head);
   [[nodiscard]] static WaitBlock* last_queue_waiter(Queue& queue);
   void associate(Thread& thread, Queue& queue);
   void leave_queue(Thread& thread);

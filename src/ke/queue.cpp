@@ -29,7 +29,7 @@ void Kernel::leave_queue(Thread& thread) {
 
 WaitBlock* Kernel::last_queue_waiter(Queue& queue) {
   WaitBlock* block = queue.header.waiters.back();
-  while (block != nullptr && block->thread->wait_reason != WaitReason::wr_queue)
+  while (block != nullptr && (block->thread == nullptr || block->thread->wait_reason != WaitReason::wr_queue))
     block = queue.header.waiters.previous(*block);
   return block;
 }
@@ -40,7 +40,10 @@ void Kernel::activate_queue(Queue& queue) {
   --queue.current_count;
   if (queue.current_count >= queue.maximum_count || queue.entries.empty()) return;
   WaitBlock* block = last_queue_waiter(queue);
-  if (block == nullptr) return;
+  if (block == nullptr) {
+    if (queue.unattended != nullptr) queue_dpc(*queue.unattended);
+    return;
+  }
   QueueEntry* entry = queue.entries.pop_front();
   --queue.header.signal_state;
   Thread& thread = *block->thread;
@@ -50,8 +53,7 @@ void Kernel::activate_queue(Queue& queue) {
 
 // NT: KiInsertQueue. A thread that has just come out of this queue is expected back for the entry, so no other is
 // woken.
-i32 Kernel::put_in_queue(Queue& queue, QueueEntry& entry, bool at_head) {
-  const i32 previous = queue.header.signal_state;
+void Kernel::put_in_queue(Queue& queue, QueueEntry& entry, bool at_head) {
   const Thread& current = *here().current;
   const bool comes_back =
       current.queue != nullptr && current.queue->queue == &queue && current.wait_reason == WaitReason::wr_queue;
@@ -68,13 +70,31 @@ i32 Kernel::put_in_queue(Queue& queue, QueueEntry& entry, bool at_head) {
     }
     ++queue.header.signal_state;
     signal(queue.header, kIncrementNone);
+    const bool attended = block != nullptr || comes_back || queue.current_count >= queue.maximum_count;
+    if (!attended && queue.unattended != nullptr) queue_dpc(*queue.unattended);
   }
+}
+
+i32 Kernel::insert_queue(Queue& queue, QueueEntry& entry) {
+  const i32 previous = queue.header.signal_state;
+  put_in_queue(queue, entry, false);
   exit_dispatcher();
   return previous;
 }
 
-i32 Kernel::insert_queue(Queue& queue, QueueEntry& entry) { return put_in_queue(queue, entry, false); }
-i32 Kernel::insert_queue_head(Queue& queue, QueueEntry& entry) { return put_in_queue(queue, entry, true); }
+i32 Kernel::insert_queue_head(Queue& queue, QueueEntry& entry) {
+  const i32 previous = queue.header.signal_state;
+  put_in_queue(queue, entry, true);
+  exit_dispatcher();
+  return previous;
+}
+
+bool Kernel::remove_queue_entry(Queue& queue, QueueEntry& entry) {
+  if (!entry.link.is_linked()) return false;
+  entry.link.unlink();
+  --queue.header.signal_state;
+  return true;
+}
 
 std::optional<Result<QueueEntry*>> Kernel::try_remove_queue(Thread& thread, Queue& queue,
                                                             const WaitParameters& parameters) {

@@ -15,6 +15,20 @@ u32 index_of(const WaitBlock& block) { return static_cast<u32>(&block - block.th
 
 }  // namespace
 
+void Kernel::consume(DispatcherHeader& object) {
+  switch (object.type) {
+    case DispatcherType::synchronization_event:
+    case DispatcherType::synchronization_timer:
+      object.signal_state = 0;
+      return;
+    case DispatcherType::semaphore:
+      --object.signal_state;
+      return;
+    default:
+      return;  // stays signalled
+  }
+}
+
 bool Kernel::satisfiable(const DispatcherHeader& object, const Thread& thread) {
   if (object.type == DispatcherType::mutant && as_mutant(object).owner == &thread) return true;
   return object.signal_state > 0;
@@ -22,33 +36,33 @@ bool Kernel::satisfiable(const DispatcherHeader& object, const Thread& thread) {
 
 // NT: KiWaitSatisfyOther and KiWaitSatisfyMutant.
 bool Kernel::satisfy(DispatcherHeader& object, Thread& thread) {
-  switch (object.type) {
-    case DispatcherType::synchronization_event:
-    case DispatcherType::synchronization_timer:
-      object.signal_state = 0;
-      return false;
-    case DispatcherType::semaphore:
-      --object.signal_state;
-      return false;
-    case DispatcherType::mutant: {
-      Mutant& mutant = as_mutant(object);
-      --object.signal_state;
-      if (object.signal_state != 0) return false;  // acquired again by its owner
-      mutant.owner = &thread;
-      thread.mutants.push_back(mutant);
-      if (mutant.disables_kernel_apcs) --thread.kernel_apc_disable;
-      return std::exchange(mutant.abandoned, false);
-    }
-    default:
-      return false;  // stays signalled
+  if (object.type != DispatcherType::mutant) {
+    consume(object);
+    return false;
   }
+  Mutant& mutant = as_mutant(object);
+  --object.signal_state;
+  if (object.signal_state != 0) return false;  // acquired again by its owner
+  mutant.owner = &thread;
+  thread.mutants.push_back(mutant);
+  if (mutant.disables_kernel_apcs) --thread.kernel_apc_disable;
+  return std::exchange(mutant.abandoned, false);
 }
 
 // NT: KiWaitTest. First come, first served; a waiter for all objects is passed over until all of them are signalled.
 // The caller ends with exit_dispatcher().
 void Kernel::signal(DispatcherHeader& header, i8 increment) {
+  IntrusiveList<WaitBlock, &WaitBlock::link> notified;  // their entries wake threads that may wait here as well: afterwards
   WaitBlock* block = header.waiters.front();
   while (block != nullptr && header.signal_state > 0) {
+    if (block->thread == nullptr) {
+      WaitBlock& notification = *block;
+      block = header.waiters.next(notification);
+      consume(header);
+      notification.link.unlink();
+      notified.push_back(notification);
+      continue;
+    }
     Thread& thread = *block->thread;
     // Waking unlinks all blocks of the thread, so the next one looked at is another thread's.
     WaitBlock* following = header.waiters.next(*block);
@@ -74,6 +88,30 @@ void Kernel::signal(DispatcherHeader& header, i8 increment) {
     }
     block = following;
   }
+  while (WaitBlock* first = notified.pop_front()) {
+    auto& notification = static_cast<QueueNotification&>(*first);
+    put_in_queue(*notification.queue, *notification.notice, false);
+  }
+}
+
+bool Kernel::notify_queue(QueueNotification& notification, DispatcherHeader& object, Queue& queue, QueueEntry& entry) {
+  VITRINE_CHECK(object.type != DispatcherType::mutant && !notification.link.is_linked());
+  if (object.signal_state > 0) {
+    consume(object);
+    insert_queue(queue, entry);
+    return true;
+  }
+  notification.object = &object;
+  notification.queue = &queue;
+  notification.notice = &entry;
+  object.waiters.push_back(notification);
+  return false;
+}
+
+bool Kernel::cancel_notification(QueueNotification& notification) {
+  if (!notification.link.is_linked()) return false;
+  notification.link.unlink();
+  return true;
 }
 
 i32 Kernel::set_event(Event& event, i8 increment) {
@@ -101,7 +139,9 @@ i32 Kernel::pulse_event(Event& event, i8 increment) {
 i32 Kernel::set_event_boost_priority(Event& event) {
   const i32 previous = event.header.signal_state;
   WaitBlock* block = event.header.waiters.front();
-  if (block == nullptr || event.header.type != DispatcherType::synchronization_event) return set_event(event);
+  if (block == nullptr || block->thread == nullptr || event.header.type != DispatcherType::synchronization_event) {
+    return set_event(event);
+  }
   Thread& waiter = *block->thread;
   const i8 increment = static_cast<i8>(here().current->priority);
   if (waiter.wait_type != WaitType::any) return set_event(event);

@@ -14,7 +14,7 @@ struct QueueEntry;
 
 struct WaitBlock {
   ListLink link;             // in DispatcherHeader::waiters while the wait lasts
-  Thread* thread = nullptr;  // constant for a built-in block
+  Thread* thread = nullptr;  // constant for a built-in block; null: no thread waits, it is a QueueNotification
   // Which one is valid follows from the kind of wait (Thread::wait_reason).
   union {
     DispatcherHeader* object = nullptr;  // what is waited for
@@ -23,5 +23,14 @@ struct WaitBlock {
   };
 };
 static_assert(sizeof(WaitBlock) == 32);
+
+struct Queue;
+
+// A wait without a thread: when the object is signalled, the wait is satisfied and `entry` goes into `queue`. NT 6.2 and later
+// keep such a block in wait-completion packets [Microsoft: NtAssociateWaitCompletionPacket]. The owner keeps all three alive.
+struct QueueNotification : WaitBlock {
+  Queue* queue = nullptr;
+  QueueEntry* notice = nullptr;
+};
 
 }  // namespace vitrine::ke

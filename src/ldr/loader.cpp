@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <iterator>
 #include <utility>
 
 #include "abi/context.h"
@@ -10,6 +11,7 @@
 #include "abi/teb.h"
 #include "abi/user_shared_data.h"
 #include "ldr/parameter_writer.h"
+#include "ldr/service_stubs.h"
 #include "ldr/shared_data.h"
 #include "pe/image.h"
 
@@ -69,7 +71,11 @@ Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) {
 Result<ob::Ref<mm::SectionObject>> Loader::image_section(io::FileObject& file) {
   const auto backing = on_.io.section_backing(file);
   if (!backing) return Failure(backing.error());
-  auto section = on_.memory.create_section({*backing, 0, mm::page::kExecute, mm::sec::kImage});
+  return image_section(**backing);
+}
+
+Result<ob::Ref<mm::SectionObject>> Loader::image_section(mm::FileBacking& backing) {
+  auto section = on_.memory.create_section({&backing, 0, mm::page::kExecute, mm::sec::kImage});
   if (!section) return Failure(section.error());
   ob::ObjectType* type = on_.objects.find_type(u"Section");
   return on_.objects.create<mm::SectionObject>(*type, {.kernel_object = true}, std::move(*section));
@@ -141,10 +147,23 @@ Status Loader::load_ntdll() {
     entry_offsets_.minimum_teb_bytes = abi::kTebRegionBytes;
   }
   collect_stubs(image);
-  auto section = image_section(**file);
+  auto section = ntdll_section(**file, image);
   if (!section) return section.error();
   ntdll_ = std::move(*section);
   return Status::success;
+}
+
+// All sections of a file share the first one's segment, so whoever maps ntdll later sees the stubs as well.
+Result<ob::Ref<mm::SectionObject>> Loader::ntdll_section(io::FileObject& file, const pe::Image& image) {
+  const auto backing = on_.io.section_backing(file);
+  if (!backing) return Failure(backing.error());
+  auto stubbed = with_service_stubs(image, (*backing)->size(), stubs_, on_.service_names);
+  if (!stubbed) return image_section(**backing);
+  ExtendedFile& extended = ExtendedFile::create(**backing, std::move(stubbed->image));
+  auto section = image_section(extended);
+  extended.release();  // the section has it
+  if (section) std::ranges::move(stubbed->added, std::back_inserter(stubs_));
+  return section;
 }
 
 void Loader::collect_stubs(const pe::Image& image) {

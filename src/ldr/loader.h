@@ -6,7 +6,9 @@
 
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "io/io_manager.h"
@@ -28,7 +30,8 @@ struct ParameterBlock {
   std::u16string command_line;
   std::u16string current_directory;   // DOS path, with a trailing backslash
   std::u16string dll_path;
-  std::u16string window_title, desktop, shell_info, runtime_data;
+  std::u16string window_title, desktop, shell_info;
+  std::vector<u8> runtime_data;       // the C runtime's, for its twin: STARTUPINFO.lpReserved2, of any size
   std::u16string environment;         // "A=1\0B=2\0\0"
   u64 console_handle = 0;
   u64 standard_input = 0, standard_output = 0, standard_error = 0;
@@ -48,6 +51,7 @@ class Loader {
     ps::ProcessManager& processes;
     ram::GuestRam& ram;
     u64 seed;
+    std::span<const std::string_view> service_names;  // ntdll gets a stub for each that it lacks
   };
   // Opens \??\C:\windows\system32\ntdll.dll and apisetschema.dll through the I/O manager and reads ntdll's exports.
   // Errors: those of opening; invalid_image_format when ntdll lacks an entry point.
@@ -61,7 +65,7 @@ class Loader {
   // An image section of the file at an NT path, opened for execution. Errors: those of opening and of NtCreateSection.
   [[nodiscard]] Result<ob::Ref<mm::SectionObject>> open_image(std::u16string_view nt_path);
 
-  // The system-call stubs of ntdll, by number; an Nt name is preferred to its Zw twin.
+  // The system-call stubs of ntdll, those that it was given included, by number; an Nt name is preferred to its Zw twin.
   [[nodiscard]] const std::vector<Stub>& stubs() const { return stubs_; }
 
   // Brings the clocks of the shared user data page up to date; called at each clock interrupt of processor 0.
@@ -71,6 +75,8 @@ class Loader {
   explicit Loader(const Dependencies& dependencies);
   [[nodiscard]] Result<ob::Ref<io::FileObject>> open_file(std::u16string_view nt_path);
   [[nodiscard]] Result<ob::Ref<mm::SectionObject>> image_section(io::FileObject& file);
+  [[nodiscard]] Result<ob::Ref<mm::SectionObject>> image_section(mm::FileBacking& backing);
+  [[nodiscard]] Result<ob::Ref<mm::SectionObject>> ntdll_section(io::FileObject& file, const pe::Image& image);
   struct FileImage;  // a parsed image and the bytes behind it
   [[nodiscard]] Result<FileImage> read_image(io::FileObject& file);
   [[nodiscard]] Status load_ntdll();

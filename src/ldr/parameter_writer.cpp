@@ -29,6 +29,14 @@ class Builder {
     std::memcpy(bytes_.data() + field_offset, &string, sizeof string);
     pointers_.push_back(field_offset + offsetof(abi::UnicodeString, buffer));
   }
+  // Bytes: as long as they are, without an end. The child's runtime goes by the maximum length.
+  void add_bytes(std::size_t field_offset, std::span<const u8> data) {
+    if (data.empty()) return;
+    const u16 length = static_cast<u16>(data.size());
+    const abi::UnicodeString string{length, length, 0, append(data.data(), length, length)};
+    std::memcpy(bytes_.data() + field_offset, &string, sizeof string);
+    pointers_.push_back(field_offset + offsetof(abi::UnicodeString, buffer));
+  }
   void add_pointer(std::size_t field_offset, const void* data, u64 size) {
     const u64 at = append(data, size, size);
     std::memcpy(bytes_.data() + field_offset, &at, sizeof at);
@@ -67,9 +75,10 @@ Result<Va> write_parameters(mm::AddressSpace& space, const ParameterBlock& p) {
   for (std::u16string_view text : {std::u16string_view(p.image_path_name), std::u16string_view(p.command_line),
                                    std::u16string_view(p.current_directory), std::u16string_view(p.dll_path),
                                    std::u16string_view(p.window_title), std::u16string_view(p.desktop),
-                                   std::u16string_view(p.shell_info), std::u16string_view(p.runtime_data)}) {
+                                   std::u16string_view(p.shell_info)}) {
     if (!fits(text)) return Failure(Status::invalid_parameter);
   }
+  if (p.runtime_data.size() > kMaximumStringBytes) return Failure(Status::invalid_parameter);
   const u64 environment_bytes = p.environment.size() * 2;
   if (p.current_directory.size() * 2 > kCurrentDirectoryBytes - 2u) return Failure(Status::invalid_parameter);
   if (environment_bytes > kMaximumEnvironmentBytes) return Failure(Status::invalid_parameter);
@@ -84,7 +93,7 @@ Result<Va> write_parameters(mm::AddressSpace& space, const ParameterBlock& p) {
   builder.add(offsetof(ProcessParameters, window_title), p.window_title);
   builder.add(offsetof(ProcessParameters, desktop_info), p.desktop);
   builder.add(offsetof(ProcessParameters, shell_info), p.shell_info);
-  builder.add(offsetof(ProcessParameters, runtime_data), p.runtime_data);
+  builder.add_bytes(offsetof(ProcessParameters, runtime_data), p.runtime_data);
   builder.add_pointer(offsetof(ProcessParameters, environment), p.environment.data(), environment_bytes);
 
   ProcessParameters& header = builder.header();

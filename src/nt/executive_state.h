@@ -3,12 +3,15 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 
+#include "io/wait_packet.h"
 #include "mm/section.h"
 #include "nt/atom_table.h"
 #include "nt/win32_threads.h"
+#include "ps/worker_factory.h"
 
 namespace vitrine::nt {
 
@@ -19,6 +22,8 @@ inline constexpr u64 kFirstLuid = 1001;
 struct ExecutiveState {
   AtomTable atoms;
   Win32Threads win32;
+  std::unique_ptr<io::WaitPackets> wait_packets;        // made with the machine, as the next
+  std::unique_ptr<ps::WorkerFactories> worker_factories;
   u64 next_luid = kFirstLuid;
   u32 system_locale = 0x409;  // en-US, the same on every host
   u32 user_locale = 0x409;

@@ -25,6 +25,8 @@ namespace vitrine::nt {
 [[nodiscard]] std::span<const Service> pipe_services();         // pipe_services.cpp
 [[nodiscard]] std::span<const Service> port_services();         // port_services.cpp
 [[nodiscard]] std::span<const Service> completion_services();   // completion_services.cpp
+[[nodiscard]] std::span<const Service> wait_packet_services();  // wait_packet_services.cpp
+[[nodiscard]] std::span<const Service> worker_factory_services();  // worker_factory_services.cpp
 [[nodiscard]] std::span<const Service> registry_services();     // registry_services.cpp
 [[nodiscard]] std::span<const Service> token_services();        // token_services.cpp
 [[nodiscard]] std::span<const Service> system_services();       // system_services.cpp

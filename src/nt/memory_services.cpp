@@ -10,6 +10,7 @@
 #include "nt/families.h"
 #include "nt/memory_queries.h"
 #include "nt/memory_target.h"
+#include "nt/placement.h"
 
 namespace vitrine::nt {
 namespace {
@@ -37,13 +38,6 @@ Status return_range(Call call, UserPtr<Va> base, UserPtr<u64> size, const mm::Ra
 // ---- allocation
 // ----------------------------------------------------------------------------------------------------------
 
-// Where an allocation without an address may lie, beyond what zero bits can say.
-struct Placement {
-  Va floor = 0;
-  Va ceiling = 0;  // exclusive; 0: the end of user space
-  u64 alignment = mm::kAllocationGranularity;
-};
-
 constexpr u32 kMaximumZeroBits = 21;  // below this a count, from 32 up a mask
 constexpr u32 kFirstZeroBitsMask = 32;
 
@@ -51,18 +45,11 @@ constexpr u32 kFirstZeroBitsMask = 32;
 Va bound_of_mask(u64 mask) { return mask >= (1ull << 47) ? 0 : std::bit_ceil(mask + 1); }
 
 Result<mm::Range> allocate_placed(mm::AddressSpace& space, mm::AllocateRequest request, const Placement& placement) {
-  const bool wants_place =
-      placement.floor != 0 || placement.ceiling != 0 || placement.alignment != mm::kAllocationGranularity;
-  if (!wants_place || request.base != 0) return space.allocate(request);
+  if (placement.is_anywhere() || request.base != 0) return space.allocate(request);
   if (request.size == 0 || request.size > space.vads().highest_plus_one()) return Failure(Status::invalid_parameter_4);
-  const mm::SearchFrom from = (request.type & mm::mem::kTopDown) != 0 ? mm::SearchFrom::top : mm::SearchFrom::bottom;
-  const Va floor = std::max(placement.floor, space.vads().lowest());
-  const Va end = space.vads().highest_plus_one();
-  const Va ceiling = placement.ceiling == 0 ? end : std::min(placement.ceiling, end);
-  const Va base =
-      floor < ceiling ? space.vads().find_gap(page_ceil(request.size), placement.alignment, from, floor, ceiling) : 0;
-  if (base == 0) return Failure(Status::no_memory);
-  request.base = base;
+  const auto base = find_place(space, request.size, placement, (request.type & mm::mem::kTopDown) != 0);
+  if (!base) return Failure(base.error());
+  request.base = *base;
   request.type = (request.type & ~mm::mem::kTopDown) | mm::mem::kReserve;
   return space.allocate(request);
 }
@@ -86,56 +73,12 @@ Status nt_allocate_virtual_memory(Call call, Handle process_handle, UserPtr<Va> 
   return return_range(call, base, size, *range);
 }
 
-// MEM_EXTENDED_PARAMETERs. Errors: invalid_parameter (unknown or repeated kinds, alignments and limits that NT
-// refuses), not_supported (partitions and physical memory other than the system's).
-Result<Placement> capture_extended(Call call, UserPtr<abi::MemExtendedParameter> parameters, u32 count, bool has_base) {
-  Placement placement;
-  constexpr u32 kKinds = static_cast<u32>(abi::MemExtendedParameterType::maximum) - 1;
-  if (count > kKinds) return Failure(Status::invalid_parameter);
-  bool seen[kKinds + 1] = {};
-  for (u32 i = 0; i < count; ++i) {
-    const auto parameter = parameters.element(i).read(call.space());
-    if (!parameter) return Failure(parameter.error());
-    const u64 kind = parameter->type_and_reserved;
-    if (kind == 0 || kind > kKinds || std::exchange(seen[kind], true)) return Failure(Status::invalid_parameter);
-    switch (static_cast<abi::MemExtendedParameterType>(kind)) {
-      case abi::MemExtendedParameterType::address_requirements:
-        break;
-      case abi::MemExtendedParameterType::numa_node:  // a preference among nodes, of which there is one
-        if (static_cast<u32>(parameter->value) != 0 && static_cast<u32>(parameter->value) != ~0u) {
-          return Failure(Status::invalid_parameter);
-        }
-        continue;
-      case abi::MemExtendedParameterType::attribute_flags:
-        if (parameter->value != 0) return Failure(Status::invalid_parameter);
-        continue;
-      default:
-        return Failure(Status::not_supported);
-    }
-    const auto requirements = UserPtr<abi::MemAddressRequirements>{parameter->value}.read(call.space());
-    if (!requirements) return Failure(requirements.error());
-    const auto& [lowest, highest, alignment] = *requirements;
-    // NT: none of the three goes together with an address of the caller's. [learn.microsoft.com:
-    // MEM_ADDRESS_REQUIREMENTS]
-    if (has_base && (lowest != 0 || highest != 0 || alignment != 0)) return Failure(Status::invalid_parameter);
-    const u64 granularity_mask = mm::kAllocationGranularity - 1;
-    if (alignment != 0 && (!std::has_single_bit(alignment) || alignment < mm::kAllocationGranularity)) {
-      return Failure(Status::invalid_parameter);
-    }
-    if ((lowest & granularity_mask) != 0) return Failure(Status::invalid_parameter);
-    if (highest != 0 && (((highest + 1) & kPageMask) != 0 || highest < lowest))
-      return Failure(Status::invalid_parameter);
-    placement = {lowest, highest == 0 ? 0 : highest + 1, alignment == 0 ? mm::kAllocationGranularity : alignment};
-  }
-  return placement;
-}
-
 Status nt_allocate_virtual_memory_ex(Call call, Handle process_handle, UserPtr<Va> base, UserPtr<u64> size, u32 type,
                                      u32 protect, UserPtr<abi::MemExtendedParameter> parameters, u32 count) {
   if (count != 0 && !parameters) return Status::invalid_parameter;
   const auto arguments = capture_range(call, base, size);
   if (!arguments) return arguments.error();
-  const auto placement = capture_extended(call, parameters, count, arguments->base != 0);
+  const auto placement = capture_placement(call, parameters, count, arguments->base != 0);
   if (!placement) return placement.error();
   if (arguments->size == 0) return Status::invalid_parameter;
   constexpr u32 kPlaceholderTypes = abi::kMemReplacePlaceholder | abi::kMemReservePlaceholder;

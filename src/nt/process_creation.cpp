@@ -51,13 +51,11 @@ Status capture_parameter(Call call, Va base, bool normalized, const UnicodeStrin
   return Status::success;
 }
 
-// Bytes of the C runtime for its twin in the child (STARTUPINFO.lpReserved2: descriptors), as many as it likes: an odd number gets
-// one more.
-Status capture_runtime_data(Call call, Va base, bool normalized, const UnicodeString& data, std::u16string& out) {
+// Bytes in the place of a string.
+Status capture_runtime_data(Call call, Va base, bool normalized, const UnicodeString& data, std::vector<u8>& out) {
   if (data.buffer == 0) return Status::success;
-  out.assign((data.length + 1u) / 2, u'\0');
-  const auto bytes = std::as_writable_bytes(std::span(out)).first(data.length);
-  return call.space().read(normalized ? data.buffer : base + data.buffer, bytes);
+  out.assign(data.length, 0);
+  return call.space().read(normalized ? data.buffer : base + data.buffer, std::as_writable_bytes(std::span(out)));
 }
 
 Status capture_environment(Call call, Va address, u64 bytes, std::u16string& out) {

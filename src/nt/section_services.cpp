@@ -6,6 +6,7 @@
 #include "abi/memory_information.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/placement.h"
 #include "nt/memory_target.h"
 
 namespace vitrine::nt {
@@ -139,7 +140,16 @@ struct ViewArguments {
   UserPtr<u64> size;
 };
 
-Status map_view(Call call, const ViewArguments& arguments, mm::MapRequest request) {
+// A view of no size goes to the section's end.
+Result<Va> place_view(const mm::AddressSpace& space, const mm::Section& section, const mm::MapRequest& request,
+                      const Placement& placement) {
+  const u64 rest = request.offset < section.size() ? section.size() - request.offset : 0;
+  const u64 size = request.view_size == 0 ? rest : request.view_size;
+  if (size == 0 || size > space.vads().highest_plus_one()) return Failure(Status::invalid_view_size);
+  return find_place(space, size, placement, (request.type & mm::mem::kTopDown) != 0);
+}
+
+Status map_view(Call call, const ViewArguments& arguments, mm::MapRequest request, const Placement& placement = {}) {
   const auto access = section_access_for(request.protect);
   if (!access) return access.error();
   const auto base = arguments.base.read(call.space());
@@ -160,6 +170,11 @@ Status map_view(Call call, const ViewArguments& arguments, mm::MapRequest reques
   request.base = *base;
   request.offset = static_cast<u64>(offset);
   request.view_size = *size;
+  if (request.base == 0 && !placement.is_anywhere()) {
+    const auto place = place_view(*(*process)->space, (*section)->section, request, placement);
+    if (!place) return place.error();
+    request.base = *place;
+  }
   const auto mapped = (*process)->space->map_view((*section)->section, request);
   if (!mapped) return mapped.error();
   VITRINE_TRY(arguments.base.write(call.space(), mapped->range.base));
@@ -184,13 +199,18 @@ Status nt_map_view_of_section(Call call, Handle section, Handle process, UserPtr
 }
 
 Status nt_map_view_of_section_ex(Call call, Handle section, Handle process, UserPtr<Va> base, UserPtr<i64> offset,
-                                 UserPtr<u64> size, u32 type, u32 protect, Buffer parameters, u32 count) {
-  if (count != 0) return parameters ? Status::not_supported : Status::invalid_parameter;
+                                 UserPtr<u64> size, u32 type, u32 protect,
+                                 UserPtr<abi::MemExtendedParameter> parameters, u32 count) {
+  if (count != 0 && !parameters) return Status::invalid_parameter;
+  const auto wanted = base.read(call.space());
+  if (!wanted) return wanted.error();
+  const auto placement = capture_placement(call, parameters, count, *wanted != 0);
+  if (!placement) return placement.error();
   mm::MapRequest request;
   request.type = type & ~abi::kMemReplacePlaceholder;
   if (request.type != type) request.placeholder = mm::Placeholder::replace;
   request.protect = protect;
-  return map_view(call, {section, process, base, offset, size}, request);
+  return map_view(call, {section, process, base, offset, size}, request, *placement);
 }
 
 Status unmap_view(Call call, Handle process_handle, Va base, mm::Placeholder leaves = mm::Placeholder::none) {
@@ -219,9 +239,8 @@ std::span<const Service> section_services() {
       service<&nt_map_view_of_section>(
           "NtMapViewOfSection", complete,
           "section, process, base, zero bits, commit, offset, size, inherit, type, protect"),
-      service<&nt_map_view_of_section_ex>("NtMapViewOfSectionEx", partial,
-                                          "section, process, base, offset, size, type, protect, parameters, count",
-                                          "no extended parameters"),
+      service<&nt_map_view_of_section_ex>("NtMapViewOfSectionEx", complete,
+                                          "section, process, base, offset, size, type, protect, parameters, count"),
       service<&nt_unmap_view_of_section>("NtUnmapViewOfSection", complete, "process, base"),
       service<&nt_unmap_view_of_section_ex>("NtUnmapViewOfSectionEx", complete, "process, base, flags"),
   };

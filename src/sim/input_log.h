@@ -22,26 +22,27 @@ class InputLog {
     std::vector<u8> bytes;
   };
 
-  // An interrupt from outside (Ctrl-C): after how many windows of the run loop, and after how many entries.
-  struct Interrupt {
-    u64 windows;
-    std::size_t entries;
+  // What came without being asked for: Ctrl-C, or a new size of the terminal.
+  struct Signal {
+    u16 columns = 0, rows = 0;  // both 0: Ctrl-C
+    [[nodiscard]] bool is_resize() const { return columns != 0; }
   };
-  void record_interrupt(u64 windows) { interrupts_.push_back({windows, entries_.size()}); }
-  // In a replay: one is due now; takes it.
-  [[nodiscard]] bool take_interrupt(u64 windows) {
-    if (next_interrupt_ == interrupts_.size()) return false;
-    const Interrupt& due = interrupts_[next_interrupt_];
-    if (windows < due.windows || next_ < due.entries) return false;
-    ++next_interrupt_;
-    return true;
+  // `windows`: after how many windows of the run loop.
+  void record_signal(u64 windows, Signal signal) { signals_.push_back({signal, windows, entries_.size()}); }
+  // In a replay: the one that is due now, taken.
+  [[nodiscard]] std::optional<Signal> take_signal(u64 windows) {
+    if (next_signal_ == signals_.size()) return std::nullopt;
+    const Arrival& due = signals_[next_signal_];
+    if (windows < due.windows || next_ < due.entries) return std::nullopt;
+    ++next_signal_;
+    return due.signal;
   }
   // Columns and rows of the terminal when the run began; 0: not recorded.
   u16 terminal_columns = 0, terminal_rows = 0;
 
   void record(Entry entry) { entries_.push_back(std::move(entry)); }
   // Starts again from the first entry, as a replay.
-  void rewind() { next_ = next_interrupt_ = 0; }
+  void rewind() { next_ = next_signal_ = 0; }
   // The next entry of a replay; empty when the log is used up (the runs have parted).
   [[nodiscard]] std::optional<Entry> next() {
     if (next_ == entries_.size()) return std::nullopt;
@@ -49,9 +50,14 @@ class InputLog {
   }
 
  private:
+  struct Arrival {
+    Signal signal;
+    u64 windows;
+    std::size_t entries;  // taken before it
+  };
   std::vector<Entry> entries_;
-  std::vector<Interrupt> interrupts_;
-  std::size_t next_ = 0, next_interrupt_ = 0;
+  std::vector<Arrival> signals_;
+  std::size_t next_ = 0, next_signal_ = 0;
 };
 
 }  // namespace vitrine::sim

@@ -28,7 +28,7 @@ namespace {
 
 // Set by the signal handler only; the run loop looks at them between windows.
 std::atomic<bool> g_interrupted{false};
-std::atomic<u32> g_control_c{0};
+HostSignals g_signals;
 
 // With a terminal, Ctrl-C is the program's to handle; a second one within this time ends the run.
 std::atomic<bool> g_has_terminal{false};
@@ -49,7 +49,7 @@ void on_signal(int number) {
     const u64 now_ns = static_cast<u64>(now.tv_sec) * 1'000'000'000 + static_cast<u64>(now.tv_nsec);
     const u64 last_ns = g_last_control_c_ns.exchange(now_ns);
     if (last_ns == 0 || now_ns - last_ns > kSecondControlCNs) {
-      g_control_c.fetch_add(1);
+      g_signals.control_c.fetch_add(1);
       return;
     }
   }
@@ -58,6 +58,8 @@ void on_signal(int number) {
   restore_terminal();
   _exit(kExitInterrupted);
 }
+
+void on_resize(int) { g_signals.resized.fetch_add(1); }
 
 // The tool itself fails: the terminal is put back, then the signal takes its course.
 void on_crash(int number) {
@@ -74,6 +76,9 @@ void handle_signals() {
     sigaction(number, nullptr, &before);
     if (before.sa_handler != SIG_IGN || number == SIGINT) sigaction(number, &action, nullptr);  // nohup stays nohup
   }
+  struct sigaction resize{};
+  resize.sa_handler = on_resize;
+  if (g_has_terminal) sigaction(SIGWINCH, &resize, nullptr);
   struct sigaction crash{};
   crash.sa_handler = on_crash;
   crash.sa_flags = static_cast<int>(SA_RESETHAND | SA_NODEFER);
@@ -107,11 +112,6 @@ struct Settings {
   bool json = false;
   std::vector<std::string> command;
 };
-
-int fail(int exit_code, std::string_view message) {
-  fmt::print(stderr, "vitrine: {}\n", message);
-  return exit_code;
-}
 
 // The error is one line; empty: none.
 std::string debug_options(const Settings& settings, DebugOptions& debug) {
@@ -233,7 +233,7 @@ int verify(const RunOptions& options, const RunResult& first) {
   again.replay = first.input_log;
   again.on_service = {};
   again.on_notice = {};
-  again.control_c = nullptr;
+  again.signals = nullptr;
   const auto second = run_program(again, &g_interrupted);
   if (!second) return fail(second.error().exit_code, second.error().message);
   if (second->end == RunEnd::interrupted) return kExitInterrupted;
@@ -274,7 +274,7 @@ int run(const Settings& settings) {
     options->registry = std::move(*text);
   }
   handle_signals();
-  if (g_has_terminal) options->control_c = &g_control_c;
+  if (g_has_terminal) options->signals = &g_signals;
 
   const auto result = run_program(*options, &g_interrupted);
   if (!result) return fail(result.error().exit_code, result.error().message);

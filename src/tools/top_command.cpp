@@ -9,18 +9,16 @@
 #include <CLI/CLI.hpp>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 
 #include "tools/commands.h"
 #include "tools/duration.h"
+#include "tools/interrupt.h"
 #include "tools/size.h"
 #include "tools/top_view.h"
 #include "vitrine/run.h"
 
 namespace vitrine::tools {
 namespace {
-
-std::atomic<bool> g_stop{false};
 
 struct Settings {
   u32 processors = 1;
@@ -83,11 +81,6 @@ void print_snapshot(const CounterSample& sample) {
   fmt::print(stderr, "\n");
 }
 
-int fail(int exit_code, std::string_view message) {
-  fmt::print(stderr, "vitrine: {}\n", message);
-  return exit_code;
-}
-
 int top(const Settings& settings) {
   const auto every = parse_duration(settings.every);
   if (!every || *every == 0)
@@ -103,7 +96,7 @@ int top(const Settings& settings) {
   options.arguments.assign(settings.command.begin() + 1, settings.command.end());
   options.on_notice = [](std::string_view line) { fmt::print(stderr, "vitrine: {}\n", line); };
   options.sample_every_ns = *every;
-  for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, [](int) { g_stop = true; });
+  const std::atomic<bool>& stop = watch_for_interrupt(SecondInterrupt::waits);  // the terminal has to come back first
   std::expected<RunResult, StartError> result = std::unexpected(StartError{});
   if (isatty(STDOUT_FILENO) != 0) {
     const int no_input = open("/dev/null", O_RDONLY | O_CLOEXEC);  // the keys are not the program's
@@ -112,12 +105,12 @@ int top(const Settings& settings) {
       options.streams = {no_input, view.output(), view.output()};
       options.on_notice = {};
       options.on_sample = [&view](const CounterSample& sample) { view.show(sample); };
-      result = run_program(options, &g_stop);
+      result = run_program(options, &stop);
     }
     close(no_input);
   } else {
     options.on_sample = &print_snapshot;
-    result = run_program(options, &g_stop);
+    result = run_program(options, &stop);
   }
   if (!result) return fail(result.error().exit_code, result.error().message);
   if (!result->explanation.empty()) fmt::print(stderr, "vitrine: {}\n", result->explanation);

@@ -21,6 +21,12 @@ std::vector<ldr::Stub> exported_stubs(const ldr::Loader* loader) {
   return stubs;
 }
 
+std::vector<std::string_view> service_names() {
+  std::vector<std::string_view> names;
+  for (const nt::Service* service : nt::all_services()) names.push_back(service->name);
+  return names;
+}
+
 // Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain nothing.
 constexpr u64 kLeastRamBytes = 16ull << 20;
 Machine::Options with_profile(Machine::Options options, const sim::Profile& profile) {
@@ -144,7 +150,8 @@ Status Machine::boot() {
   if (!subsystem) return subsystem.error();
   csrss = std::move(*subsystem);
   if (options.processor_kind == ProcessorKind::scripted) return make_executive();
-  auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed});
+  const std::vector<std::string_view> names = service_names();
+  auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed, names});
   if (!made) return made.error();
   loader = std::move(*made);
   return make_executive();
@@ -189,6 +196,9 @@ Status Machine::make_executive() {
   executive = std::make_unique<nt::Executive>(nt::Executive{
       *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, sockets, registry, *processes,
       loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
+  executive->state->wait_packets = std::make_unique<io::WaitPackets>(objects, kernel);
+  executive->state->worker_factories =
+      std::make_unique<ps::WorkerFactories>(ps::WorkerFactories::Dependencies{kernel, objects, io, *processes});
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
   io.set_completion_sink(completion_sink.get());

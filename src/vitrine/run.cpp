@@ -135,7 +135,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   const auto process = start_program(machine, options);
   if (!process) return std::unexpected(process.error());
   if (options.on_start) options.on_start(machine, **process);
-  RunLoop::Limits limits{options.timeout_seconds, options.host_limit_bytes, interrupt, options.control_c,
+  RunLoop::Limits limits{options.timeout_seconds, options.host_limit_bytes, interrupt, options.signals,
                          options.check_invariants, {}};
   CounterSampler sampler(machine);
   u64 next_sample_ns = options.sample_every_ns;

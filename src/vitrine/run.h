@@ -50,6 +50,12 @@ struct DebugOptions {
   std::function<void(std::string_view moment, const std::vector<kd::Report>& reports)> show;
 };
 
+// Counted by signal handlers, seen by the run loop between windows.
+struct HostSignals {
+  std::atomic<u32> control_c{0};  // Ctrl-C's that are the program's own to handle
+  std::atomic<u32> resized{0};    // the terminal has, or may have, another size
+};
+
 struct RunOptions {
   std::filesystem::path program;        // host path of the .exe
   std::vector<std::string> arguments;   // UTF-8, without the program's name
@@ -76,8 +82,7 @@ struct RunOptions {
   DebugOptions debug;
   std::array<int, 3> streams{0, 1, 2};    // host descriptors of standard input, output, error
   std::shared_ptr<sim::InputLog> replay;  // not null: standard input comes from an earlier run's log
-  const std::atomic<u32>* control_c =
-      nullptr;  // counts Ctrl-C's that are the program's own to handle; null: there are none
+  const HostSignals* signals = nullptr;   // null: none of them will come
   std::function<void(const trace::Event&)> on_event;  // may be empty
   u64 sample_every_ns = 0;                            // virtual time between calls of on_sample; 0: none
   std::function<void(const CounterSample&)> on_sample;

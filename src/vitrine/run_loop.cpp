@@ -1,11 +1,13 @@
 #include "vitrine/run_loop.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ke/invariants.h"
 #include "nt/exception_dispatch.h"
 #include "ps/user_mode.h"
 #include "sim/host_clock.h"
+#include "vitrine/host_terminal.h"
 
 namespace vitrine {
 namespace {
@@ -25,7 +27,7 @@ bool may_stay(const ke::Kernel& kernel, u32 processor, const ke::Thread& thread)
 RunEnd RunLoop::run(const ps::Process& main) {
   while (main.pcb.header.signal_state == 0) {
     if (limits_.interrupt != nullptr && limits_.interrupt->load(std::memory_order_relaxed)) return RunEnd::interrupted;
-    if (!pass_control_c()) return RunEnd::interrupted;
+    if (!pass_signals()) return RunEnd::interrupted;
     const bool idle = !machine_.kernel.anything_ready();
     if (const auto end = watch_.check(idle)) return *end;
     if (idle && machine_.streams.wanted()) {
@@ -43,16 +45,27 @@ RunEnd RunLoop::run(const ps::Process& main) {
   return RunEnd::exited;
 }
 
-bool RunLoop::pass_control_c() {
-  sim::InputLog* replay = machine_.options.replay;
-  if (replay != nullptr)
-    return !replay->take_interrupt(windows_) || machine_.control_event(abi::ConsoleEvent::control_c, 0);
-  if (limits_.control_c == nullptr) return true;
-  const u32 count = limits_.control_c->load(std::memory_order_relaxed);
-  if (count == control_c_seen_) return true;
-  control_c_seen_ = count;  // two at once are one
-  machine_.input_log.record_interrupt(windows_);
-  return machine_.control_event(abi::ConsoleEvent::control_c, 0);
+bool RunLoop::pass_signals() {
+  if (sim::InputLog* replay = machine_.options.replay) {
+    const auto due = replay->take_signal(windows_);
+    return !due || pass_signal(*due);
+  }
+  if (limits_.signals == nullptr) return true;
+  const u32 resized = limits_.signals->resized.load(std::memory_order_relaxed);
+  if (resized != std::exchange(resized_seen_, resized)) {
+    const io::ConsoleSize size = terminal_size(machine_.options.streams);
+    (void)pass_signal({static_cast<u16>(size.width), static_cast<u16>(size.height)});
+  }
+  // Two at once are one.
+  const u32 count = limits_.signals->control_c.load(std::memory_order_relaxed);
+  return count == std::exchange(control_c_seen_, count) || pass_signal({});
+}
+
+bool RunLoop::pass_signal(sim::InputLog::Signal signal) {
+  if (machine_.options.replay == nullptr) machine_.input_log.record_signal(windows_, signal);
+  if (!signal.is_resize()) return machine_.control_event(abi::ConsoleEvent::control_c, 0);
+  machine_.console.resize({static_cast<i16>(signal.columns), static_cast<i16>(signal.rows)});
+  return true;
 }
 
 void RunLoop::settle() {

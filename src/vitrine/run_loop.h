@@ -18,7 +18,7 @@ class RunLoop {
     double timeout_seconds = 0;
     u64 host_bytes = 0;
     const std::atomic<bool>* interrupt = nullptr;
-    const std::atomic<u32>* control_c = nullptr;
+    const HostSignals* signals = nullptr;
     bool check_invariants = false;
     std::function<void()> between_windows;  // may be empty; looks only
   };
@@ -46,8 +46,9 @@ class RunLoop {
   [[nodiscard]] u64 window_budget(u32 processor) const;
   // Nothing can run: waits for host input if a thread wants some. False: nothing will ever happen.
   bool wait_for_input();
-  // Ctrl-C arrived since the last look: the programs learn of it. False: nobody can.
-  bool pass_control_c();
+  // What came from the terminal since the last look: the programs learn of it. False: Ctrl-C, and nobody can.
+  bool pass_signals();
+  bool pass_signal(sim::InputLog::Signal signal);
   void check_invariants() const;
   void show_time();
   void charge(u32 processor, const sim::Cost& cost) {
@@ -60,7 +61,7 @@ class RunLoop {
   u64 instructions_ = 0;
   u64 system_calls_ = 0;
   u64 windows_ = 0;
-  u32 control_c_seen_ = 0;
+  u32 control_c_seen_ = 0, resized_seen_ = 0;
   u64 shown_tick_ = ~0ull;
   u64 waited_ns_ = 0;  // host time spent waiting for input since the guest last ran
 };

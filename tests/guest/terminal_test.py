@@ -52,6 +52,7 @@ class Terminal(unittest.TestCase):
 
     def start(self, program: str, *arguments: str, more=""):
         self.type("clear", "Enter")
+        self.wait_until(lambda: self.screen().strip() == "$")  # typed ahead, the echo would be cleared and the prompt come after it
         self.type(f"'{options.vitrine}' run {more} '{program}' {' '.join(arguments)}; echo \"code $?\"; stty -g > after", "Enter")
 
     def session(self, *arguments: str, more=""):
@@ -102,6 +103,18 @@ class Terminal(unittest.TestCase):
         self.ends(7)
         self.assertEqual(self.lines("size"), ["size 100 30 window 100 30"])
         self.assertEqual(self.lines("cursor"), ["cursor 5 11"])
+
+    def test_a_new_size_is_an_event(self):
+        self.session("resize", more="--verify")
+        self.wait_for("ready")
+        self.tmux("resize-window", "-t", "t", "-x", "90", "-y", "20")
+        self.wait_for("event 90 20")
+        self.type("x")
+        self.tmux("resize-window", "-t", "t", "-x", "120", "-y", "40")
+        self.wait_for("event 120 40")
+        self.type("q")
+        self.ends(7)
+        self.assertEqual(self.lines("event"), ["event 90 20 size 90 20", "event 120 40 size 120 40"])
 
     def test_control_c_is_the_programs(self):
         self.session("control")

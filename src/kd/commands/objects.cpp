@@ -2,6 +2,7 @@
 #include "ex/unicode.h"
 #include "kd/command.h"
 #include "kd/history.h"
+#include "kd/structures/values.h"
 #include "kd/wait_graph.h"
 
 namespace vitrine::kd {
@@ -31,10 +32,7 @@ void show_object(const Target& target, const Arguments& arguments, Report& repor
   report.say("{}: {} references, {} handles, {} bytes of pool", name_of(target, object), object.pointer_count(),
              object.handle_count(), object.block() ? target.executive().pool.charged_bytes(object.block()) : 0);
   if (const ke::DispatcherHeader* header = ob::dispatcher_header(const_cast<ob::Object&>(object))) {
-    std::string waiters;
-    for (const ke::WaitBlock& block : header->waiters) {
-      waiters += fmt::format("{}{:#x}", waiters.empty() ? "threads " : ", ", block.thread->thread_id);
-    }
+    const std::string waiters = waiter_names(*header);
     report.say("  signal state {}; waiting for it: {}", header->signal_state, waiters.empty() ? "nobody" : waiters);
   }
   if (target.history() == nullptr) return;

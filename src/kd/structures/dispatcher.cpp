@@ -87,9 +87,7 @@ constexpr Field kHeaderFields[] = {
              [](auto&, auto& h) { return number(h.signal_state); }),
     field<H>("WaitListHead", "wait blocks of the threads that wait for it, oldest first",
              [](auto&, auto& h) {
-               std::string text;
-               for (const ke::WaitBlock& block : h.waiters)
-                 text += fmt::format("{}{:#x}", text.empty() ? "threads " : ", ", block.thread->thread_id);
+               const std::string text = waiter_names(h);
                return text.empty() ? std::string("empty") : text;
              }),
 };

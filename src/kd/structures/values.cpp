@@ -7,6 +7,15 @@
 
 namespace vitrine::kd {
 
+std::string waiter_names(const ke::DispatcherHeader& header) {
+  std::string text;
+  for (const ke::WaitBlock& block : header.waiters) {
+    text += text.empty() ? "" : ", ";
+    text += block.thread != nullptr ? fmt::format("thread {:#x}", block.thread->thread_id) : "a completion packet";
+  }
+  return text;
+}
+
 std::string header_text(const ke::DispatcherHeader& header) {
   const u64 waiters = length(header.waiters);
   return fmt::format("state {}, {} waiting", header.signal_state, waiters);

@@ -5,6 +5,8 @@
 
 namespace vitrine::kd {
 
+// Who waits, oldest first: `thread 0x120, thread 0x124, a completion packet`; empty when nobody does.
+[[nodiscard]] std::string waiter_names(const ke::DispatcherHeader& header);
 [[nodiscard]] std::string header_text(const ke::DispatcherHeader& header);  // `state 0, 2 waiters`
 [[nodiscard]] std::string apc_text(const ke::ApcQueues& queues, const ke::ApcFlags& flags);
 [[nodiscard]] std::string timer_text(const Target& target, const ke::TimerCore& timer);

@@ -43,6 +43,14 @@ int child(int argc, char** argv) {
   if (what == "code") return std::atoi(argv[2]);
   if (what == "print") return std::printf("child prints %s\n", argv[2]), 0;
   if (what == "environment") return std::printf("child sees %s\n", std::getenv("VITRINE_CHILD")), 0;
+  if (what == "runtime") {
+    STARTUPINFOA si{};
+    GetStartupInfoA(&si);
+    std::printf("child got %d:", si.cbReserved2);
+    for (int i = 0; i < si.cbReserved2; ++i) std::printf(" %d", si.lpReserved2[i]);
+    std::printf("\n");
+    return 0;
+  }
   if (what == "folder") {
     char folder[MAX_PATH];
     GetCurrentDirectoryA(sizeof folder, folder);
@@ -120,6 +128,13 @@ int main(int argc, char** argv) {
   pi = start("folder", 0, {}, nullptr, "below");
   std::printf("exit %lu\n", finish(pi));
   RemoveDirectoryA("below");
+  // What C runtimes hand down (a count of descriptors first): any size, odd ones too, as libuv's is.
+  unsigned char runtime[] = {0, 0, 0, 0, 11, 22, 33};
+  STARTUPINFOA with_runtime{};
+  with_runtime.cbReserved2 = sizeof runtime;
+  with_runtime.lpReserved2 = runtime;
+  pi = start("runtime", 0, with_runtime);
+  std::printf("exit %lu\n", finish(pi));
   SECURITY_ATTRIBUTES inherit{sizeof inherit, nullptr, TRUE};
   HANDLE event = CreateEventA(&inherit, TRUE, FALSE, nullptr);
   char number[32];

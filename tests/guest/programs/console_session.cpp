@@ -1,6 +1,6 @@
 // A program at a terminal. Verbs: keys (prints key events until q), text (reads single characters with line input off),
-// line (reads one line), size, control (counts Ctrl-C's and goes on), spin (never ends, no handler), crash, modes
-// (leaves the console in another mode).
+// line (reads one line), size, resize (prints new sizes until q), control (counts Ctrl-C's and goes on), spin (never ends, no
+// handler), crash, modes (leaves the console in another mode).
 #include <windows.h>
 
 #include <cstdio>
@@ -57,6 +57,22 @@ void size() {
   std::printf("\x1b[13;1Hcursor %d %d\n", info.dwCursorPosition.X, info.dwCursorPosition.Y);
 }
 
+void resize() {
+  SetConsoleMode(input, ENABLE_PROCESSED_INPUT | ENABLE_WINDOW_INPUT);
+  std::printf("ready\n");
+  for (;;) {
+    INPUT_RECORD record{};
+    DWORD count = 0;
+    if (!ReadConsoleInputW(input, &record, 1, &count) || count == 0) return;
+    if (record.EventType == KEY_EVENT && record.Event.KeyEvent.uChar.UnicodeChar == L'q') return;
+    if (record.EventType != WINDOW_BUFFER_SIZE_EVENT) continue;
+    CONSOLE_SCREEN_BUFFER_INFO info{};
+    GetConsoleScreenBufferInfo(output, &info);
+    std::printf("event %d %d size %d %d\n", record.Event.WindowBufferSizeEvent.dwSize.X,
+                record.Event.WindowBufferSizeEvent.dwSize.Y, info.dwSize.X, info.dwSize.Y);
+  }
+}
+
 BOOL WINAPI on_control(DWORD event) {
   InterlockedIncrement(&controls);
   std::printf("control %lu\n", event);
@@ -96,6 +112,8 @@ int main(int count, char** arguments) {
     line();
   else if (verb == "size")
     size();
+  else if (verb == "resize")
+    resize();
   else if (verb == "control")
     control();
   else if (verb == "spin")

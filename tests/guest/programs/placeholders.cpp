@@ -90,6 +90,50 @@ void placeholders() {
   CloseHandle(section);
 }
 
+struct AddressRequirements {
+  void *lowest, *highest;
+  SIZE_T alignment;
+};
+struct ExtendedParameter {
+  ULONG64 type;
+  union {
+    ULONG64 value;
+    void* pointer;
+  };
+};
+
+// Where a view goes (MEM_ADDRESS_REQUIREMENTS), and what is refused.
+void placed_views() {
+  const HANDLE section = CreateFileMappingA(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 3 * kUnit, nullptr);
+  const auto map = [&](const char* what, AddressRequirements wanted, void* at = nullptr, ULONG count = 1) {
+    ExtendedParameter parameters[2]{{1, {}}, {1, {}}};
+    parameters[0].pointer = parameters[1].pointer = &wanted;
+    SIZE_T size = 0;
+    LARGE_INTEGER offset{};
+    void* base = at;
+    const ULONG status = static_cast<ULONG>(
+        map_ex(section, GetCurrentProcess(), &base, &offset, &size, 0, PAGE_READWRITE, parameters, count));
+    const auto address = reinterpret_cast<ULONG_PTR>(base);
+    std::printf("%s: %lx", what, status);
+    if (status == 0) {
+      const auto lowest = reinterpret_cast<ULONG_PTR>(wanted.lowest), highest = reinterpret_cast<ULONG_PTR>(wanted.highest);
+      std::printf(" size %zx, above the lowest %d, below the highest %d, aligned %d", size, address >= lowest,
+                  highest == 0 || address + size - 1 <= highest, wanted.alignment == 0 || address % wanted.alignment == 0);
+      unmap_ex(GetCurrentProcess(), base, 0);
+    }
+    std::printf("\n");
+  };
+  const auto at = [](ULONG_PTR address) { return reinterpret_cast<void*>(address); };
+  map("a view between 4 and 5 GB", {at(0x1'0000'0000), at(0x1'3FFF'FFFF), 0});
+  map("at a multiple of 1 GB", {nullptr, nullptr, 0x4000'0000});
+  map("both", {at(0x12'3456'0000), at(0x20'0000'0000 - 1), 0x100'0000});
+  map("where there is no room", {at(0x1'0000'0000), at(0x1'0000'FFFF), 0});
+  map("an alignment of three units", {nullptr, nullptr, 3 * kUnit});
+  map("with an address", {at(0x1'0000'0000), nullptr, 0}, at(0x2'0000'0000));
+  map("twice", {nullptr, nullptr, 0}, nullptr, 2);
+  CloseHandle(section);
+}
+
 UINT watch(char* base, SIZE_T size, bool reset, void** pages, ULONG_PTR capacity, ULONG_PTR* count) {
   DWORD granularity = 0;
   *count = capacity;
@@ -139,5 +183,6 @@ void write_watch() {
 
 int main() {
   placeholders();
+  placed_views();
   write_watch();
 }

@@ -169,5 +169,92 @@ TEST(Queue, ARundownWakesWaitersAndKeepsEntries) {
   b.stop();
 }
 
+// A wait without a thread [Microsoft: NtAssociateWaitCompletionPacket]: it takes the signal in its turn, and is over then.
+TEST(QueueNotification, TakesItsTurnAmongWaitersAndGivesAnEntry) {
+  QueueBench b(8);
+  Semaphore semaphore{0, 5};
+  b.spawn(8, [&](TestThread& t) -> Task<Status> {
+    const Status status = co_await b.kernel.wait_single(&t.thread, &semaphore.header, b.forever());
+    b.say("thread");
+    co_return status;
+  });
+  b.run_all();
+  QueueNotification notification;
+  EXPECT_FALSE(b.kernel.notify_queue(notification, semaphore.header, b.queue, b.p1));
+  (void)b.kernel.release_semaphore(semaphore, 1);
+  b.run_all();
+  EXPECT_THAT(b.log, ElementsAre("thread"));
+  EXPECT_EQ(b.queue.header.signal_state, 0);
+  (void)b.kernel.release_semaphore(semaphore, 2);
+  EXPECT_EQ(semaphore.header.signal_state, 1);  // one signal taken, once
+  EXPECT_EQ(b.queue.header.signal_state, 1);
+  EXPECT_FALSE(b.kernel.cancel_notification(notification));
+  EXPECT_TRUE(b.kernel.notify_queue(notification, semaphore.header, b.queue, b.p2));  // at once
+  EXPECT_EQ(semaphore.header.signal_state, 0);
+  EXPECT_TRUE(b.kernel.remove_queue_entry(b.queue, b.p1));
+  EXPECT_FALSE(b.kernel.remove_queue_entry(b.queue, b.p1));
+  b.worker("a");
+  b.run_all();
+  EXPECT_THAT(b.log, ElementsAre("thread", "a2"));
+  b.stop();
+}
+
+// A thread that waits for both the object and the queue is woken once, whichever the notification makes ready first.
+TEST(QueueNotification, WakesAThreadThatWaitsForTheObjectAndTheQueue) {
+  QueueBench b(8);
+  Event event{EventKind::notification};
+  QueueNotification notification;
+  EXPECT_FALSE(b.kernel.notify_queue(notification, event.header, b.queue, b.p1));
+  b.spawn(8, [&](TestThread& t) -> Task<Status> {
+    DispatcherHeader* const both[] = {&event.header, &b.queue.header};
+    const Status status = co_await b.kernel.wait_multiple(&t.thread, both, WaitType::any, b.forever());
+    b.say("woken " + std::to_string(static_cast<u32>(status)));
+    co_return status;
+  });
+  b.run_all();
+  b.kernel.set_event(event);
+  b.run_all();
+  EXPECT_THAT(b.log, ElementsAre("woken 0"));
+  EXPECT_TRUE(b.kernel.remove_queue_entry(b.queue, b.p1));
+  b.stop();
+}
+
+TEST(QueueNotification, CancelledHearsNothing) {
+  QueueBench b(8);
+  Event event{EventKind::synchronization};
+  QueueNotification notification;
+  EXPECT_FALSE(b.kernel.notify_queue(notification, event.header, b.queue, b.p1));
+  EXPECT_TRUE(b.kernel.cancel_notification(notification));
+  b.kernel.set_event(event);
+  EXPECT_EQ(event.header.signal_state, 1);
+  EXPECT_EQ(b.queue.header.signal_state, 0);
+  b.stop();
+}
+
+// The owner of a pool hears that an entry lies there while another thread might run, and not otherwise.
+TEST(Queue, TellsWhenNobodyAttendsToAnEntry) {
+  QueueBench b(1);
+  int told = 0;
+  Dpc dpc([](Kernel&, Dpc&, void* context) { ++*static_cast<int*>(context); }, &told);
+  b.queue.unattended = &dpc;
+  b.worker("a", [&b](TestThread& t) -> Task<Status> {
+    WaitParameters parameters = b.forever();
+    parameters.timeout = Ticks{-10'000};
+    co_return co_await b.kernel.delay_execution(&t.thread, parameters);
+  });
+  b.run_all();
+  b.kernel.insert_queue(b.queue, b.p1);  // somebody waits
+  EXPECT_EQ(told, 0);
+  b.kernel.insert_queue(b.queue, b.p2);  // one runs, and one is the limit
+  EXPECT_EQ(told, 0);
+  b.run_all();  // with p2 left it blocks, then ends
+  EXPECT_EQ(told, 2);
+  b.kernel.insert_queue(b.queue, b.p3);
+  b.run_all();
+  EXPECT_EQ(told, 3);
+  for (Packet* left : {&b.p2, &b.p3}) EXPECT_TRUE(b.kernel.remove_queue_entry(b.queue, *left));
+  b.stop();
+}
+
 }  // namespace
 }  // namespace vitrine::ke

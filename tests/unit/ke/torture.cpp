@@ -1,10 +1,14 @@
 #include "torture.h"
 
+#include <utility>
+
 namespace vitrine::ke {
 namespace {
 constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
 constexpr u64 kStirEvery = 4096;  // windows
+constexpr u64 kStirAfter = 256;   // windows without an operation: timers tick, nobody acts
 constexpr u64 kSwapEvery = 512;
+constexpr u32 kPatience = 30;  // ticks; the longest time-out is 60 ms
 }  // namespace
 
 Torture::Torture(const Options& options)
@@ -275,17 +279,25 @@ void Torture::swap_in() {
   while (Thread* thread = bench_.kernel.first_inswap()) bench_.kernel.stack_inswapped(*thread);
 }
 
+// Suspension, waits for threads that never end and deadlocks over mutants would leave fewer and fewer that act.
 void Torture::stir() {
-  for (auto& t : bench_.threads) bench_.kernel.force_resume_thread(t->thread);
-  for (auto& e : events_) bench_.kernel.set_event(*e);
-  for (int i = 0; i < 8; ++i) bench_.kernel.signal_gate(gate_);
+  Kernel& k = bench_.kernel;
+  const auto now = static_cast<u32>(k.tick_count());
+  for (auto& t : bench_.threads) {
+    if (t->thread.state == ThreadState::terminated) continue;
+    k.force_resume_thread(t->thread);
+    if (now - t->thread.wait_time > kPatience) k.abort_wait(t->thread, Status::cancelled);
+  }
+  for (auto& e : events_) k.set_event(*e);
 }
 
 u64 Torture::run() {
   for (u32 i = 0; i < options_.threads; ++i) spawn();
+  u64 done = 0, acted = 0;  // operations, and the last window in which there was one
   for (u64 window = 1; operations_ < options_.operations && !testing::Test::HasFatalFailure(); ++window) {
     const bool rest = !bench_.step();
-    if (rest || window % kStirEvery == 0) stir();
+    if (std::exchange(done, operations_) != operations_) acted = window;
+    if (rest || window % kStirEvery == 0 || (window - acted) % kStirAfter == kStirAfter - 1) stir();
     if (window % kSwapEvery == 0) swap_out();
     // Those that were made to exit are replaced.
     while (alive_ < options_.threads && operations_ < options_.operations) spawn();
