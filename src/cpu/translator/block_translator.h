@@ -15,7 +15,7 @@
 
 #include "cpu/translator/access_groups.h"
 #include "cpu/translator/code_cache.h"
-#include "cpu/translator/decoder.h"
+#include "cpu/translator/decode_memo.h"
 #include "cpu/translator/stubs.h"
 #include "cpu/translator/translator.h"
 
@@ -43,7 +43,6 @@ class BlockTranslator {
 
   // Precondition: the cache has room. Null: the first instruction is cut off by the end of `code`.
   [[nodiscard]] Block* translate(const BlockRequest& request);
-  [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 
  private:
   // `lost`: nowhere, and dead; a fault makes them again (flag_recovery.h).
@@ -140,7 +139,7 @@ class BlockTranslator {
   CodeCache& cache_;
   const Stubs& stubs_;
   const TranslatorOptions& options_;
-  Decoder decoder_;
+  DecodeMemo decoder_;
 
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;

@@ -10,20 +10,7 @@ namespace {
 
 // Shifts and rotates leave the flags alone when the (masked) count is zero.
 bool count_may_be_zero(const Instruction& instruction) {
-  switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_SHL:
-    case ZYDIS_MNEMONIC_SHR:
-    case ZYDIS_MNEMONIC_SAR:
-    case ZYDIS_MNEMONIC_ROL:
-    case ZYDIS_MNEMONIC_ROR:
-    case ZYDIS_MNEMONIC_RCL:
-    case ZYDIS_MNEMONIC_RCR:
-    case ZYDIS_MNEMONIC_SHLD:
-    case ZYDIS_MNEMONIC_SHRD:
-      break;
-    default:
-      return false;
-  }
+  if (!is_shift(instruction.mnemonic())) return false;
   const u8 opcode = instruction.z.opcode;
   if (instruction.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (opcode == 0xD0 || opcode == 0xD1)) return false;
   if (instruction.z.raw.imm[0].size == 0) return true;
@@ -142,6 +129,23 @@ void note_x87(Instruction& out) {
 }
 
 }  // namespace
+
+bool is_shift(ZydisMnemonic mnemonic) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      return true;
+    default:
+      return false;
+  }
+}
 
 RegisterName general_register(ZydisRegister reg) {
   if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) return {static_cast<i8>(reg - ZYDIS_REGISTER_AL), false, 1};
