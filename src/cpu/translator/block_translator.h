@@ -87,7 +87,8 @@ class BlockTranslator {
   void save_flags();
   void emit_budget_check(bool with_current);
   void emit_count();
-  u32 make_site(u16 offset_index);
+  [[nodiscard]] Site site_at(u16 at) const;
+  u32 make_site(u16 at);
   [[nodiscard]] bool needs_flags() const;
   void emit_x87_check();
   void emit_x87_address();

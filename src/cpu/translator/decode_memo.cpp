@@ -1,6 +1,7 @@
 #include "cpu/translator/decode_memo.h"
 
 #include <cstring>
+#include <memory>
 #include <type_traits>
 
 #include "cpu/translator/frame.h"
@@ -116,14 +117,17 @@ bool may_keep(Form form) {
 
 static_assert(std::is_trivially_copyable_v<Instruction> && std::is_standard_layout_v<Instruction>);
 
-DecodeMemo::DecodeMemo() : slots_(std::make_unique<std::array<Slot, kSlots>>()) {}
+DecodeMemo::DecodeMemo(Arena& arena)
+    : slots_(static_cast<Slot*>(arena.allocate(kSlots * sizeof(Slot))), kSlots), entries_(arena) {
+  std::uninitialized_value_construct(slots_.begin(), slots_.end());
+}
 
 DecodeResult DecodeMemo::decode(std::span<const u8> code, Va rip, Instruction& out) {
   if (code.size() < 8) return decoder_.decode(code, rip, out);
   const u64 head = head_of(code.data());
   if (head == 0) return decoder_.decode(code, rip, out);
   const u32 head_bytes = static_cast<u32>(head >> 56);
-  Slot& slot = (*slots_)[head * 0x9E37'79B9'7F4A'7C15ull >> 51];
+  Slot& slot = slots_[head * 0x9E37'79B9'7F4A'7C15ull >> 51];
   static_assert(kSlots == 1u << 13);
   if (slot.head != head) {
     const DecodeResult result = decoder_.decode(code, rip, out);
@@ -191,7 +195,7 @@ void DecodeMemo::keep(Slot& slot, u64 head, u32 head_bytes, const Instruction& i
   }
   if (numbers.displacement_bytes != 0 && numbers.memory_operand < 0) return;
   numbers.counts = numbers.immediate_bytes != 0 && is_shift(instruction.mnemonic());
-  if (slot.entry == nullptr) slot.entry = &entries_.emplace_back();
+  if (slot.entry == nullptr) slot.entry = &entries_.push_back({});
   slot.head = head;
   slot.entry->numbers = numbers;
   slot.entry->bytes =

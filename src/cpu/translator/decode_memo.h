@@ -7,16 +7,15 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
-#include <memory>
 
+#include "cpu/translator/arena.h"
 #include "cpu/translator/decoder.h"
 
 namespace vitrine::cpu::translator {
 
 class DecodeMemo {
  public:
-  DecodeMemo();
+  explicit DecodeMemo(Arena& arena);
   [[nodiscard]] DecodeResult decode(std::span<const u8> code, Va rip, Instruction& out);
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 
@@ -46,8 +45,8 @@ class DecodeMemo {
   void keep(Slot& slot, u64 head, u32 head_bytes, const Instruction& instruction);
 
   Decoder decoder_;
-  std::unique_ptr<std::array<Slot, kSlots>> slots_;
-  std::deque<Entry> entries_;  // of the slots in use
+  std::span<Slot, kSlots> slots_;
+  Table<Entry> entries_;  // of the slots in use
 };
 
 }  // namespace vitrine::cpu::translator

@@ -49,8 +49,8 @@ class DecodeMemoTest : public ::testing::Test {
       const translator::MemoryOperand& m = i.memory;
       return std::tuple(i.rip, i.form, i.ends_block, i.x87, i.x87_address, i.x87_waits, i.simd_float,
                         i.full_flag_writer, i.flags_read, i.flags_written, i.has_memory, i.memory_written,
-                        i.memory_aligned, i.memory_size, m.base, m.index, m.scale, m.segment, m.address32, m.stack,
-                        m.disp);
+                        i.memory_aligned, i.memory_size, i.register_count, i.high8, i.opcode_register, i.encoded,
+                        i.written, m.base, m.index, m.scale, m.segment, m.address32, m.stack, m.disp);
     };
     return facts(a) == facts(b) && std::memcmp(a.bytes.data(), b.bytes.data(), a.z.length) == 0;
   }
@@ -90,7 +90,8 @@ class DecodeMemoTest : public ::testing::Test {
   }
 
   Decoder decoder_;
-  DecodeMemo memo_;
+  translator::Arena arena_;
+  DecodeMemo memo_{arena_};
   std::mt19937_64 random_{7};
 };
 
