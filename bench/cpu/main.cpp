@@ -1,7 +1,7 @@
 // bench_cpu: the processor's table. The same code runs natively, translated and in Unicorn, interleaved, so that noise
 // hits all alike; medians, and ratios within one run.
 //
-//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N]
+//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] [--translation N]
 #include <sys/mman.h>
 
 #include <cmath>
@@ -20,6 +20,7 @@ struct Options {
   std::vector<u64> kernels;
   bool peer = true, micro = true, statistics = false;
   u64 window = kWindow;
+  int translation = 0;  // measure nothing but translation, so many times
 };
 
 class Native {
@@ -103,6 +104,10 @@ void print_statistics(KernelGuest& guest, u64 kernel, u64 window) {
 
 int run(const Options& options) {
   const std::vector<u8> image = kernel_image();
+  if (options.translation > 0) {
+    print_translation(image, options.translation);
+    return 0;
+  }
   Native native(image);
   KernelGuest guest(image);
   const auto peer = options.peer ? Peer::create(image) : nullptr;
@@ -152,6 +157,8 @@ int main(int argc, char** argv) {
       options.kernels.push_back(std::strtoull(argv[++n], nullptr, 0));
     } else if (argument == "--window" && n + 1 < argc) {
       options.window = std::strtoull(argv[++n], nullptr, 0);
+    } else if (argument == "--translation" && n + 1 < argc) {
+      options.translation = std::atoi(argv[++n]);
     } else if (argument == "--no-peer") {
       options.peer = false;
     } else if (argument == "--statistics") {
@@ -160,7 +167,8 @@ int main(int argc, char** argv) {
       options.micro = false;
     } else {
       std::fprintf(stderr,
-                   "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N]\n");
+                   "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] "
+                   "[--translation N]\n");
       return 2;
     }
   }

@@ -2,6 +2,7 @@
 
 #include "bare_guest.h"
 #include "cpu/page_walk.h"
+#include "cpu/translator/debug_registers.h"
 #include "mm/address_space.h"
 #include "mm/memory_manager.h"
 #include "sim/profile.h"
@@ -39,6 +40,41 @@ double system_call(int processes) {
   const double start = seconds();
   for (int n = 0; n < kCalls; ++n) once(contexts[static_cast<std::size_t>(n % processes)]);
   return (seconds() - start) / kCalls * 1e9;
+}
+
+// What each `run`, with its two tests per entry into generated code and one per slow access, pays for debug registers
+// while nobody uses them.
+double unused_debug_registers() {
+  constexpr int kRuns = 5'000'000;
+  cpu::GuestContext context;
+  cpu::translator::DebugRegisters registers;
+  const double start = seconds();
+  for (int n = 0; n < kRuns; ++n) {
+    asm volatile("" : : "r"(&context), "r"(&registers) : "memory");
+    registers.load(context);
+    bool used = registers.watches();
+    used |= registers.executes();
+    used |= registers.met();
+    asm volatile("" : : "r"(used));
+  }
+  return (seconds() - start) / kRuns * 1e9;
+}
+
+// A loop of three instructions under TF: each ends in #DB and comes back.
+double single_step() {
+  constexpr int kSteps = 200'000;
+  BareGuest guest;
+  guest.map(kCode, kPageSize, 0);
+  guest.poke(kCode, std::vector<u8>{0x48, 0xFF, 0xC0, 0x48, 0xFF, 0xC9, 0xEB, 0xF8});  // inc rax; dec rcx; jmp
+  guest.context.rip = kCode;
+  guest.context.rflags |= 1u << 8;
+  const auto once = [&] {
+    check(guest.cpu->run(0, *guest.space, guest.context, kWindow).vector == cpu::Vector::debug, "no single step");
+  };
+  for (int n = 0; n < 3; ++n) once();
+  const double start = seconds();
+  for (int n = 0; n < kSteps; ++n) once();
+  return (seconds() - start) / kSteps * 1e9;
 }
 
 // Reads one word of each of `pages` pages again and again; what a round costs for each page.
@@ -142,7 +178,7 @@ double demand_zero() {
 }  // namespace
 
 void print_micro(std::span<const u8> image, int repetitions) {
-  std::vector<double> call, swap, miss, zero, windows, speed;
+  std::vector<double> call, swap, miss, zero, windows, speed, unused, steps;
   for (int n = 0; n < repetitions; ++n) {
     call.push_back(system_call(1));
     swap.push_back(system_call(2));
@@ -150,6 +186,8 @@ void print_micro(std::span<const u8> image, int repetitions) {
     zero.push_back(demand_zero());
     windows.push_back(window());
     speed.push_back(translation(image));
+    unused.push_back(unused_debug_registers());
+    steps.push_back(single_step());
   }
   std::printf("\n  %-58s %9s\n", "measure (median)", "");
   line("system call out of the guest and back", median(call), "ns", "at most 100");
@@ -157,7 +195,33 @@ void print_micro(std::span<const u8> image, int repetitions) {
   line("software TLB miss on a mapped page", median(miss), "ns", "at most 100");
   line("demand-zero fault on a used frame: trap, mm, zeroing, back", median(zero), "ns", "at most 600");
   line("end of a window and back", median(windows), "ns", "");
+  line("debug registers that are not used, each run", median(unused), "ns", "");
+  line("a single step and back", median(steps), "ns", "");
   line("translation of 400 KB of code", median(speed), "MB/s", "at least 15");
+}
+
+void print_translation(std::span<const u8> image, int repetitions) {
+  KernelGuest guest(image);
+  constexpr u64 kLarge = std::size(kKernels) - 1;
+  std::vector<double> speed;
+  for (int n = 0; n < repetitions; ++n) {
+    for (u64 at = 0; at < image.size(); at += kPageSize)
+      guest.cpu->code_written(cpu::pte::frame(*guest.entry(kCode + at)));
+    const u64 bytes = guest.cpu->statistics().guest_bytes;
+    const double start = seconds();
+    (void)guest.run(kLarge, 1);
+    const double cold = seconds() - start, again = seconds();
+    (void)guest.run(kLarge, 1);
+    const double warm = seconds() - again;
+    speed.push_back(static_cast<double>(guest.cpu->statistics().guest_bytes - bytes) / (cold - warm) / 1e6);
+  }
+  const cpu::TranslatorStatistics done = guest.cpu->statistics();
+  std::printf("  %.1f guest bytes and %.1f hot bytes a block\n",
+              static_cast<double>(done.guest_bytes) / static_cast<double>(done.blocks),
+              static_cast<double>(done.host_bytes) / static_cast<double>(done.blocks));
+  std::printf("  translation of 400 KB of code: first %.1f MB/s", speed.front());
+  std::sort(speed.begin(), speed.end());
+  std::printf(", median %.1f, best %.1f of %d\n", median(speed), speed.back(), repetitions);
 }
 
 }  // namespace vitrine::bench

@@ -184,7 +184,7 @@ void AccessGroups::note_writes(const Instruction& instruction) {
   const bool known_form = instruction.form == Form::plain || instruction.form == Form::lea ||
                           instruction.form == Form::push || instruction.form == Form::pop;
   if (known_form && note_known_write(instruction)) return;
-  const u32 written = written_registers(instruction);
+  const u32 written = instruction.written;
   for (int guest = 0; guest < 16; ++guest) {
     if ((written >> guest & 1) != 0) forget(guest);
   }

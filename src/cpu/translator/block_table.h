@@ -1,74 +1,120 @@
-// BlockTable: finds a block by (address, frame, variant). Open addressing with the keys inline: a translation asks
-// several times for blocks that are not there. An entry is never taken out, only overwritten; a dead block is not
-// found.
+// BlockTable: finds a block by (address, frame, variant). Each frame with code has a small table of its own: one
+// translation asks several times for blocks of its page, and that table stays in the host's cache meanwhile. A dead
+// block is not found.
 //
 // Plain data, never iterated in an order that decides anything.
 #pragma once
 
+#include <array>
+#include <unordered_map>
 #include <vector>
 
+#include "cpu/translator/arena.h"
 #include "cpu/translator/block.h"
 
 namespace vitrine::cpu::translator {
 
 class BlockTable {
  public:
-  BlockTable() { clear(); }
+  explicit BlockTable(Arena& arena) : frames_(arena), nodes_(arena), links_(arena) {}
   void clear() {
-    entries_.assign(kFirstEntries, {});
-    used_ = 0;
+    by_frame_.clear();
+    frames_.clear();
+    free_.clear();
+    nodes_.clear();
+    links_.clear();
+    last_ = nullptr;
   }
 
-  [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const {
-    const Key key = key_of(va, frame, variant);
-    const Entry& entry = entries_[slot_of(key)];
-    return entry.block == nullptr || entry.block->dead ? nullptr : entry.block;
+  [[nodiscard]] Block* find(Va va, Pfn frame, const Variant& variant) const {
+    const FrameBlocks* const blocks = frame_of(frame);
+    if (blocks == nullptr) return nullptr;
+    const Node* const node = node_of(*blocks, va, variant);
+    return node == nullptr || node->block->dead ? nullptr : node->block;
   }
-  void put(Va va, Pfn frame, Variant variant, Block& block) {
-    if (2 * (used_ + 1) > entries_.size()) grow();
-    const Key key = key_of(va, frame, variant);
-    Entry& entry = entries_[slot_of(key)];
-    if (entry.block == nullptr) ++used_;
-    entry = {key, &block};
+  // The block serves for this variant from now on.
+  void put(const Variant& variant, Block& block) {
+    FrameBlocks& blocks = make_frame(block.frame);
+    if (Node* const node = const_cast<Node*>(node_of(blocks, block.va, variant))) {
+      node->block = &block;
+      return;
+    }
+    u32& first = blocks.first[bucket_of(block.va)];
+    nodes_.push_back({block.va, variant, first, &block});
+    first = static_cast<u32>(nodes_.size());
+  }
+  // The block holds only as long as the bytes of this frame do.
+  void depend(Pfn frame, Block& block) {
+    u32& first = make_frame(frame).dependents;
+    links_.push_back({&block, first});
+    first = static_cast<u32>(links_.size());
+  }
+  [[nodiscard]] bool has_code(Pfn frame) const { return frame_of(frame) != nullptr; }
+  // Forgets the blocks of a frame; returns those that depended on it.
+  [[nodiscard]] std::vector<Block*> drop(Pfn frame) {
+    const auto found = by_frame_.find(frame.value);
+    if (found == by_frame_.end()) return {};
+    std::vector<Block*> dropped;
+    for (u32 at = found->second->dependents; at != 0; at = links_[at - 1].next) dropped.push_back(links_[at - 1].block);
+    free_.push_back(found->second);
+    by_frame_.erase(found);
+    last_ = nullptr;
+    return dropped;
   }
 
  private:
-  static constexpr std::size_t kFirstEntries = 4096;  // a power of two
-  struct Key {
-    u64 va, frame_and_variant, flag_source;
-    bool operator==(const Key&) const = default;
+  static constexpr u32 kBuckets = 256;
+  struct Node {
+    Va va = 0;
+    Variant variant;
+    u32 next = 0;  // of the bucket; an index plus 1, 0: none
+    Block* block = nullptr;
   };
-  struct Entry {
-    Key key{};
-    Block* block = nullptr;  // null: free
+  struct Link {
+    Block* block = nullptr;
+    u32 next = 0;
   };
-  [[nodiscard]] static Key key_of(Va va, Pfn frame, Variant variant) {
-    return {va,
-            frame.value << 4 | (variant.flags_saved ? 1u : 0u) | (variant.single ? 2u : 0u) |
-                (variant.counted ? 4u : 0u) | (variant.one ? 8u : 0u),
-            variant.flag_source.packed()};
+  struct FrameBlocks {
+    std::array<u32, kBuckets> first{};
+    u32 dependents = 0;  // the first link
+  };
+  [[nodiscard]] static u32 bucket_of(Va va) { return static_cast<u32>(va >> 4) % kBuckets; }
+
+  [[nodiscard]] FrameBlocks* frame_of(Pfn frame) const {
+    if (last_ != nullptr && last_frame_ == frame) return last_;
+    const auto found = by_frame_.find(frame.value);
+    if (found == by_frame_.end()) return nullptr;
+    last_frame_ = frame;
+    return last_ = found->second;
   }
-  // Where the key is, or the free entry where it would be.
-  [[nodiscard]] std::size_t slot_of(const Key& key) const {
-    const u64 mixed = key.va * 0x9E37'79B9'7F4A'7C15ull ^ key.frame_and_variant * 0xC2B2'AE3D'27D4'EB4Full ^
-                      key.flag_source * 0x1656'67B1'9E37'79F9ull;
-    std::size_t slot = (mixed ^ mixed >> 32) & (entries_.size() - 1);
-    while (entries_[slot].block != nullptr && entries_[slot].key != key) slot = (slot + 1) & (entries_.size() - 1);
-    return slot;
-  }
-  void grow() {
-    std::vector<Entry> old(2 * entries_.size());
-    std::swap(old, entries_);
-    used_ = 0;
-    for (const Entry& entry : old) {
-      if (entry.block == nullptr || entry.block->dead) continue;
-      entries_[slot_of(entry.key)] = entry;
-      ++used_;
+  FrameBlocks& make_frame(Pfn frame) {
+    if (FrameBlocks* const there = frame_of(frame)) return *there;
+    FrameBlocks* blocks;
+    if (free_.empty()) {
+      blocks = &frames_.push_back({});
+    } else {
+      blocks = free_.back();
+      free_.pop_back();
+      *blocks = {};
     }
+    by_frame_.emplace(frame.value, blocks);
+    return *blocks;
+  }
+  [[nodiscard]] const Node* node_of(const FrameBlocks& blocks, Va va, const Variant& variant) const {
+    for (u32 at = blocks.first[bucket_of(va)]; at != 0; at = nodes_[at - 1].next) {
+      const Node& node = nodes_[at - 1];
+      if (node.va == va && node.variant == variant) return &node;
+    }
+    return nullptr;
   }
 
-  std::vector<Entry> entries_;
-  std::size_t used_ = 0;
+  std::unordered_map<u64, FrameBlocks*> by_frame_;  // looked up only
+  Table<FrameBlocks> frames_;
+  std::vector<FrameBlocks*> free_;
+  Table<Node> nodes_;
+  Table<Link> links_;
+  mutable Pfn last_frame_;
+  mutable FrameBlocks* last_ = nullptr;  // of `last_frame_`
 };
 
 }  // namespace vitrine::cpu::translator

@@ -8,7 +8,7 @@
 namespace vitrine::cpu::translator {
 
 BlockTranslator::BlockTranslator(CodeCache& cache, const Stubs& stubs, const TranslatorOptions& options)
-    : cache_(cache), stubs_(stubs), options_(options), instructions_(kMaxBlock) {}
+    : cache_(cache), stubs_(stubs), options_(options), decoder_(cache.arena()), instructions_(kMaxBlock) {}
 
 bool BlockTranslator::decode(const BlockRequest& request) {
   const u32 limit = request.variant.one ? 1 : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
@@ -81,7 +81,7 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
 }
 
 // The site of the instruction with this index; `count_` names the end of the block.
-u32 BlockTranslator::make_site(u16 at) {
+Site BlockTranslator::site_at(u16 at) const {
   Site site;
   site.block = block_;
   site.index = at;
@@ -95,8 +95,10 @@ u32 BlockTranslator::make_site(u16 at) {
   } else {
     site.offset = block_->guest_bytes;
   }
-  return cache_.add_site(site);
+  return site;
 }
+
+u32 BlockTranslator::make_site(u16 at) { return cache_.add_site(site_at(at)); }
 
 void BlockTranslator::save_flags() {
   if (flags_ != Flags::host) return;
@@ -127,7 +129,7 @@ void BlockTranslator::free_flags() {
 // that was foreseen.
 void BlockTranslator::note_written_inputs() {
   if (!flag_source_ || flags_ == Flags::lost || current().full_flag_writer) return;
-  if ((written_registers(current()) & flag_source_.inputs()) != 0) flag_source_ = {};
+  if ((current().written & flag_source_.inputs()) != 0) flag_source_ = {};
 }
 
 // Of a block that is jumped to from here, in the same page.
@@ -297,14 +299,10 @@ void BlockTranslator::emit_end() {
 // Instructions that the dispatcher executes. Their block ends before them.
 void BlockTranslator::emit_special() {
   clobber_flags();
-  const u32 site = make_site(static_cast<u16>(index_));
-  if (current().form == Form::string || current().form == Form::refused || current().form == Form::interrupt) {
-    Site copy = cache_.site(site);
-    copy.instruction = cache_.keep(current());
-    e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(copy));
-  } else {
-    e().store_immediate32(frame_field(offsetof(Frame, site)), site);
-  }
+  Site site = site_at(static_cast<u16>(index_));
+  if (current().form == Form::string || current().form == Form::refused || current().form == Form::interrupt)
+    site.instruction = cache_.keep(current());
+  e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
   e().jump(stubs_.exit_special);
 }
 
@@ -321,7 +319,7 @@ void BlockTranslator::emit_no_code() {
 void BlockTranslator::emit_helper() {
   clobber_flags();
   if (current().x87) emit_x87_check();
-  Site site = cache_.site(make_site(static_cast<u16>(index_)));
+  Site site = site_at(static_cast<u16>(index_));
   site.instruction = cache_.keep(current());
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
   e().call(stubs_.callout);
@@ -336,7 +334,7 @@ void BlockTranslator::emit_x87_check() {
   e().byte(0);
   u8* missing = e().jump(Condition::e);
   u8* back = e().here();
-  Site site = cache_.site(make_site(static_cast<u16>(index_)));
+  Site site = site_at(static_cast<u16>(index_));
   site.form = Form::nop;  // a call-out without instruction: load the x87 state
   const u32 number = cache_.add_site(site);
   Emitter& cold = cache_.cold;

@@ -15,7 +15,7 @@
 
 #include "cpu/translator/access_groups.h"
 #include "cpu/translator/code_cache.h"
-#include "cpu/translator/decoder.h"
+#include "cpu/translator/decode_memo.h"
 #include "cpu/translator/stubs.h"
 #include "cpu/translator/translator.h"
 
@@ -43,7 +43,6 @@ class BlockTranslator {
 
   // Precondition: the cache has room. Null: the first instruction is cut off by the end of `code`.
   [[nodiscard]] Block* translate(const BlockRequest& request);
-  [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 
  private:
   // `lost`: nowhere, and dead; a fault makes them again (flag_recovery.h).
@@ -88,7 +87,8 @@ class BlockTranslator {
   void save_flags();
   void emit_budget_check(bool with_current);
   void emit_count();
-  u32 make_site(u16 offset_index);
+  [[nodiscard]] Site site_at(u16 at) const;
+  u32 make_site(u16 at);
   [[nodiscard]] bool needs_flags() const;
   void emit_x87_check();
   void emit_x87_address();
@@ -140,7 +140,7 @@ class BlockTranslator {
   CodeCache& cache_;
   const Stubs& stubs_;
   const TranslatorOptions& options_;
-  Decoder decoder_;
+  DecodeMemo decoder_;
 
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;

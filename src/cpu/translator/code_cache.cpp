@@ -1,7 +1,5 @@
 #include "cpu/translator/code_cache.h"
 
-#include <sys/mman.h>
-
 #include <algorithm>
 
 #include "base/check.h"
@@ -10,25 +8,17 @@
 namespace vitrine::cpu::translator {
 namespace {
 constexpr u64 kRoom = 64u << 10;  // more than the longest block takes in either part
-}
+}  // namespace
 
-CodeCache::CodeCache(u64 bytes) : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 20, 1u << 30))) {
-  void* memory =
-      mmap(nullptr, bytes_, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  VITRINE_CHECK(memory != MAP_FAILED);
-  base_ = static_cast<u8*>(memory);
+CodeCache::CodeCache(u64 bytes)
+    : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 20, 1u << 30))), memory_(bytes_, true), base_(memory_.data()) {
   hot_start_ = base_;
   hot_end_ = base_ + page_floor(bytes_ / 2);
   cold_start_ = hot_end_;
   cold_end_ = base_ + bytes_;
   hot.place(hot_start_);
   cold.place(cold_start_);
-  // Large enough that growing, which copies, is rare; memory that is not used costs nothing.
-  sites_.reserve(bytes_ / 512);
-  exits_.reserve(bytes_ / 4096);
 }
-
-CodeCache::~CodeCache() { munmap(base_, bytes_); }
 
 bool CodeCache::has_room() const {
   return static_cast<u64>(hot_end_ - hot.here()) >= kRoom && static_cast<u64>(cold_end_ - cold.here()) >= kRoom;
@@ -43,29 +33,24 @@ void CodeCache::clear() {
   hot.place(hot_start_);
   cold.place(cold_start_);
   blocks_.clear();
-  frames_.clear();
   storage_.clear();
   sites_.clear();
   exits_.clear();
   far_jumps_.clear();
   far_by_page_.clear();
   instructions_.clear();
-  fault_ranges_.clear();
+  hot_ranges_.clear();
+  cold_ranges_.clear();
 }
 
-Block& CodeCache::add_block() { return storage_.emplace_back(); }
-
 void CodeCache::publish(Block& block) {
-  blocks_.put(block.va, block.frame, block.variant, block);
-  frames_[block.frame.value].push_back(&block);
-  if (block.crossing) frames_[block.second_frame.value].push_back(&block);
+  blocks_.put(block.variant, block);
+  blocks_.depend(block.frame, block);
+  if (block.crossing) blocks_.depend(block.second_frame, block);
 }
 
 std::vector<Block*> CodeCache::invalidate(Pfn frame) {
-  const auto found = frames_.find(frame.value);
-  if (found == frames_.end()) return {};
-  std::vector<Block*> dropped = std::move(found->second);
-  frames_.erase(found);
+  std::vector<Block*> dropped = blocks_.drop(frame);
   std::erase_if(dropped, [](const Block* block) { return block->dead; });
   for (Block* block : dropped) block->dead = true;
   return dropped;
@@ -97,10 +82,11 @@ std::span<const u32> CodeCache::far_jumps_to(Va page) const {
 const Instruction* CodeCache::keep(const Instruction& instruction) { return &instructions_.emplace_back(instruction); }
 
 const FaultRange* CodeCache::find_fault_range(const u8* host) const {
-  for (const FaultRange& range : fault_ranges_) {
-    if (host >= range.begin && host < range.end) return &range;
-  }
-  return nullptr;
+  const std::vector<FaultRange>& ranges = host < cold_start_ ? hot_ranges_ : cold_ranges_;
+  const auto after = std::ranges::upper_bound(ranges, host, {}, &FaultRange::begin);
+  if (after == ranges.begin()) return nullptr;
+  const FaultRange& range = *std::prev(after);
+  return host < range.end ? &range : nullptr;
 }
 
 u64 CodeCache::used() const {

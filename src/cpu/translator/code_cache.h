@@ -6,11 +6,11 @@
 #pragma once
 
 #include <deque>
-#include <memory>
 #include <span>
 #include <unordered_map>
 #include <vector>
 
+#include "cpu/translator/arena.h"
 #include "cpu/translator/block_table.h"
 #include "cpu/translator/emitter.h"
 
@@ -19,9 +19,10 @@ namespace vitrine::cpu::translator {
 class CodeCache {
  public:
   explicit CodeCache(u64 bytes);
-  ~CodeCache();
   CodeCache(const CodeCache&) = delete;
   CodeCache& operator=(const CodeCache&) = delete;
+  // For tables that live as long as this.
+  [[nodiscard]] Arena& arena() { return arena_; }
 
   // Room for any one block, hot and cold.
   [[nodiscard]] bool has_room() const;
@@ -30,14 +31,14 @@ class CodeCache {
   // Everything emitted so far survives `clear`.
   void set_mark();
 
-  [[nodiscard]] Block* find(Va va, Pfn frame, Variant variant) const { return blocks_.find(va, frame, variant); }
-  [[nodiscard]] Block& add_block();
+  [[nodiscard]] Block* find(Va va, Pfn frame, const Variant& variant) const { return blocks_.find(va, frame, variant); }
+  [[nodiscard]] Block& add_block() { return storage_.push_back({}); }
   void publish(Block& block);
   // `block` serves this variant, too.
-  void publish_as(Block& block, Variant variant) { blocks_.put(block.va, block.frame, variant, block); }
+  void publish_as(Block& block, const Variant& variant) { blocks_.put(variant, block); }
   // Drops the blocks of a frame; returns them (dead, still valid until `clear`) so that jump caches can forget them.
   [[nodiscard]] std::vector<Block*> invalidate(Pfn frame);
-  [[nodiscard]] bool has_code(Pfn frame) const { return frames_.contains(frame.value); }
+  [[nodiscard]] bool has_code(Pfn frame) const { return blocks_.has_code(frame); }
 
   u32 add_site(const Site& site);
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
@@ -50,7 +51,10 @@ class CodeCache {
   // The numbers of those that lead into a page.
   [[nodiscard]] std::span<const u32> far_jumps_to(Va page) const;
   [[nodiscard]] const Instruction* keep(const Instruction& instruction);
-  void add_fault_range(const FaultRange& range) { fault_ranges_.push_back(range); }
+  // Precondition: it lies after those of the same part that were added before.
+  void add_fault_range(const FaultRange& range) {
+    (range.begin < cold_start_ ? hot_ranges_ : cold_ranges_).push_back(range);
+  }
   [[nodiscard]] const FaultRange* find_fault_range(const u8* host) const;
   [[nodiscard]] bool contains(const void* host) const { return host >= base_ && host < base_ + bytes_; }
 
@@ -58,18 +62,19 @@ class CodeCache {
   [[nodiscard]] u64 used() const;
 
  private:
-  u8* base_ = nullptr;
-  u64 bytes_ = 0;
+  u64 bytes_;
+  Reservation memory_;
+  u8* base_;
   u8 *hot_start_ = nullptr, *hot_end_ = nullptr, *cold_start_ = nullptr, *cold_end_ = nullptr;
-  BlockTable blocks_;
-  std::unordered_map<u64, std::vector<Block*>> frames_;  // by frame number; looked up only
-  std::deque<Block> storage_;
-  std::vector<Site> sites_;
-  std::vector<ChainExit> exits_;
+  Arena arena_;
+  BlockTable blocks_{arena_};
+  Table<Block> storage_{arena_};
+  Table<Site> sites_{arena_};
+  Table<ChainExit> exits_{arena_};
   std::vector<FarJump> far_jumps_;
   std::unordered_map<Va, std::vector<u32>> far_by_page_;  // looked up only
   std::deque<Instruction> instructions_;
-  std::vector<FaultRange> fault_ranges_;
+  std::vector<FaultRange> hot_ranges_, cold_ranges_;  // by address: code grows upwards
 };
 
 }  // namespace vitrine::cpu::translator

@@ -3,27 +3,31 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cpu/translator/flag_recovery.h"
 #include "cpu/translator/frame.h"
 
 namespace vitrine::cpu::translator {
 namespace {
 
+constexpr auto list_general_registers() {
+  std::array<RegisterName, ZYDIS_REGISTER_MAX_VALUE + 1> names{};
+  const auto list = [&](int first, int last, int number, bool high8, u8 bytes) {
+    for (int reg = first; reg <= last; ++reg)
+      names[static_cast<std::size_t>(reg)] = {static_cast<i8>(number + reg - first), high8, bytes};
+  };
+  list(ZYDIS_REGISTER_AL, ZYDIS_REGISTER_BL, 0, false, 1);
+  list(ZYDIS_REGISTER_AH, ZYDIS_REGISTER_BH, 0, true, 1);
+  list(ZYDIS_REGISTER_SPL, ZYDIS_REGISTER_R15B, 4, false, 1);
+  list(ZYDIS_REGISTER_AX, ZYDIS_REGISTER_R15W, 0, false, 2);
+  list(ZYDIS_REGISTER_EAX, ZYDIS_REGISTER_R15D, 0, false, 4);
+  list(ZYDIS_REGISTER_RAX, ZYDIS_REGISTER_R15, 0, false, 8);
+  return names;
+}
+constexpr auto kGeneralRegisters = list_general_registers();
+
 // Shifts and rotates leave the flags alone when the (masked) count is zero.
 bool count_may_be_zero(const Instruction& instruction) {
-  switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_SHL:
-    case ZYDIS_MNEMONIC_SHR:
-    case ZYDIS_MNEMONIC_SAR:
-    case ZYDIS_MNEMONIC_ROL:
-    case ZYDIS_MNEMONIC_ROR:
-    case ZYDIS_MNEMONIC_RCL:
-    case ZYDIS_MNEMONIC_RCR:
-    case ZYDIS_MNEMONIC_SHLD:
-    case ZYDIS_MNEMONIC_SHRD:
-      break;
-    default:
-      return false;
-  }
+  if (!is_shift(instruction.mnemonic())) return false;
   const u8 opcode = instruction.z.opcode;
   if (instruction.z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && (opcode == 0xD0 || opcode == 0xD1)) return false;
   if (instruction.z.raw.imm[0].size == 0) return true;
@@ -141,21 +145,75 @@ void note_x87(Instruction& out) {
   }
 }
 
+// BSF, BSR and the like leave the destination alone for some sources.
+bool may_keep_destination(ZydisMnemonic mnemonic) {
+  return mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR;
+}
+
+// The field of the encoding that names a register operand; false: none does.
+bool field_of(const ZydisDecodedOperand& operand, EncodedRegister::Field& field) {
+  switch (operand.encoding) {
+    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+      field = EncodedRegister::Field::reg;
+      return true;
+    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+      field = EncodedRegister::Field::rm;
+      return true;
+    case ZYDIS_OPERAND_ENCODING_NDSNDD:
+      field = EncodedRegister::Field::vvvv;
+      return true;
+    case ZYDIS_OPERAND_ENCODING_OPCODE:
+      field = EncodedRegister::Field::opcode;
+      return true;
+    default:
+      return false;
+  }
+}
+
+// The registers in the fields of the encoding.
+void note_encoded_registers(Instruction& out) {
+  out.register_count = 0;
+  out.high8 = out.opcode_register = false;
+  out.encoded = 0;
+  for (u8 n = 0; n < out.z.operand_count_visible; ++n) {
+    const ZydisDecodedOperand& operand = out.operands[n];
+    if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
+    const RegisterName name = general_register(operand.reg.value);
+    if (operand.visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) out.high8 |= name.high8;
+    EncodedRegister encoded{name.number, {}, false, false};
+    if (!field_of(operand, encoded.field)) continue;
+    if (encoded.field == EncodedRegister::Field::opcode) out.opcode_register = true;
+    if (name.number < 0 || name.high8) continue;
+    encoded.written = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
+    // What keeps a part of its old value is read, too.
+    const bool keeps = encoded.written && (name.bytes < 4 || may_keep_destination(out.mnemonic()) ||
+                                           (operand.actions & ZYDIS_OPERAND_ACTION_CONDWRITE) != 0);
+    encoded.read = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 || keeps;
+    out.registers[out.register_count++] = encoded;
+    out.encoded = static_cast<u16>(out.encoded | 1u << name.number);
+  }
+}
+
 }  // namespace
 
-RegisterName general_register(ZydisRegister reg) {
-  if (reg >= ZYDIS_REGISTER_AL && reg <= ZYDIS_REGISTER_BL) return {static_cast<i8>(reg - ZYDIS_REGISTER_AL), false, 1};
-  if (reg >= ZYDIS_REGISTER_AH && reg <= ZYDIS_REGISTER_BH) return {static_cast<i8>(reg - ZYDIS_REGISTER_AH), true, 1};
-  if (reg >= ZYDIS_REGISTER_SPL && reg <= ZYDIS_REGISTER_R15B)
-    return {static_cast<i8>(reg - ZYDIS_REGISTER_SPL + 4), false, 1};
-  if (reg >= ZYDIS_REGISTER_AX && reg <= ZYDIS_REGISTER_R15W)
-    return {static_cast<i8>(reg - ZYDIS_REGISTER_AX), false, 2};
-  if (reg >= ZYDIS_REGISTER_EAX && reg <= ZYDIS_REGISTER_R15D)
-    return {static_cast<i8>(reg - ZYDIS_REGISTER_EAX), false, 4};
-  if (reg >= ZYDIS_REGISTER_RAX && reg <= ZYDIS_REGISTER_R15)
-    return {static_cast<i8>(reg - ZYDIS_REGISTER_RAX), false, 8};
-  return {};
+bool is_shift(ZydisMnemonic mnemonic) {
+  switch (mnemonic) {
+    case ZYDIS_MNEMONIC_SHL:
+    case ZYDIS_MNEMONIC_SHR:
+    case ZYDIS_MNEMONIC_SAR:
+    case ZYDIS_MNEMONIC_ROL:
+    case ZYDIS_MNEMONIC_ROR:
+    case ZYDIS_MNEMONIC_RCL:
+    case ZYDIS_MNEMONIC_RCR:
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      return true;
+    default:
+      return false;
+  }
 }
+
+RegisterName general_register(ZydisRegister reg) { return kGeneralRegisters[static_cast<std::size_t>(reg)]; }
 
 Decoder::Decoder() { ZydisDecoderInit(&zydis_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
 
@@ -189,6 +247,8 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
     if (out.mnemonic() == ZYDIS_MNEMONIC_XLAT) note_implied_memory(out);
   }
   out.memory_aligned = out.has_memory && requires_alignment(out);
+  note_encoded_registers(out);
+  out.written = static_cast<u16>(written_registers(out));
   switch (out.form) {
     case Form::plain:
     case Form::nop:

@@ -49,10 +49,16 @@ struct MemoryOperand {
   i64 disp = 0;
 };
 
+// A general register named by a field of the encoding.
+struct EncodedRegister {
+  enum class Field : u8 { reg, rm, vvvv, opcode };
+  i8 number = -1;  // guest GPR; the high byte registers are not listed
+  Field field = Field::reg;
+  bool read = false, written = false;
+};
+
 struct Instruction {
   ZydisDecodedInstruction z;
-  // The visible ones; all of them where C++ executes the instruction (helpers and strings).
-  std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT> operands;
   std::array<u8, ZYDIS_MAX_INSTRUCTION_LENGTH> bytes;
   Va rip = 0;
   Form form = Form::refused;
@@ -67,6 +73,15 @@ struct Instruction {
   bool has_memory = false, memory_written = false, memory_aligned = false;
   u16 memory_size = 0;
   MemoryOperand memory;
+  std::array<EncodedRegister, 4> registers;
+  u8 register_count = 0;
+  bool high8 = false;            // names AH, CH, DH or BH
+  bool opcode_register = false;  // the opcode's low bits are a register of whatever kind
+  u16 encoded = 0;               // the numbers of `registers`, as a mask
+  u16 written = 0;               // the guest registers that it may write, as a mask
+  // The visible ones; all of them where C++ executes the instruction (helpers and strings). Last, so that a copy can
+  // leave out the rest.
+  std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT> operands;
 
   [[nodiscard]] Va next() const { return rip + z.length; }
   [[nodiscard]] ZydisMnemonic mnemonic() const { return z.mnemonic; }
@@ -92,6 +107,9 @@ class Decoder {
 // Legacy SSE instructions that take 16-byte operands at any address, and VEX instructions that do not (SDM vol.
 // 1, 14.9).
 [[nodiscard]] bool requires_alignment(const Instruction& instruction);
+
+// Shifts and rotates, also of two registers.
+[[nodiscard]] bool is_shift(ZydisMnemonic mnemonic);
 
 struct RegisterName {
   i8 number = -1;      // GPR number, -1: not a general register

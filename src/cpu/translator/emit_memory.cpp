@@ -138,7 +138,7 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
   const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
   e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb)});
   if (flags_ == Flags::lost) emit_recover_flags();
-  Site site = cache_.site(make_site(static_cast<u16>(index_)));
+  Site site = site_at(static_cast<u16>(index_));
   site.size = static_cast<u8>(access.size);
   site.write = access.write;
   site.stack = access.address.stack;

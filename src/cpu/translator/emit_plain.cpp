@@ -19,52 +19,41 @@ struct ReservedUse {
 struct Uses {
   std::array<ReservedUse, 4> spilled;
   int count = 0;
-  bool rsp = false, high8 = false;
 };
 
-bool encoded_register(const ZydisDecodedOperand& operand) {
-  if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) return false;
-  switch (operand.encoding) {
-    case ZYDIS_OPERAND_ENCODING_MODRM_REG:
-    case ZYDIS_OPERAND_ENCODING_MODRM_RM:
-    case ZYDIS_OPERAND_ENCODING_NDSNDD:
-    case ZYDIS_OPERAND_ENCODING_OPCODE:
-      return true;
-    default:
-      return false;
-  }
+constexpr u16 kRsp = 1u << 4;
+
+constexpr std::array<i8, 16> list_host_registers() {
+  std::array<i8, 16> map{};
+  for (int guest = 0; guest < 16; ++guest) map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+  return map;
 }
+constexpr std::array<i8, 16> kHostRegisters = list_host_registers();
+
+constexpr u16 list_spilled() {
+  u32 mask = 0;
+  for (int guest = 0; guest < 16; ++guest) mask |= host_register(guest) < 0 ? 1u << guest : 0;
+  return static_cast<u16>(mask);
+}
+constexpr u16 kSpilled = list_spilled();
 
 Uses find_uses(const Instruction& instruction) {
   Uses uses;
-  for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
-    const ZydisDecodedOperand& operand = instruction.operands[n];
-    if (operand.type == ZYDIS_OPERAND_TYPE_REGISTER && operand.visibility == ZYDIS_OPERAND_VISIBILITY_EXPLICIT) {
-      uses.high8 |= general_register(operand.reg.value).high8;
-    }
-    if (!encoded_register(operand)) continue;
-    const RegisterName name = general_register(operand.reg.value);
-    if (name.number < 0 || name.high8) continue;
-    if (name.number == 4) uses.rsp = true;
-    if (host_register(name.number) >= 0) continue;
+  if ((instruction.encoded & kSpilled) == 0) return uses;
+  for (u8 n = 0; n < instruction.register_count; ++n) {
+    const EncodedRegister& encoded = instruction.registers[n];
+    if (host_register(encoded.number) >= 0) continue;
     auto* const end = uses.spilled.data() + uses.count;
     ReservedUse* use =
-        std::find_if(uses.spilled.data(), end, [&](const ReservedUse& other) { return other.guest == name.number; });
+        std::find_if(uses.spilled.data(), end, [&](const ReservedUse& other) { return other.guest == encoded.number; });
     if (use == end) {
       ++uses.count;
-      *use = {name.number, false, false, -1};
+      *use = {encoded.number, false, false, -1};
     }
-    const bool written = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) != 0;
-    const bool conditional = (operand.actions & ZYDIS_OPERAND_ACTION_CONDWRITE) != 0;
-    use->written |= written;
-    use->read |= (operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) != 0 || (written && name.bytes < 4) || conditional;
+    use->written |= encoded.written;
+    use->read |= encoded.read;
   }
   return uses;
-}
-
-// BSF, BSR and the like leave the destination alone for some sources.
-bool may_keep_destination(ZydisMnemonic mnemonic) {
-  return mnemonic == ZYDIS_MNEMONIC_BSF || mnemonic == ZYDIS_MNEMONIC_BSR;
 }
 
 // Gives each spilled register a scratch register. Sources come first; a destination that is only written may share with
@@ -109,7 +98,6 @@ u8 encoded_prefixes(const Instruction& instruction, std::array<u8, 15>& out) {
 // The register numbers of an encoding.
 struct RegisterFields {
   int reg, rm, vvvv, in_opcode;
-  bool opcode_register;  // the opcode's low bits are a register
 };
 
 // The fields of the instruction with host registers in place of guest ones.
@@ -117,8 +105,8 @@ RegisterFields host_fields(const Instruction& instruction, const std::array<i8, 
   const ZydisDecodedInstruction& z = instruction.z;
   const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   const u8* vex_bytes = instruction.bytes.data() + z.raw.vex.offset;
-  RegisterFields fields{z.raw.modrm.reg, z.raw.modrm.rm, 0, z.opcode & 7, false};
-  auto& [reg, rm, vvvv, in_opcode, opcode_register] = fields;
+  RegisterFields fields{z.raw.modrm.reg, z.raw.modrm.rm, 0, z.opcode & 7};
+  auto& [reg, rm, vvvv, in_opcode] = fields;
   if (vex) {
     reg |= (vex_bytes[1] & 0x80) != 0 ? 0 : 8;
     if (vex_bytes[0] == 0xC4) rm |= (vex_bytes[1] & 0x20) != 0 ? 0 : 8;
@@ -128,24 +116,20 @@ RegisterFields host_fields(const Instruction& instruction, const std::array<i8, 
     rm |= z.raw.rex.B << 3;
     in_opcode |= z.raw.rex.B << 3;
   }
-  for (u8 n = 0; n < z.operand_count_visible; ++n) {
-    const ZydisDecodedOperand& operand = instruction.operands[n];
-    if (!encoded_register(operand)) continue;
-    const RegisterName name = general_register(operand.reg.value);
-    if (operand.encoding == ZYDIS_OPERAND_ENCODING_OPCODE) opcode_register = true;
-    if (name.number < 0 || name.high8) continue;
-    const int host = map[static_cast<std::size_t>(name.number)];
-    switch (operand.encoding) {
-      case ZYDIS_OPERAND_ENCODING_MODRM_REG:
+  for (u8 n = 0; n < instruction.register_count; ++n) {
+    const EncodedRegister& encoded = instruction.registers[n];
+    const int host = map[static_cast<std::size_t>(encoded.number)];
+    switch (encoded.field) {
+      case EncodedRegister::Field::reg:
         reg = host;
         break;
-      case ZYDIS_OPERAND_ENCODING_MODRM_RM:
+      case EncodedRegister::Field::rm:
         rm = host;
         break;
-      case ZYDIS_OPERAND_ENCODING_NDSNDD:
+      case EncodedRegister::Field::vvvv:
         vvvv = host;
         break;
-      default:
+      case EncodedRegister::Field::opcode:
         in_opcode = host;
         break;
     }
@@ -162,24 +146,20 @@ void BlockTranslator::emit_plain() {
     emit_plain_memory();
   } else {
     Uses uses = find_uses(instruction);
-    if (may_keep_destination(instruction.mnemonic())) {
-      for (int n = 0; n < uses.count; ++n) uses.spilled[static_cast<std::size_t>(n)].read = true;
-    }
+    const bool rsp = (instruction.encoded & kRsp) != 0;
     if (needs_flags()) require_flags();
-    if (uses.high8 && (uses.rsp || uses.count != 0)) {
+    if (instruction.high8 && (rsp || uses.count != 0)) {
       emit_plain_high8();
     } else {
       assign(uses, false);
-      Rewrite rewrite{};
-      for (int guest = 0; guest < 16; ++guest)
-        rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+      Rewrite rewrite{kHostRegisters};
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
         rewrite.map[static_cast<std::size_t>(use.guest)] = use.host;
         if (use.read) e().load(use.host, guest_slot(use.guest));
       }
       u8* begin = e().here();
-      if (!uses.rsp && uses.count == 0)
+      if (!rsp && uses.count == 0)
         e().put(instruction.bytes.data(), instruction.z.length);
       else
         emit_rewritten(instruction, rewrite);
@@ -201,9 +181,7 @@ void BlockTranslator::emit_plain() {
 
 // `movzx esp, ah` and the like: no REX prefix may appear, so RSI stands in for the guest's RSP.
 void BlockTranslator::emit_plain_high8() {
-  Rewrite rewrite{};
-  for (int guest = 0; guest < 16; ++guest)
-    rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+  Rewrite rewrite{kHostRegisters};
   rewrite.map[4] = kRsi;
   e().mov(kScratch1, kRsi);
   e().mov(kRsi, kGuestRspHost);
@@ -215,9 +193,6 @@ void BlockTranslator::emit_plain_high8() {
 void BlockTranslator::emit_plain_memory() {
   const Instruction& instruction = current();
   Uses uses = find_uses(instruction);
-  if (may_keep_destination(instruction.mnemonic())) {
-    for (int n = 0; n < uses.count; ++n) uses.spilled[static_cast<std::size_t>(n)].read = true;
-  }
   assign(uses, true);
   bool loads = false;
   for (int n = 0; n < uses.count; ++n) loads |= uses.spilled[static_cast<std::size_t>(n)].read;
@@ -229,11 +204,9 @@ void BlockTranslator::emit_plain_memory() {
   else if (instruction.needs_flags())
     require_flags();
   Access access = access_of(instruction);
-  access.flat = loads || uses.high8 || instruction.needs_flags();
+  access.flat = loads || instruction.high8 || instruction.needs_flags();
   emit_access(access, [&](HostMemory memory) {
-    Rewrite rewrite{};
-    for (int guest = 0; guest < 16; ++guest)
-      rewrite.map[static_cast<std::size_t>(guest)] = static_cast<i8>(host_register(guest));
+    Rewrite rewrite{kHostRegisters};
     rewrite.memory = &memory;
     if (instruction.needs_flags() && !found) emit_restore_flags(e());
     for (int n = 0; n < uses.count; ++n) {
@@ -242,7 +215,7 @@ void BlockTranslator::emit_plain_memory() {
       if (use.read) e().load(use.host, guest_slot(use.guest));
     }
     const HostMemory through_rsi{kRsi, -1, 0, memory.disp};
-    if (uses.high8) {
+    if (instruction.high8) {
       e().mov(kScratch1, kRsi);
       e().mov(kRsi, kScratch0);
       rewrite.memory = &through_rsi;
@@ -251,7 +224,7 @@ void BlockTranslator::emit_plain_memory() {
     emit_rewritten(instruction, rewrite);
     if (instruction.simd_float)
       cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), flags_ != Flags::host});
-    if (uses.high8) e().mov(kRsi, kScratch1);
+    if (instruction.high8) e().mov(kRsi, kScratch1);
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
       if (use.written) e().store(guest_slot(use.guest), use.host);
@@ -265,7 +238,8 @@ void BlockTranslator::emit_rewritten(const Instruction& instruction, const Rewri
   const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   const bool modrm = (z.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
   const u8* vex_bytes = instruction.bytes.data() + z.raw.vex.offset;
-  auto [reg, rm, vvvv, in_opcode, opcode_register] = host_fields(instruction, rewrite.map);
+  auto [reg, rm, vvvv, in_opcode] = host_fields(instruction, rewrite.map);
+  const bool opcode_register = instruction.opcode_register;
   const bool any_rex_byte = (z.attributes & ZYDIS_ATTRIB_HAS_REX) != 0;
   const bool absolute = z.opcode_map == ZYDIS_OPCODE_MAP_DEFAULT && !vex && z.opcode >= 0xA0 && z.opcode <= 0xA3;
   if (absolute) reg = 0;
@@ -386,7 +360,7 @@ void BlockTranslator::emit_divide_checks(u8 bytes, bool is_signed) {
   for (u8* jump : doubtful) {
     if (jump != nullptr) Emitter::patch(jump, cold.here());
   }
-  Site site = cache_.site(make_site(static_cast<u16>(index_)));
+  Site site = site_at(static_cast<u16>(index_));
   site.size = bytes;
   site.write = is_signed;  // for the helper: which of the two
   site.instruction = nullptr;

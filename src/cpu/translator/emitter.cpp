@@ -2,16 +2,38 @@
 
 namespace vitrine::cpu::translator {
 namespace {
+
 bool high(int reg) { return reg >= 8; }
+
+// Up to eight bytes that become one write.
+struct Bytes {
+  u64 bits = 0;
+  u32 count = 0;
+  void add(u32 value, u32 bytes = 1) {
+    bits |= static_cast<u64>(value) << 8 * count;
+    count += bytes;
+  }
+};
+
+// REX, unless it says nothing, and an opcode of one or two bytes.
+Bytes head(u32 rex, u32 opcode) {
+  Bytes out;
+  if (rex != 0x40) out.add(rex);
+  if (opcode > 0xFF) out.add(opcode >> 8);
+  out.add(opcode & 0xFF);
+  return out;
+}
+
 }  // namespace
 
 void Emitter::modrm_memory(int reg, HostMemory memory) {
-  reg &= 7;
+  const u32 field = static_cast<u32>(reg & 7) << 3;
+  Bytes out;
   if (memory.base < 0) {  // [index * scale + disp32]
-    byte(static_cast<u32>(reg) << 3 | 4u);
-    byte(static_cast<u32>(memory.scale) << 6 | static_cast<u32>(memory.index & 7) << 3 | 5u);
-    dword(static_cast<u32>(memory.disp));
-    return;
+    out.add(field | 4u);
+    out.add(static_cast<u32>(memory.scale) << 6 | static_cast<u32>(memory.index & 7) << 3 | 5u);
+    out.add(static_cast<u32>(memory.disp), 4);
+    return put_low(out.bits, out.count);
   }
   const bool sib = memory.index >= 0 || (memory.base & 7) == 4;
   u32 mode = 2;
@@ -20,30 +42,28 @@ void Emitter::modrm_memory(int reg, HostMemory memory) {
   else if (memory.disp >= -128 && memory.disp <= 127)
     mode = 1;
   const u32 base = static_cast<u32>(memory.base & 7);
-  byte(mode << 6 | static_cast<u32>(reg) << 3 | (sib ? 4u : base));
+  out.add(mode << 6 | field | (sib ? 4u : base));
   if (sib) {
     const u32 index = memory.index >= 0 ? static_cast<u32>(memory.index & 7) : 4u;
-    byte(static_cast<u32>(memory.scale) << 6 | index << 3 | base);
+    out.add(static_cast<u32>(memory.scale) << 6 | index << 3 | base);
   }
-  if (mode == 1) byte(static_cast<u32>(memory.disp));
-  if (mode == 2) dword(static_cast<u32>(memory.disp));
+  if (mode != 0) out.add(static_cast<u32>(memory.disp), mode == 1 ? 1 : 4);
+  put_low(out.bits, out.count);
 }
 
 void Emitter::op_memory(Width width, u32 opcode, int reg, HostMemory memory) {
   const u32 rex = 0x40u | (width == Width::b64 ? 8u : 0u) | (high(reg) ? 4u : 0u) |
                   (memory.index >= 0 && high(memory.index) ? 2u : 0u) | (high(memory.base) ? 1u : 0u);
-  if (rex != 0x40) byte(rex);
-  if (opcode > 0xFF) byte(opcode >> 8);
-  byte(opcode & 0xFF);
+  const Bytes out = head(rex, opcode);
+  put_low(out.bits, out.count);
   modrm_memory(reg, memory);
 }
 
 void Emitter::op_register(Width width, u32 opcode, int reg, int rm) {
   const u32 rex = 0x40u | (width == Width::b64 ? 8u : 0u) | (high(reg) ? 4u : 0u) | (high(rm) ? 1u : 0u);
-  if (rex != 0x40) byte(rex);
-  if (opcode > 0xFF) byte(opcode >> 8);
-  byte(opcode & 0xFF);
-  byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
+  Bytes out = head(rex, opcode);
+  out.add(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
+  put_low(out.bits, out.count);
 }
 
 void Emitter::mov_immediate(int to, u64 value) {
@@ -87,21 +107,17 @@ void Emitter::rotate_right32(int to, int from, int count) {
 }
 
 u8* Emitter::jump() {
-  byte(0xE9);
-  dword(0);
+  put_low(0xE9, 5);
   return at_ - 4;
 }
 
 u8* Emitter::jump(Condition condition) {
-  byte(0x0F);
-  byte(0x80u | static_cast<u32>(condition));
-  dword(0);
+  put_low(0x800Fu | static_cast<u32>(condition) << 8, 6);
   return at_ - 4;
 }
 
 void Emitter::call(const u8* target) {
-  byte(0xE8);
-  dword(0);
+  put_low(0xE8, 5);
   patch(at_ - 4, target);
 }
 

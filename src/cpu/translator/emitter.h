@@ -1,5 +1,5 @@
 // Emitter: appends x86-64 machine code to a buffer. Knows encodings, nothing of guests. The owner of the buffer
-// guarantees room.
+// guarantees room, eight bytes more than are emitted: encodings are put together in a register and written as a word.
 #pragma once
 
 #include <cstring>
@@ -31,6 +31,11 @@ class Emitter {
   void qword(u64 value) { put(&value, sizeof value); }
   void put(const void* bytes, std::size_t count) {
     std::memcpy(at_, bytes, count);
+    at_ += count;
+  }
+  // The low `count` bytes; writes eight, so what follows must be free.
+  void put_low(u64 bytes, u32 count) {
+    std::memcpy(at_, &bytes, sizeof bytes);
     at_ += count;
   }
 

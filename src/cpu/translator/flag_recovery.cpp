@@ -133,7 +133,7 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) 
       const auto next = static_cast<u32>(&instruction - block.data()) + 1;
       return !touches_memory(instruction) && flags_die_unseen(block, next, static_cast<u32>(block.size()));
     }
-    written |= written_registers(instruction);
+    written |= instruction.written;
   }
   return false;
 }

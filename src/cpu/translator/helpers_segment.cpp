@@ -148,6 +148,7 @@ HelperResult do_far_return(Runtime& runtime, const Instruction& instruction) {
     const u64 flags = word_at(stack, 2, size);
     runtime.set_rflags(size == 2 ? (runtime.rflags() & ~kLow) | flags : flags);
     gpr(frame, Gpr::rsp) = word_at(stack, 3, size);
+    if ((flags & kRflagsResume) != 0) runtime.resume_after();  // no 16-bit image has it
   } else {
     gpr(frame, Gpr::rsp) +=
         2 * size + (instruction.z.raw.imm[0].size != 0 ? instruction.z.raw.imm[0].value.u & 0xFFFF : 0);

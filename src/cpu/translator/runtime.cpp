@@ -106,7 +106,7 @@ void Runtime::step(Pass& pass) {
   // A page with an execution breakpoint is run instruction by instruction; nothing outside it leads into its blocks.
   const bool watched = debug_.executes() && debug_.executes_in_page(pass.rip);
   const Variant variant = pass.take_variant(trap || once || step_over_ || watched, remaining);
-  retry_without_code_ = step_over_ = repeats_ = false;
+  retry_without_code_ = step_over_ = keep_resume_ = false;
 
   const u8* const entry = find_entry(pass, variant, once);
   if (entry == nullptr) return finish_exception(pass, fault_);
@@ -160,7 +160,7 @@ bool Runtime::meets_execution_breakpoint(Pass& pass) {
 void Runtime::report_debug_conditions(Pass& pass, bool trap, bool advanced) {
   u64 conditions = debug_.take();
   if (!advanced) return;
-  if (!repeats_) resume_ = false;
+  if (!keep_resume_) resume_ = false;
   if (trap) conditions |= kDr6SingleStep;
   if (pass.done || conditions == 0) return;
   context_->debug[4] = conditions;
@@ -378,7 +378,7 @@ void Runtime::after_special(Pass& pass, const Site& site) {
       if (result.finished)
         pass.rip = site.next();
       else
-        repeats_ = resume_ = true;
+        resume_after();
       return;
     }
     case Form::refused:

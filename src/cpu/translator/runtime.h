@@ -75,6 +75,8 @@ class Runtime final : public Translator {
   [[nodiscard]] std::byte* host_page(Va va, bool write, bool stack = false);
   HelperResult raise(Vector vector, u32 error_code = 0);
   void set_helper_rip(Va rip) { helper_rip_ = rip; }
+  // RF is set once the current instruction has run.
+  void resume_after() { resume_ = keep_resume_ = true; }
   void load_x87();
   void store_x87();
   void note_unmasked_exceptions();
@@ -132,10 +134,10 @@ class Runtime final : public Translator {
   HelperResult helper_result_ = HelperResult::next;
   Va helper_rip_ = 0;
   bool retry_without_code_ =
-      false;                // the current instruction writes its own page: step over it with a block that is not kept
-  bool step_over_ = false;  // the current instruction meets a data breakpoint: run it as a block of its own
-  bool resume_ = false;     // RF
-  bool repeats_ = false;    // a repeated instruction has stopped between two iterations
+      false;                  // the current instruction writes its own page: step over it with a block that is not kept
+  bool step_over_ = false;    // the current instruction meets a data breakpoint: run it as a block of its own
+  bool resume_ = false;       // RF
+  bool keep_resume_ = false;  // RF outlives the instruction: it repeats and has stopped half-way, or it is IRET
   DebugRegisters debug_;
 
   std::vector<Unsupported> unsupported_;

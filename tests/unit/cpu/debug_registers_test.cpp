@@ -56,6 +56,43 @@ TEST_F(DebugRegistersTest, AnExecutionBreakpointFaultsBeforeTheInstructionUntilR
   EXPECT_EQ(guest.context.rflags & kRflagsResume, 0u) << "used up";
 }
 
+// SDM vol. 3B, 18.3.1.1: RF in the image that IRET pops lets the instruction at its target pass, once.
+TEST_F(DebugRegistersTest, IretWithRfPassesTheBreakpointAtItsTarget) {
+  for (const Va from : {kCode, kCode + kPageSize}) {
+    const Va target = kCode + 2;
+    guest.code({0x48, 0xCF, 0xFF, 0xC3, 0xEB, 0xFC});  // iretq; inc ebx; jmp to it
+    guest.code({0x48, 0xCF}, kCode + kPageSize);
+    watch(1, target, Condition::execute);
+    for (const u64 resume : {u64{0}, kRflagsResume}) {
+      const Va stack = GuestMachine::kStackTop - 256;
+      const u64 image[] = {target, 0x33, 0x202 | resume, stack, 0x2B};
+      for (std::size_t n = 0; n < std::size(image); ++n) guest.store(stack + 8 * n, image[n]);
+      guest.context[Gpr::rsp] = stack;
+      guest.context[Gpr::rbx] = 0;
+      guest.context.rip = from;
+      guest.context.rflags &= ~kRflagsResume;
+      guest.context.debug[kDr6] = 0;
+      const Exit exit = guest.run(1000);
+      expect_debug(exit, target, 2);
+      EXPECT_EQ(guest.context[Gpr::rbx], resume != 0 ? 1u : 0u);
+      EXPECT_EQ(exit.retired, resume != 0 ? 3u : 1u);
+    }
+  }
+}
+
+TEST_F(DebugRegistersTest, ARunThatEndsAfterIretShowsItsRf) {
+  guest.code({0x48, 0xCF, 0x90, 0xCC});  // iretq; nop; int3
+  const Va stack = GuestMachine::kStackTop - 256;
+  const u64 image[] = {kCode + 2, 0x33, 0x202 | kRflagsResume, stack, 0x2B};
+  for (std::size_t n = 0; n < std::size(image); ++n) guest.store(stack + 8 * n, image[n]);
+  guest.context[Gpr::rsp] = stack;
+  EXPECT_EQ(start(false, 1).reason, ExitReason::budget);
+  EXPECT_EQ(guest.context.rip, kCode + 2);
+  EXPECT_EQ(guest.context.rflags & kRflagsResume, kRflagsResume);
+  EXPECT_EQ(guest.run(1).reason, ExitReason::budget);
+  EXPECT_EQ(guest.context.rflags & kRflagsResume, 0u) << "used up";
+}
+
 TEST_F(DebugRegistersTest, NoCachedJumpLeadsPastAnExecutionBreakpoint) {
   guest.code({0xE9, 0xFB, 0x0F, 0x00, 0x00});                                       // jmp to the next page
   guest.code({0x48, 0xFF, 0xC0, 0xE9, 0xF8, 0xEF, 0xFF, 0xFF}, kCode + kPageSize);  // inc rax; jmp back

@@ -1,5 +1,6 @@
 // The same random code runs natively and translated; registers, flags, vector registers, x87 state and memory must be
-// equal. VITRINE_FUZZ_SECONDS=n runs longer than the default; VITRINE_FUZZ_SEED=n starts elsewhere.
+// equal. A minute of it, in parts that run side by side; VITRINE_FUZZ_SECONDS=n spends n seconds on all of them,
+// VITRINE_FUZZ_SEED=n starts elsewhere.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -14,7 +15,8 @@ namespace {
 
 constexpr u32 kMxcsr = 0x1F80;
 
-class Differential : public ::testing::Test {
+// The parameter is the part.
+class Differential : public ::testing::TestWithParam<u64> {
  protected:
   void SetUp() override {
     if (!host_supports_translator()) GTEST_SKIP() << "the host lacks x86-64-v3";
@@ -91,19 +93,24 @@ class Differential : public ::testing::Test {
   GuestTwin twin_;
 };
 
-TEST_F(Differential, RandomCodeDoesTheSameTranslatedAndNatively) {
+constexpr u64 kParts = 4, kPrograms = 2250;  // of each part
+
+TEST_P(Differential, RandomCodeDoesTheSameTranslatedAndNatively) {
   const char* seconds = std::getenv("VITRINE_FUZZ_SECONDS");
   const char* first = std::getenv("VITRINE_FUZZ_SEED");
-  u64 seed = first != nullptr ? std::strtoull(first, nullptr, 0) : 1;
-  const u64 fixed = seconds == nullptr ? 1500 : ~0ull;
-  const auto end =
-      std::chrono::steady_clock::now() + std::chrono::seconds(seconds == nullptr ? 60 : std::atoi(seconds));
+  constexpr u64 kSeedsApart = 1ull << 40;  // no part reaches the seeds of the next, however long it runs
+  u64 seed = (first != nullptr ? std::strtoull(first, nullptr, 0) : 1) + GetParam() * kSeedsApart;
+  const u64 fixed = seconds == nullptr ? kPrograms : ~0ull;
+  const u64 limit = seconds == nullptr ? 60 : std::strtoull(seconds, nullptr, 0) / kParts;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(limit);
   u64 programs = 0;
   for (; programs < fixed && std::chrono::steady_clock::now() < end; ++programs, ++seed) {
     if (!run_one(seed)) break;
   }
   RecordProperty("programs", static_cast<int>(programs));
 }
+
+INSTANTIATE_TEST_SUITE_P(Parts, Differential, ::testing::Range(u64{0}, kParts));
 
 }  // namespace
 }  // namespace vitrine::cpu::test
