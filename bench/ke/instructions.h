@@ -1,5 +1,6 @@
 // How many instructions a piece of work takes, exactly, also where a virtual machine has no performance counters: a
-// fork of this process does it while we let it run one instruction at a time.
+// fork of this process does it while we let it run one instruction at a time. A `rep` instruction counts once for each
+// repetition; none runs on the paths measured here (their addresses never repeat).
 #pragma once
 
 #include <sys/ptrace.h>

@@ -96,7 +96,16 @@ constexpr Text kProduct[] = {{u"ProductType", u"WinNT"}};
 // starts winedbg, whose output would be the program's and whose end would replace its exit code.
 constexpr Text kDebugger[] = {{u"Auto", u"1"}, {u"Debugger", u"none"}};
 
+// Who answers HKEY_PERFORMANCE_DATA for which objects: Windows' names of library and functions. [Microsoft: "Creating
+// the Application's Performance Key"]
+constexpr Text kPerformance[] = {{u"Library", u"perfproc.dll"},
+                                 {u"Open", u"OpenSysProcessObject"},
+                                 {u"Collect", u"CollectSysProcessObjectData"},
+                                 {u"Close", u"CloseSysProcessObject"},
+                                 {u"Object List", u"230 232"}};
+
 constexpr KeyTexts kMachineTexts[] = {
+    {u"\\Registry\\Machine\\System\\ControlSet001\\Services\\PerfProc\\Performance", kPerformance},
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Nls\\CodePage", kCodePages},
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Nls\\Language", kLanguages},
     {u"\\Registry\\Machine\\System\\ControlSet001\\Control\\TimeZoneInformation", kTimeZone},

@@ -1,10 +1,11 @@
-// Events, semaphores, mutants and keyed events: create, open, change, query. Waiting for them is in wait_services.cpp.
-// NT's order of checks: type and counts, probing, name, access. [facts 7.2, 10.2]
+// Events, semaphores, mutants, keyed events and event pairs: create, open, change, query. Waiting for the first four is
+// in wait_services.cpp. NT's order of checks: type and counts, probing, name, access. [facts 7.2, 10.2]
 #include <array>
 
 #include "abi/object_constants.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "ob/event_pair_object.h"
 
 namespace vitrine::nt {
 namespace {
@@ -222,6 +223,60 @@ Status nt_open_keyed_event(Call call, UserPtr<Handle> handle, u32 access, UserPt
   return open_named(call, handle, access, attributes, call->sync.keyed_event());
 }
 
+// ---- event pairs [facts 7.1]
+// ------------------------------------------------------------------------------------------------------------------
+
+ob::ObjectType& event_pair_type(Call call) { return *call->objects.find_type(ob::kEventPairType); }
+
+Status nt_create_event_pair(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes) {
+  const auto captured = capture_attributes(call, attributes);
+  if (!captured) return captured.error();
+  auto pair = call->objects.create<ob::EventPairObject>(event_pair_type(call), request_for(call, *captured));
+  if (!pair) return pair.error();
+  return insert_and_return(call, std::move(*pair), *captured, access, handle);
+}
+
+Status nt_open_event_pair(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes) {
+  return open_named(call, handle, access, attributes, event_pair_type(call));
+}
+
+using Side = ke::EventPairSide;
+
+// SYNCHRONIZE is the right for both sides, setting and waiting [ROS].
+Result<ob::Ref<ob::EventPairObject>> event_pair(Call call, Handle handle) {
+  return reference<ob::EventPairObject>(call, handle, event_pair_type(call), se::access::kSynchronize);
+}
+
+Status set_side(Call call, Handle handle, Side side) {
+  const auto pair = event_pair(call, handle);
+  if (!pair) return pair.error();
+  (void)call->kernel.set_event(ke::side_of((*pair)->pair, side));
+  return Status::success;
+}
+
+Task<Status> wait_side(Call call, ob::Ref<ob::EventPairObject> pair, Side side) {
+  co_return co_await ke::wait_event_pair(&call->kernel, &call.thread->tcb, &pair->pair, side, ke::Mode::user);
+}
+Task<Status> set_and_wait_side(Call call, ob::Ref<ob::EventPairObject> pair, Side side) {
+  co_return co_await ke::set_and_wait_event_pair(&call->kernel, &call.thread->tcb, &pair->pair, side, ke::Mode::user);
+}
+
+Status nt_set_low_event_pair(Call call, Handle handle) { return set_side(call, handle, Side::low); }
+Status nt_set_high_event_pair(Call call, Handle handle) { return set_side(call, handle, Side::high); }
+template <Side side>
+Outcome nt_wait_event_pair(Call call, Handle handle) {
+  auto pair = event_pair(call, handle);
+  if (!pair) return pair.error();
+  return wait_side(call, std::move(*pair), side);
+}
+// Sets `side` and waits for the other one in one step.
+template <Side side>
+Outcome nt_set_and_wait_event_pair(Call call, Handle handle) {
+  auto pair = event_pair(call, handle);
+  if (!pair) return pair.error();
+  return set_and_wait_side(call, std::move(*pair), side);
+}
+
 }  // namespace
 
 std::span<const Service> sync_services() {
@@ -244,6 +299,14 @@ std::span<const Service> sync_services() {
       service<&nt_query_mutant>("NtQueryMutant", complete, "handle, class, buffer, length, return length"),
       service<&nt_create_keyed_event>("NtCreateKeyedEvent", complete, "handle, access, attributes, flags"),
       service<&nt_open_keyed_event>("NtOpenKeyedEvent", complete, "handle, access, attributes"),
+      service<&nt_create_event_pair>("NtCreateEventPair", complete, "handle, access, attributes"),
+      service<&nt_open_event_pair>("NtOpenEventPair", complete, "handle, access, attributes"),
+      service<&nt_set_low_event_pair>("NtSetLowEventPair", complete, "handle"),
+      service<&nt_set_high_event_pair>("NtSetHighEventPair", complete, "handle"),
+      service<&nt_wait_event_pair<Side::low>>("NtWaitLowEventPair", complete, "handle"),
+      service<&nt_wait_event_pair<Side::high>>("NtWaitHighEventPair", complete, "handle"),
+      service<&nt_set_and_wait_event_pair<Side::low>>("NtSetLowWaitHighEventPair", complete, "handle"),
+      service<&nt_set_and_wait_event_pair<Side::high>>("NtSetHighWaitLowEventPair", complete, "handle"),
   };
   return table;
 }

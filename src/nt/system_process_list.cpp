@@ -2,6 +2,7 @@
 #include <limits>
 
 #include "nt/system_queries.h"
+#include "ps/start_address.h"
 
 namespace vitrine::nt {
 namespace {
@@ -117,7 +118,7 @@ void add_process(Call call, GuestRecord& record, const ps::Process& process, con
     if (!is_listed(thread)) continue;
     abi::SystemThreadInformation entry = describe(thread.tcb, sizes.interval);
     entry.create_time = thread.create_time.value;
-    entry.start_address = thread.start_address;
+    entry.start_address = ps::start_address_of(thread);
     entry.client_id = {process.id, thread.id};
     add_thread(call, record, entry, &thread, extended);
     ++information.thread_count;

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "ob/event_pair_object.h"
 
 namespace vitrine::ob {
 namespace {
@@ -79,6 +80,12 @@ SyncTypes::SyncTypes(ObjectManager& objects, ke::Kernel& kernel) : objects_(obje
   keyed.nonpaged_charge = 0;
   keyed.paged_charge = sizes.keyed_event;
   keyed_event_ = &objects.register_type(keyed);
+
+  // NT: KEVENT_PAIR is a type and size word and two events: 0x24 bytes on x86, 0x38 on x64 [WRK-era public headers]. It has no
+  // access rights of its own: SYNCHRONIZE is enough for everything, and it cannot be waited for as a whole [ROS].
+  const u32 pair_bytes = objects.profile().pointer_size == 4 ? 0x24u : 0x38u;
+  TypeTraits pair = traits(kEventPairType, pair_bytes, sa::kStandardRightsRequired | sa::kSynchronize, 0, 0);
+  objects.register_type(pair);
 }
 
 Result<Ref<EventObject>> SyncTypes::create_event(const CreateRequest& request, ke::EventKind kind, bool signalled) {

@@ -125,6 +125,7 @@ class JobManager {
   void set_limits(Job& job, const JobLimits& limits);
   // One port per job and for good; reports the members that are there. Error: invalid_parameter (it has one).
   [[nodiscard]] Status set_port(Job& job, ob::Ref<io::IoCompletionObject> port, u64 key);
+  [[nodiscard]] const IntrusiveList<Job, &Job::list_link>& jobs() const { return jobs_; }
   // Everything that members did, live ones included.
   [[nodiscard]] JobAccounting accounting(const Job& job) const;
 

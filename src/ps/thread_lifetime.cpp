@@ -151,7 +151,9 @@ Result<ob::Ref<Thread>> ProcessManager::create_system_thread(ke::Priority base_p
   parameters.flags = cross_thread_flags::kSystem;
   parameters.base_priority = base_priority;
   auto thread = create_thread(*system_, parameters);
-  if (thread) system_->thread_extras[(*thread)->id].routine = routine(&(*thread)->tcb);
+  if (!thread) return thread;
+  (*thread)->tcb.previous_mode = ke::Mode::kernel;  // nobody in user mode ever calls through it
+  system_->thread_extras[(*thread)->id].routine = routine(&(*thread)->tcb);
   return thread;
 }
 

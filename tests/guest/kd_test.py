@@ -3,6 +3,7 @@
 
 import json
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -81,6 +82,16 @@ class Looking(unittest.TestCase):
         for name in types:
             self.assertRegex(said, rf"kd> dt {name}\n{name}: ")
         self.assertRegex(said, r"\+0x07b  Priority +\d+ +current priority")  # 6.1 x64
+
+    def test_what_only_a_process_with_an_image_has_differs_from_system(self):
+        header = (pathlib.Path(__file__).parents[1] / "unit" / "kd" / "seed_fields.h").read_text()
+        names = re.search(r'kSeenInAGuest\[\] = {\s+{"EPROCESS", "([^"]+)"}', header)[1].split()
+        said = run("--kd", "dt EPROCESS 0x4; dt EPROCESS .", "hello_write.exe").stderr
+        system, program = said.split("kd> dt EPROCESS .")
+        for name in names:
+            values = [re.search(rf"\s{name} +(.+?)  ", text)[1] for text in (system, program)]
+            self.assertIn(values[0], ("none", "0x0"), name)
+            self.assertNotEqual(*values, name)
 
     def test_a_threads_first_gui_service_changes_its_table_and_its_stack(self):
         said = run("--kd", "dt KTHREAD window; dt KTHREAD plain", "--kd-when", "service:NtSetEvent:window", "gui_thread.exe")

@@ -10,7 +10,6 @@ namespace {
 
 using J = ps::Job;
 
-constexpr std::string_view kRefused = "NtSetInformationJobObject refuses this limit by name";
 constexpr std::string_view kPerProcess = "since 6.0 filters and tokens are set per process, not by the job";
 
 // A job by address or PROCESS:HANDLE, or that of a process.
@@ -35,7 +34,11 @@ ps::JobAccounting sums(const Target& target, const J& job) {
 constexpr Field kFields[] = {
     field<J>("Event", "signalled when a time limit ended the job",
              [](auto&, auto& j) { return header_text(j.event.header); }),
-    field<J>("JobLinks", "in the list of all jobs", [](auto&, auto& j) { return flag(j.list_link.is_linked()); }),
+    field<J>("JobLinks", "in the list of all jobs",
+             [](auto& target, auto& j) {
+               return entry_text(target.executive().processes.jobs().jobs(), j, j.list_link.is_linked(),
+                                 [&](const J& other) { return name_of(target, other); });
+             }),
     field<J>("ProcessListHead", "its processes, until each is deleted",
              [](auto&, auto& j) {
                std::string text;
@@ -49,7 +52,9 @@ constexpr Field kFields[] = {
              [](auto& target, auto& j) { return number(static_cast<i64>(sums(target, j).user_time)); }),
     field<J>("TotalKernelTime", "clock ticks in kernel mode",
              [](auto& target, auto& j) { return number(static_cast<i64>(sums(target, j).kernel_time)); }),
-    absent("ThisPeriodTotalUserTime", "user time since the limit was set", kRefused),
+    field<J>(
+        "ThisPeriodTotalUserTime", "clock ticks in user mode since the job's time limit was set",
+        [](auto& target, auto& j) { return number(static_cast<i64>(sums(target, j).user_time - j.period_user_time)); }),
     field<J>("TotalPageFaultCount", "page faults",
              [](auto& target, auto& j) { return number(static_cast<i64>(sums(target, j).page_faults)); }),
     field<J>("TotalProcesses", "processes that ever were members",
@@ -59,14 +64,20 @@ constexpr Field kFields[] = {
     field<J>("TotalTerminatedProcesses", "members that a limit ended",
              [](auto& target, auto& j) { return number(sums(target, j).terminated_processes); }),
     field<J>("LimitFlags", "which limits hold (JOB_OBJECT_LIMIT)", [](auto&, auto& j) { return hex(j.limits.flags); }),
-    absent("PerProcessUserTimeLimit", "user time of each member", kRefused),
-    absent("PerJobUserTimeLimit", "user time of all members together", kRefused),
-    absent("MinimumWorkingSetSize", "working set limits of each member", kRefused),
+    field<J>("PerProcessUserTimeLimit", "user time of each member, 100 ns",
+             [](auto&, auto& j) { return number(j.limits.process_time); }),
+    field<J>("PerJobUserTimeLimit", "user time of all members together, 100 ns",
+             [](auto&, auto& j) { return number(j.limits.job_time); }),
+    field<J>("MinimumWorkingSetSize", "least working set of each member, bytes",
+             [](auto&, auto& j) { return number(static_cast<i64>(j.limits.minimum_working_set)); }),
+    field<J>("MaximumWorkingSetSize", "greatest working set of each member, bytes",
+             [](auto&, auto& j) { return number(static_cast<i64>(j.limits.maximum_working_set)); }),
     field<J>("ActiveProcessLimit", "members at once", [](auto&, auto& j) { return number(j.limits.active_processes); }),
     field<J>("Affinity", "processors of every member", [](auto&, auto& j) { return hex(j.limits.affinity); }),
     field<J>("PriorityClass", "priority class of every member",
              [](auto&, auto& j) { return number(static_cast<i64>(j.limits.priority_class)); }),
-    absent("SchedulingClass", "0 to 9: quanta of members, where quanta are long and fixed", kRefused),
+    field<J>("SchedulingClass", "0 to 9: quanta of members, where quanta are long and fixed",
+             [](auto&, auto& j) { return number(j.limits.scheduling_class); }),
     field<J>("UIRestrictionsClass", "what members may not do on the desktop",
              [](auto&, auto& j) { return hex(j.ui_restrictions); }),
     absent("SecurityLimitFlags", "how members' tokens are restricted", kPerProcess),
@@ -82,10 +93,12 @@ constexpr Field kFields[] = {
            "I/O is counted for the whole machine, not by process"),
     field<J>("ProcessMemoryLimit", "pages that each member may commit",
              [](auto&, auto& j) { return number(static_cast<i64>(j.limits.process_memory_pages)); }),
-    absent("JobMemoryLimit", "pages that all members may commit together", kRefused),
+    field<J>("JobMemoryLimit", "pages that all members may commit together",
+             [](auto&, auto& j) { return number(static_cast<i64>(j.limits.job_memory_pages)); }),
     field<J>("PeakProcessMemoryUsed", "most pages that one member had committed",
              [](auto& target, auto& j) { return number(static_cast<i64>(sums(target, j).peak_process_pages)); }),
-    absent("PeakJobMemoryUsed", "most pages that all members had committed together", kRefused),
+    field<J>("PeakJobMemoryUsed", "most pages that all members had committed together",
+             [](auto&, auto& j) { return number(static_cast<i64>(j.peak_pages)); }),
     absent("JobSetLinks", "in its job set", "job sets are made by NtCreateJobSet, which nothing here calls"),
 };
 

@@ -64,7 +64,10 @@ constexpr Field kFields[] = {
              [](auto&, auto& p) { return std::string(p.rundown.active() ? "rundown has begun" : "alive"); }),
     field<P>("UniqueProcessId", "its id", [](auto&, auto& p) { return hex(p.id); }),
     field<P>("ActiveProcessLinks", "in the list of all processes",
-             [](auto&, auto& p) { return flag(p.active_link.is_linked()); }),
+             [](auto& target, auto& p) {
+               return entry_text(target.executive().processes.active_processes(), p, p.active_link.is_linked(),
+                                 [](const P& other) { return hex(other.id); });
+             }),
     field<P>("QuotaUsage", "bytes charged now", [](auto&, auto& p) { return quota_text(p, &ps::QuotaUse::usage); }),
     field<P>("QuotaPeak", "bytes charged at most", [](auto&, auto& p) { return quota_text(p, &ps::QuotaUse::peak); }),
     field<P>("CommitCharge", "pages charged against commit",
@@ -107,7 +110,12 @@ constexpr Field kFields[] = {
     field<P>("SectionObject", "section of its main image",
              [](auto& target, auto& p) { return optional_object(target, p.section.get()); }),
     field<P>("SectionBaseAddress", "where that image lies", [](auto&, auto& p) { return hex(p.image.base); }),
-    field<P>("QuotaBlock", "who pays for what it makes", [](auto&, auto& p) { return flag(p.quota != nullptr); }),
+    field<P>("QuotaBlock", "who pays for what it makes: no other process shares it",
+             [](auto&, auto& p) {
+               if (p.quota == nullptr) return std::string("none");
+               return fmt::format("its own, {} bytes of pool",
+                                  p.quota->use(ex::PoolType::nonpaged).usage + p.quota->use(ex::PoolType::paged).usage);
+             }),
     absent("WorkingSetWatch", "the page faults that a profiler asked for", "nobody can ask: the service is missing"),
     absent("Win32WindowStation", "window station of its threads", "win32k is missing"),
     field<P>("InheritedFromUniqueProcessId", "id of the process that made it",

@@ -6,6 +6,7 @@
 
 #include "io/file_object.h"
 #include "kd/structures/values.h"
+#include "ps/start_address.h"
 
 namespace vitrine::kd {
 namespace {
@@ -61,7 +62,8 @@ constexpr Field kFields[] = {
              [](auto& target, auto& t) { return requests(target, t); }),
     field<T>("ThreadsProcess", "the process that owns it",
              [](auto& target, auto& t) { return name_of(target, *t.process); }),
-    field<T>("StartAddress", "where user mode begins", [](auto&, auto& t) { return hex(t.start_address); }),
+    field<T>("StartAddress", "where user mode begins: RtlUserThreadStart, the same for all threads of a program",
+             [](auto&, auto& t) { return hex(ps::start_address_of(t)); }),
     field<T>("Win32StartAddress", "the start routine that the program named",
              [](auto&, auto& t) {
                const ps::ThreadExtra* extra = extra_of(t);
@@ -69,7 +71,10 @@ constexpr Field kFields[] = {
                                                                               : t.start_address);
              }),
     field<T>("ThreadListEntry", "in EPROCESS.ThreadListHead, until it is deleted",
-             [](auto&, auto& t) { return flag(t.process_link.is_linked()); }),
+             [](auto&, auto& t) {
+               return entry_text(t.process->threads, t, t.process_link.is_linked(),
+                                 [](const T& other) { return hex(other.id); });
+             }),
     field<T>("RundownProtect", "holds its teardown back while somebody uses it",
              [](auto&, auto& t) { return std::string(t.rundown.active() ? "rundown has begun" : "alive"); }),
     absent("ThreadLock", "push lock around its impersonation and others' view of it",

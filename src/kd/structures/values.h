@@ -26,6 +26,16 @@ template <typename List>
   return count;
 }
 
+// A list entry: its neighbours, as `after 0x8, last`. `name` says what an element is.
+template <typename List, typename Element, typename Name>
+[[nodiscard]] std::string entry_text(const List& list, const Element& element, bool linked, Name name) {
+  if (!linked) return "not linked";
+  const auto* before = list.previous(element);
+  const auto* after = list.next(element);
+  return (before == nullptr ? std::string("first") : "after " + name(*before)) +
+         (after == nullptr ? std::string(", last") : ", before " + name(*after));
+}
+
 extern const Structure kKthread, kEthread, kKprocess, kEprocess, kEjob, kTeb, kPeb, kKprcb;
 extern const Structure kDispatcherHeader, kKwaitBlock, kKtimer, kKapc, kKapcState, kKsemaphore, kKmutant, kKevent,
     kKqueue;

@@ -21,7 +21,8 @@ namespace vitrine::nt::test {
 
 class ServiceMachine {
  public:
-  ServiceMachine() {
+  explicit ServiceMachine(const hal::MachineOptions& options = {.seed = 1})
+      : hal(with_interval(options)), kernel(profile, hal, trace, options.processor_count) {
     EXPECT_EQ(ob::make_standard_directories(objects), Status::success);
     objects.register_type(mm::section_type_traits(profile.sizes.section_object));
     auto made = ps::ProcessManager::create({profile, kernel, hal, objects, memory, pool, trace, 1});
@@ -35,9 +36,10 @@ class ServiceMachine {
     process = *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"});
     process->token->data = se::make_user_token(1, false);
     thread = new_thread();
-    kernel.enter(0);
-    kernel.dispatch(0);
-    VITRINE_CHECK(kernel.current(0) == &thread->tcb);
+    const u32 number = thread->tcb.next_processor;
+    kernel.enter(number);
+    kernel.dispatch(number);
+    VITRINE_CHECK(kernel.current(number) == &thread->tcb);
     VITRINE_CHECK(is_success(processes->begin_user_mode(*thread)));
     processes->set_current(thread.get());
     scratch =
@@ -123,10 +125,10 @@ class ServiceMachine {
   const sim::Profile& profile = *sim::find_profile("nt61-x64");
   trace::Recorder trace;
   sim::Random random{1, "guest"};
-  hal::Machine hal{{.seed = 1, .clock_interval_100ns = profile.scheduler.clock_interval_100ns}};
+  hal::Machine hal;
   ram::GuestRam ram = std::move(*ram::GuestRam::create(64 << 20));
   std::unique_ptr<cpu::Scripted> backend = cpu::make_scripted(ram);
-  ke::Kernel kernel{profile, hal, trace, 1};
+  ke::Kernel kernel;
   mm::PhysicalMemory physical{ram, profile, 0};
   ex::Pool pool{profile, &physical};
   ob::ObjectManager objects{profile, pool};
@@ -144,6 +146,10 @@ class ServiceMachine {
   std::string notices;
 
  private:
+  hal::MachineOptions with_interval(hal::MachineOptions options) const {
+    options.clock_interval_100ns = profile.scheduler.clock_interval_100ns;
+    return options;
+  }
   void turn(ps::Thread& running) {
     processes->set_current(&running);
     if (running.tcb.continuation) {
