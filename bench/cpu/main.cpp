@@ -1,7 +1,7 @@
 // bench_cpu: the processor's table. The same code runs natively, translated and in Unicorn, interleaved, so that noise
 // hits all alike; medians, and ratios within one run.
 //
-//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N]
+//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] [--repetitions N]
 #include <sys/mman.h>
 
 #include <cmath>
@@ -150,6 +150,8 @@ int main(int argc, char** argv) {
       options.target = 0.006;
     } else if (argument == "--kernel" && n + 1 < argc) {
       options.kernels.push_back(std::strtoull(argv[++n], nullptr, 0));
+    } else if (argument == "--repetitions" && n + 1 < argc) {
+      options.repetitions = std::atoi(argv[++n]);
     } else if (argument == "--window" && n + 1 < argc) {
       options.window = std::strtoull(argv[++n], nullptr, 0);
     } else if (argument == "--no-peer") {
@@ -160,7 +162,8 @@ int main(int argc, char** argv) {
       options.micro = false;
     } else {
       std::fprintf(stderr,
-                   "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N]\n");
+                   "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] "
+                   "[--repetitions N]\n");
       return 2;
     }
   }
