@@ -54,6 +54,7 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   const bool may_group = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing &&
                          options_.chain && !undecodable_;
   groups_.clear();
+  in_scratch0_ = nullptr;
   if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
@@ -330,6 +331,7 @@ void BlockTranslator::emit_no_code() {
 }
 
 void BlockTranslator::emit_helper() {
+  in_scratch0_ = nullptr;
   clobber_flags();
   if (current().x87) emit_x87_check();
   Site site = cache_.site(make_site(static_cast<u16>(index_)));
@@ -342,6 +344,7 @@ void BlockTranslator::emit_helper() {
 void BlockTranslator::emit_x87_check() {
   if (x87_checked_) return;
   x87_checked_ = true;
+  in_scratch0_ = nullptr;
   clobber_flags();
   e().op_memory(Width::b32, 0x80, 7, frame_field(offsetof(Frame, x87_loaded)));
   e().byte(0);
@@ -359,6 +362,7 @@ void BlockTranslator::emit_x87_check() {
 
 // Once the instruction has run: one that faults leaves both pointers alone.
 void BlockTranslator::emit_x87_address() {
+  in_scratch0_ = nullptr;
   if (current().has_memory) {
     e().load(kScratch0, frame_field(offsetof(Frame, x87_dp_next)));
     e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);

@@ -146,7 +146,8 @@ class BlockTranslator {
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;
   AccessGroups groups_;
-  bool undecodable_ = false;  // the block is one byte string that is no instruction
+  const AccessGroup* in_scratch0_ = nullptr;  // whose host address scratch 0 still holds
+  bool undecodable_ = false;                  // the block is one byte string that is no instruction
   u32 index_ = 0;
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;

@@ -83,6 +83,7 @@ void BlockTranslator::emit_target_to_temporary(const ZydisDecodedOperand& operan
   } else {
     emit_access(access_of(current()), [&](HostMemory memory) { e().load(kScratch0, memory); });
   }
+  in_scratch0_ = nullptr;
 }
 
 void BlockTranslator::emit_jump() {
