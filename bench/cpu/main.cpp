@@ -1,7 +1,7 @@
 // bench_cpu: the processor's table. The same code runs natively, translated and in Unicorn, interleaved, so that noise
 // hits all alike; medians, and ratios within one run.
 //
-//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] [--translation N]
+//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] [--repetitions N] [--translation N]
 #include <sys/mman.h>
 
 #include <cmath>
@@ -155,6 +155,8 @@ int main(int argc, char** argv) {
       options.target = 0.006;
     } else if (argument == "--kernel" && n + 1 < argc) {
       options.kernels.push_back(std::strtoull(argv[++n], nullptr, 0));
+    } else if (argument == "--repetitions" && n + 1 < argc) {
+      options.repetitions = std::atoi(argv[++n]);
     } else if (argument == "--window" && n + 1 < argc) {
       options.window = std::strtoull(argv[++n], nullptr, 0);
     } else if (argument == "--translation" && n + 1 < argc) {
@@ -168,7 +170,7 @@ int main(int argc, char** argv) {
     } else {
       std::fprintf(stderr,
                    "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] "
-                   "[--translation N]\n");
+                    "[--repetitions N] [--translation N]\n");
       return 2;
     }
   }

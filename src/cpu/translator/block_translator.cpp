@@ -54,6 +54,7 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   const bool may_group = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing &&
                          options_.chain && !undecodable_;
   groups_.clear();
+  in_scratch0_ = nullptr;
   if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
@@ -117,7 +118,7 @@ void BlockTranslator::clobber_flags() {
 void BlockTranslator::free_flags() {
   if (flags_ == Flags::lost) return;
   if (flags_ == Flags::host && flag_source_ &&
-      may_lose_flags({instructions_.data(), count_}, flag_source_.inputs(), index_)) {
+      may_lose_flags({instructions_.data(), count_}, flag_source_.inputs(), index_, block_->variant.counted)) {
     flags_ = Flags::lost;
     if (check_pending_) emit_budget_check(false);
     return;
@@ -199,21 +200,32 @@ void BlockTranslator::emit_budget_check(bool with_current) {
     flags_ = Flags::host;
     save_flags();
   }
-  const u32 site = make_site(static_cast<u16>(index_ + (with_current ? 1 : 0)));
-  e().store_immediate32(frame_field(offsetof(Frame, site)), site);
-  e().jump(stubs_.exit_budget);
+  // What is left runs as blocks that count each instruction: from here on the budget includes the reserve.
+  const u32 done = index_ + (with_current ? 1 : 0);
+  const Va next = done < count_ ? instructions_[done].rip : block_->va + block_->guest_bytes;
+  if (may_link(next)) {
+    e().alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)),
+                             static_cast<i32>(count_ - done) + static_cast<i32>(kBudgetReserve));
+    link(e().jump(), next, {.flags_saved = true, .counted = true});
+  } else {
+    e().store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(done)));
+    e().jump(stubs_.exit_budget);
+  }
   emitter_ = outer;
 }
 
 // Takes the current instruction off the budget and leaves before it if there is none left.
 void BlockTranslator::emit_count() {
-  clobber_flags();
+  free_flags();
   e().alu_memory_immediate(Width::b64, 5, frame_field(offsetof(Frame, budget)), 1);
   u8* const out = e().jump(Condition::s);
-  Emitter& cold = cache_.cold;
-  Emitter::patch(out, cold.here());
-  cold.store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(index_)));
-  cold.jump(stubs_.exit_budget);
+  Emitter* const outer = emitter_;
+  emitter_ = &cache_.cold;
+  Emitter::patch(out, e().here());
+  if (flags_ == Flags::lost) emit_recover_flags();
+  e().store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(index_)));
+  e().jump(stubs_.exit_budget);
+  emitter_ = outer;
 }
 
 void BlockTranslator::emit_instruction() {
@@ -317,6 +329,7 @@ void BlockTranslator::emit_no_code() {
 }
 
 void BlockTranslator::emit_helper() {
+  in_scratch0_ = nullptr;
   clobber_flags();
   if (current().x87) emit_x87_check();
   Site site = site_at(static_cast<u16>(index_));
@@ -329,6 +342,7 @@ void BlockTranslator::emit_helper() {
 void BlockTranslator::emit_x87_check() {
   if (x87_checked_) return;
   x87_checked_ = true;
+  in_scratch0_ = nullptr;
   clobber_flags();
   e().op_memory(Width::b32, 0x80, 7, frame_field(offsetof(Frame, x87_loaded)));
   e().byte(0);
@@ -346,6 +360,7 @@ void BlockTranslator::emit_x87_check() {
 
 // Once the instruction has run: one that faults leaves both pointers alone.
 void BlockTranslator::emit_x87_address() {
+  in_scratch0_ = nullptr;
   if (current().has_memory) {
     e().load(kScratch0, frame_field(offsetof(Frame, x87_dp_next)));
     e().store(frame_field(offsetof(Frame, x87_dp)), kScratch0);

@@ -22,8 +22,8 @@
 namespace vitrine::cpu::translator {
 
 inline constexpr u32 kMaxBlock = 64;
-// The budget check of a block comes after at most so many of its instructions; a run of generated code is given its
-// budget less this, so that a late check never overruns.
+// The budget check of a block comes after at most so many of its instructions; Frame::budget is the budget less this,
+// so that a late check never overruns. In counted blocks it is the whole budget.
 inline constexpr u32 kLatestCheck = 12;
 inline constexpr i64 kBudgetReserve = kLatestCheck;
 
@@ -132,6 +132,7 @@ class BlockTranslator {
   void emit_return();
   void emit_go_to(Va target);
   void emit_go_to_indirect();
+  void emit_leave_for();
   void emit_target_to_temporary(const ZydisDecodedOperand& operand);
   void link(u8* displacement, Va target, Variant variant);
   [[nodiscard]] bool may_link(Va target) const;
@@ -145,7 +146,8 @@ class BlockTranslator {
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;
   AccessGroups groups_;
-  bool undecodable_ = false;  // the block is one byte string that is no instruction
+  const AccessGroup* in_scratch0_ = nullptr;  // whose host address scratch 0 still holds
+  bool undecodable_ = false;                  // the block is one byte string that is no instruction
   u32 index_ = 0;
   Block* block_ = nullptr;
   Emitter* emitter_ = nullptr;

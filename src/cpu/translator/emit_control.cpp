@@ -21,7 +21,7 @@ bool BlockTranslator::may_chain() const { return options_.chain && block_->cache
 // Makes the jump with this displacement lead to a block: at once if it is
 // there, otherwise through the dispatcher, which links it.
 void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
-  variant.counted = block_->variant.counted;
+  variant.counted |= block_->variant.counted;
   if (target == block_->va && block_->variant == variant) {
     Emitter::patch(displacement, block_->entry);
     return;
@@ -47,7 +47,7 @@ void BlockTranslator::emit_go_to(Va target) {
   clobber_flags();
   if (!may_chain() || block_->variant.counted || cache_.far_jump_count() == kFarJumps) {
     e().mov_immediate(kScratch0, target);
-    e().jump(stubs_.exit_rip);
+    emit_leave_for();
     return;
   }
   const u32 number = cache_.add_far_jump(target);
@@ -55,11 +55,18 @@ void BlockTranslator::emit_go_to(Va target) {
   e().jump_memory(frame_field(offsetof(Frame, far) + sizeof(u64) * number));
 }
 
+// Leaves generated code for the guest address in scratch 0.
+void BlockTranslator::emit_leave_for() {
+  if (block_->variant.counted)
+    e().alu_memory_immediate(Width::b64, 5, frame_field(offsetof(Frame, budget)), static_cast<i32>(kBudgetReserve));
+  e().jump(stubs_.exit_rip);
+}
+
 // Goes to the guest address in scratch 0. Precondition: the flags are saved and
 // the budget is checked.
 void BlockTranslator::emit_go_to_indirect() {
   if (!may_chain() || block_->variant.counted) {
-    e().jump(stubs_.exit_rip);
+    emit_leave_for();
     return;
   }
   static_assert(kJumpEntries == 1 << 16 && sizeof(JumpEntry) == 1 << 4);
@@ -76,6 +83,7 @@ void BlockTranslator::emit_target_to_temporary(const ZydisDecodedOperand& operan
   } else {
     emit_access(access_of(current()), [&](HostMemory memory) { e().load(kScratch0, memory); });
   }
+  in_scratch0_ = nullptr;
 }
 
 void BlockTranslator::emit_jump() {

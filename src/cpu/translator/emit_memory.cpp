@@ -20,6 +20,7 @@ BlockTranslator::Access BlockTranslator::access_of(const Instruction& instructio
 
 // The guest linear address of an operand into scratch 0. Uses scratch 1; leaves the flags alone.
 void BlockTranslator::emit_address(const MemoryOperand& address) {
+  in_scratch0_ = nullptr;
   if (address.base < 0 && address.index < 0) {
     e().mov_immediate(kScratch0, address.address32 ? static_cast<u32>(address.disp) : static_cast<u64>(address.disp));
   } else {
@@ -115,10 +116,11 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
 void BlockTranslator::emit_access(const Access& access, const Operation& operation) {
   i64 position = 0;
   if (AccessGroup* const group = groups_.find(index_, access.implicit, &position)) {
-    if (group->open)
-      e().load(kScratch0, group_field(*group));
-    else
+    if (!group->open)
       open_group(access, *group, position);
+    else if (in_scratch0_ != group)
+      e().load(kScratch0, group_field(*group));
+    in_scratch0_ = group;
     operation(HostMemory{kScratch0, -1, 0, static_cast<i32>(position - group->low)});
     return;
   }

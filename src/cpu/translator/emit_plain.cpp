@@ -152,6 +152,7 @@ void BlockTranslator::emit_plain() {
       emit_plain_high8();
     } else {
       assign(uses, false);
+      if (uses.count != 0) in_scratch0_ = nullptr;
       Rewrite rewrite{kHostRegisters};
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
@@ -228,6 +229,7 @@ void BlockTranslator::emit_plain_memory() {
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
       if (use.written) e().store(guest_slot(use.guest), use.host);
+      if (use.host == kScratch0) in_scratch0_ = nullptr;
     }
   });
 }
@@ -336,6 +338,7 @@ void BlockTranslator::emit_divide() {
 
 void BlockTranslator::emit_divide_checks(u8 bytes, bool is_signed) {
   constexpr int kRax = 0, kRdx = 2;
+  in_scratch0_ = nullptr;
   const Width width = bytes == 8 ? Width::b64 : Width::b32;
   u8* doubtful[2] = {};
   if (bytes <= 2) {

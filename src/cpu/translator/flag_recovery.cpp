@@ -113,7 +113,7 @@ bool flags_die_unseen(std::span<const Instruction> block, u32 from, u32 to) {
   return false;
 }
 
-bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) {
+bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access, bool left_anywhere) {
   u32 written = 0;
   for (const Instruction& instruction : block.subspan(access)) {
     switch (instruction.form) {
@@ -127,9 +127,10 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) 
         return false;  // may leave the block
     }
     if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
-    if (touches_memory(instruction) && (written & inputs) != 0) return false;
+    if ((left_anywhere || touches_memory(instruction)) && (written & inputs) != 0) return false;
     if (instruction.full_flag_writer) return true;
     if (instruction.flags_written != 0) {
+      if (left_anywhere) return false;
       const auto next = static_cast<u32>(&instruction - block.data()) + 1;
       return !touches_memory(instruction) && flags_die_unseen(block, next, static_cast<u32>(block.size()));
     }
@@ -140,7 +141,7 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access) 
 
 bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs) {
   for (u32 n = 0; n < block.size(); ++n) {
-    if (touches_memory(block[n])) return may_lose_flags(block, inputs, 0);
+    if (touches_memory(block[n])) return may_lose_flags(block, inputs, 0, false);
     if (block[n].full_flag_writer) return false;
   }
   return false;

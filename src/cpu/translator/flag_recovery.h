@@ -36,7 +36,8 @@ struct FlagSource {
 
 // True if the flags may be lost from instruction `access` of a block on: nothing reads them, and wherever the block may
 // be left, `inputs` are as they are before that instruction.
-[[nodiscard]] bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access);
+// `left_anywhere`: before each of its instructions, not only at accesses.
+[[nodiscard]] bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access, bool left_anywhere);
 // The same from the block's start; and it spares the block something.
 [[nodiscard]] bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs);
 

@@ -12,6 +12,8 @@ namespace {
 // Generated code returns at least this often (in instructions), so that a kick
 // is noticed.
 constexpr u64 kSlice = 1u << 20;
+// A block that does not fit into the budget any more leaves less than this.
+constexpr u64 kLongestTail = kBudgetReserve + kMaxBlock;
 
 // Not #DB: an execution breakpoint is a fault as well, but leaves RF to the debugger.
 bool is_fault(Vector vector) {
@@ -110,10 +112,9 @@ void Runtime::step(Pass& pass) {
 
   const u8* const entry = find_entry(pass, variant, once);
   if (entry == nullptr) return finish_exception(pass, fault_);
-  granted_ = variant.one       ? 0
-             : variant.counted ? static_cast<i64>(remaining)
-                               : static_cast<i64>(std::min(remaining, kSlice)) - kBudgetReserve;
-  frame_->budget = granted_;
+  granted_ =
+      variant.one ? kBudgetReserve : static_cast<i64>(std::min(remaining, variant.counted ? kLongestTail : kSlice));
+  frame_->budget = granted_ - (variant.counted ? 0 : kBudgetReserve);
   const u64 before = retired_;
   ++statistics_.dispatches;
   enter(variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live, frame_, entry);
@@ -131,7 +132,7 @@ void Runtime::step(Pass& pass) {
       const Site& site = cache_.site(frame_->site);
       retired_ = retired_before(site);
       pass.rip = site.rip();
-      pass.tail = pass.remaining(*this) <= kBudgetReserve + kMaxBlock;
+      pass.tail = !site.block->variant.counted && pass.remaining(*this) <= kLongestTail;
       break;
     }
     case ExitKind::helper:
@@ -186,10 +187,14 @@ const u8* Runtime::find_entry(Pass& pass, Variant variant, bool once) {
 // Instructions of this run retired before the site, while generated code has
 // just been left there.
 u64 Runtime::retired_before(const Site& site) const {
-  const i64 consumed = granted_ - frame_->budget;
-  if (site.block->variant.counted) return retired_ + static_cast<u64>(consumed - 1);  // the one that did not run
-  const i64 in_block = site.charged ? consumed - (site.block->instructions - site.index) : consumed + site.index;
-  return retired_ + static_cast<u64>(in_block);
+  const u64 taken = consumed(site.block->variant.counted);
+  if (site.block->variant.counted) return retired_ + taken - 1;  // the one that did not run
+  return retired_ + taken + site.index - (site.charged ? site.block->instructions : 0);
+}
+
+// What generated code has taken off the budget. `counted`: it was left from such a block.
+u64 Runtime::consumed(bool counted) const {
+  return static_cast<u64>(granted_ - frame_->budget - (counted ? 0 : kBudgetReserve));
 }
 
 const Translation* Runtime::fetch(Va va) {
@@ -263,9 +268,9 @@ void Runtime::flush_cache() {
 }
 
 void Runtime::after_chain(Pass& pass) {
-  retired_ += static_cast<u64>(granted_ - frame_->budget);
   const u32 number = frame_->exit_argument;
   const ChainExit exit = cache_.exit(number);
+  retired_ += consumed(exit.variant.counted);
   pass.rip = exit.target;
   pass.variant = exit.variant;
   if (exit.block->dead) return;
@@ -281,7 +286,7 @@ void Runtime::after_chain(Pass& pass) {
 
 // The first jump of this space to a target in another page.
 void Runtime::after_far(Pass& pass) {
-  retired_ += static_cast<u64>(granted_ - frame_->budget);
+  retired_ += consumed(false);
   const u32 number = frame_->exit_argument;
   pass.rip = cache_.far_jump(number).target;
   const u64 generation = cache_generation_;
@@ -296,7 +301,7 @@ void Runtime::after_far(Pass& pass) {
 // `single`: instructions that the block retired and did not count. A jump that its jump cache did not know: the next
 // step finds the block and puts it there.
 void Runtime::after_rip(Pass& pass, u32 single) {
-  retired_ += static_cast<u64>(granted_ - frame_->budget) + single;
+  retired_ += consumed(false) + single;
   pass.rip = frame_->exit_rip;
 }
 

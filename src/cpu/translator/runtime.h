@@ -98,6 +98,7 @@ class Runtime final : public Translator {
   void after_far(Pass& pass);
   void after_rip(Pass& pass, u32 single);
   [[nodiscard]] TranslatorSpace::Misses misses() const { return {stubs_.exit_rip, stubs_.exit_far}; }
+  [[nodiscard]] u64 consumed(bool counted) const;
   [[nodiscard]] const u8* known_entry(Va rip, Variant variant) const;
   void after_helper(Pass& pass);
   void after_special(Pass& pass, const Site& site);
@@ -129,7 +130,7 @@ class Runtime final : public Translator {
   GuestContext* context_ = nullptr;
   Frame* frame_ = nullptr;
   u64 retired_ = 0;  // up to the last entry into generated code
-  i64 granted_ = 0;  // Frame::budget at that entry
+  i64 granted_ = 0;  // the budget at that entry
   Fault fault_;
   HelperResult helper_result_ = HelperResult::next;
   Va helper_rip_ = 0;

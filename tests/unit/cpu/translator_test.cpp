@@ -46,6 +46,22 @@ TEST_F(TranslatorTest, LinkedBlocksDoNotReturnToTheDispatcher) {
   EXPECT_LT(guest.cpu->statistics().dispatches, 20u);
 }
 
+// The end of a window runs in blocks that count each instruction; generated code goes there by itself.
+TEST_F(TranslatorTest, AWindowIsOneEntryIntoGeneratedCode) {
+  guest.code({0x48, 0xFF, 0xC0, 0x48, 0x39, 0xC8, 0x75, 0xF8});  // L: inc rax; cmp rax,rcx; jne L
+  guest.context[Gpr::rcx] = ~0ull;
+  for (u64 budget = 100; budget < 104; ++budget) (void)guest.run(budget);  // translates
+  const u64 before = guest.cpu->statistics().dispatches, counted = guest.context[Gpr::rax];
+  for (u64 n = 0; n < 300; ++n) {
+    const Exit exit = guest.run(100 + n % 7);
+    EXPECT_EQ(exit.reason, ExitReason::budget);
+    EXPECT_EQ(exit.retired, 100 + n % 7);
+  }
+  EXPECT_EQ(guest.cpu->statistics().dispatches - before, 300u);
+  const u64 retired = 300 * 100 + (300 / 7) * 21 + 0 + 1 + 2 + 3 + 4 + 5;
+  EXPECT_NEAR(static_cast<double>(guest.context[Gpr::rax] - counted), static_cast<double>(retired) / 3, 1.0);
+}
+
 TEST_F(TranslatorTest, IndirectJumpsAndReturnsUseTheJumpCache) {
   // mov ecx,1000; L: call F; dec ecx; jnz L; syscall; ...; F: lea rax,[rip+1]; jmp rax; ret (at +8)
   guest.code({0xB9, 0xE8, 3, 0, 0, 0xE8, 0x16, 0, 0, 0, 0xFF, 0xC9, 0x75, 0xF7, 0x0F, 0x05});
