@@ -20,7 +20,7 @@ inline constexpr int kScratch1 = 11;
 inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
-inline constexpr u32 kTlbEntries = 4096;
+inline constexpr u32 kTlbEntries = 16384;   // reach 64 MiB
 inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address
 // What another address pushed out of its entry is found in a second, smaller
 // table with another index.

@@ -39,11 +39,14 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
 void TranslatorSpace::forget_all(const Misses& misses) {
   fetches_ = {};
   if (frame_ == nullptr) return;
-  for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) {
-    for (u32 index = 0; index < kTlbEntries; ++index) {
-      if (TlbEntry& entry = (*tlb)[index]; entry.page != 0) entry = {tlb_invalid_tag(index), 0};
+  for (u32 chunk = 0; chunk < kTlbEntries / kTlbChunk; ++chunk) {
+    if (!tlb_chunks_.test(chunk)) continue;
+    for (u32 index = chunk * kTlbChunk; index < (chunk + 1) * kTlbChunk; ++index) {
+      for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) (*tlb)[index] = {tlb_invalid_tag(index), 0};
     }
   }
+  tlb_chunks_.reset();
+  written_frames_.reset();
   forget_jumps(misses);
 }
 
@@ -110,7 +113,7 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
 }
 
 void TranslatorSpace::revoke_writes(const std::byte* host) {
-  if (frame_ == nullptr) return;
+  if (frame_ == nullptr || !written_frames_.test(written_frame(host))) return;
   for (u32 index = 0; index < kTlbEntries; ++index) {
     TlbEntry& entry = frame_->tlb_write[index];
     if (entry.page == reinterpret_cast<u64>(host)) entry.tag = tlb_invalid_tag(index);
@@ -121,7 +124,10 @@ void TranslatorSpace::install(Va va, std::byte* host, bool write) {
   const u32 index = tlb_index(va);
   const TlbEntry entry{page_floor(va), reinterpret_cast<u64>(host)};
   frame_->tlb_read[index] = entry;
-  if (write) frame_->tlb_write[index] = entry;
+  tlb_chunks_.set(index / kTlbChunk);
+  if (!write) return;
+  frame_->tlb_write[index] = entry;
+  written_frames_.set(written_frame(host));
 }
 
 }  // namespace vitrine::cpu::translator

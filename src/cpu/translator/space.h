@@ -72,6 +72,15 @@ class TranslatorSpace final : public Space {
   // Pages (by the low bits of their number) that may have entries in the jump
   // cache: most changes of a mapping find none.
   std::bitset<kJumpPages> jump_pages_;
+  // Parts of the TLB that have entries.
+  static constexpr u32 kTlbChunk = 256;
+  std::bitset<kTlbEntries / kTlbChunk> tlb_chunks_;
+  // Frames (by the low bits of their number) that may have write entries: most that are translated have none.
+  static constexpr std::size_t kWrittenFrames = 1u << 15;
+  std::bitset<kWrittenFrames> written_frames_;
+  [[nodiscard]] static std::size_t written_frame(const std::byte* host) {
+    return (reinterpret_cast<u64>(host) >> kPageShift) % kWrittenFrames;
+  }
   u32 far_known_ = 0;  // entries of Frame::far that lead somewhere
 };
 
