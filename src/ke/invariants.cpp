@@ -16,6 +16,11 @@ class InvariantChecker {
  public:
   explicit InvariantChecker(const Kernel& kernel) : kernel_(kernel) {}
 
+  std::vector<std::string> run_processors() {
+    for (const auto& processor : kernel_.processors_) check_processor(*processor);
+    return std::move(problems_);
+  }
+
   std::vector<std::string> run(std::span<Thread* const> threads) {
     for (const Thread* thread : threads) note_process(*thread);
     for (const auto& processor : kernel_.processors_) check_processor(*processor);
@@ -237,6 +242,8 @@ class InvariantChecker {
   u64 blocks_said_ = 0, blocks_found_ = 0;
   std::vector<const Process*> processes_;  // in the order of the threads given
 };
+
+std::vector<std::string> check_processors(const Kernel& kernel) { return InvariantChecker(kernel).run_processors(); }
 
 std::vector<std::string> check_invariants(const Kernel& kernel, std::span<Thread* const> threads) {
   return InvariantChecker(kernel).run(threads);

@@ -60,7 +60,10 @@ void stop(std::vector<Spinner>& spinners) {
 }
 
 // NT 6.1 counts a quantum of two ticks in cycles and looks at ticks only; what the interrupts took is not charged, so
-// that after two ticks a few cycles are missing and the third ends it [WI6p1 ch.5 "Quantum Accounting"].
+// that after two ticks a few cycles are missing and the third ends it [WI6p1 ch.5 "Quantum Accounting"]. Expected: 800
+// ms are 51 ticks, seventeen slices of three; the three spinners' first and last ones are not whole, which leaves at
+// least ten. In turns, each gets a third of the time, and one slice more or less is less than the twelfth that a
+// quarter allows.
 void equal_priorities() {
   std::vector<Spinner> spinners;
   start(spinners, {THREAD_PRIORITY_NORMAL, THREAD_PRIORITY_NORMAL, THREAD_PRIORITY_NORMAL});
@@ -102,7 +105,8 @@ void different_priorities() {
 }
 
 // The classes' bases 4, 6, 8, 10, 13, 24, and what relative priorities add [facts 6.1]; idle and time-critical are ends
-// of the range, not distances. Without SeIncreaseBasePriorityPrivilege, real time becomes high.
+// of the range, not distances. Expected, by hand: the base and -2, -1, 0, +1, +2 around it, 1 and 15 at the ends; the
+// high class's 13 + 2 is 15 as well. Without SeIncreaseBasePriorityPrivilege, real time becomes high.
 void classes() {
   constexpr DWORD kClasses[] = {IDLE_PRIORITY_CLASS, BELOW_NORMAL_PRIORITY_CLASS, NORMAL_PRIORITY_CLASS,
                                 ABOVE_NORMAL_PRIORITY_CLASS, HIGH_PRIORITY_CLASS};
@@ -127,7 +131,8 @@ void classes() {
 }
 
 // Lowering the class takes every thread along, and another process's thread of normal class goes first: the child is
-// this program, spinning.
+// this program, spinning. Expected: base 4 against 8 gets no tick in 100 ms, as starvation is not looked at before 300
+// ticks.
 void class_between_processes(const char* self) {
   std::vector<Spinner> spinners;
   STARTUPINFOA startup{};

@@ -167,7 +167,7 @@ DWORD WINAPI port_worker(void*) {
 }
 
 // NT: a port lets as many threads work as its concurrency says; one that blocks elsewhere lets another in, so that more
-// may be about when it comes back.
+// may be about when it comes back: with blocks, "never more than that at once" is therefore 0.
 void port_concurrency(DWORD concurrency, LONG blocks) {
   g_port = CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, concurrency);
   g_most = 0;

@@ -82,6 +82,7 @@ TEST_F(Invariants, APriorityThatIsNotItsListsIsFound) {
   Thread& ready = in_state(ThreadState::ready);
   ready.priority = 9;
   EXPECT_THAT(problems(), Contains(HasSubstr("of priority 9 is in list 8")));
+  EXPECT_THAT(check_processors(bench.kernel), Contains(HasSubstr("of priority 9 is in list 8")));
   ready.priority = 8;
 }
 

@@ -291,17 +291,22 @@ void Torture::stir() {
   for (auto& e : events_) k.set_event(*e);
 }
 
-u64 Torture::run() {
+void Torture::act_all() {
   for (u32 i = 0; i < options_.threads; ++i) spawn();
   u64 done = 0, acted = 0;  // operations, and the last window in which there was one
   for (u64 window = 1; operations_ < options_.operations && !testing::Test::HasFatalFailure(); ++window) {
     const bool rest = !bench_.step();
+    ASSERT_THAT(check_processors(bench_.kernel), testing::IsEmpty());
     if (std::exchange(done, operations_) != operations_) acted = window;
     if (rest || window % kStirEvery == 0 || (window - acted) % kStirAfter == kStirAfter - 1) stir();
     if (window % kSwapEvery == 0) swap_out();
     // Those that were made to exit are replaced.
     while (alive_ < options_.threads && operations_ < options_.operations) spawn();
   }
+}
+
+u64 Torture::run() {
+  act_all();
   bench_.stop();
   bench_.kernel.cancel_timer(timer_);
   bench_.kernel.set_host(nullptr);

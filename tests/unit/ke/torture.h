@@ -22,7 +22,7 @@ class Torture : Host {
     const char* profile = "nt61-x64";
     u32 threads = 14;
     u64 operations = 500;
-    u64 check_every = 1;  // windows
+    u64 check_every = 1;  // windows from one check of all books to the next; processors are checked after each
   };
   explicit Torture(const Options& options);
   // Runs until the operations are done, ends every thread, and returns the trace hash.
@@ -34,6 +34,7 @@ class Torture : Host {
 
   void request_stack_inswap(Thread&) override {}
   void request_process_inswap(Process& process) override { processes_wanted_.push_back(&process); }
+  void act_all();
   void swap_out();  // what the swapper does, between windows
   void swap_in();
   void spawn();
