@@ -30,13 +30,13 @@ class Causes(unittest.TestCase):
         self.assertIn("This is part of a deadlock", said)
 
     def test_a_deadlock_of_critical_sections_is_named_though_the_waits_have_time_outs(self):
-        said = run("--kd", "!waits", "--kd-when", "deadlock", "--timeout", "1", "deadlock.exe", "section").stderr
+        said = run("--kd", "!waits", "--kd-when", "deadlock", "--timeout", "3", "deadlock.exe", "section").stderr
         self.assertIn("kd: deadlock", said)
         self.assertRegex(said, r'Deadlock of 2 threads: thread 0x\w+ "left" waits for critical section 0x\w+, held by thread 0x\w+ "right"; '
                                r'thread 0x\w+ "right" waits for critical section 0x\w+, held by thread 0x\w+ "left"\.')
 
     def test_a_hanging_program_is_explained_when_its_time_is_up(self):
-        done = run("--kd", "!waits", "--timeout", "1", "deadlock.exe", "section")
+        done = run("--kd", "!waits", "--timeout", "3", "deadlock.exe", "section")
         self.assertEqual(done.returncode, 124)
         self.assertIn("kd: the run timed out", done.stderr)
         self.assertIn("Deadlock of 2 threads", done.stderr)

@@ -85,7 +85,7 @@ static int start_child(const char *options, int processes) {
   PROCESS_INFORMATION process;
   GetModuleFileNameA(NULL, program, sizeof program);
   snprintf(command, sizeof command, "\"%s\" %s --processes %d", program, options, processes - 1);
-  if (!CreateProcessA(program, command, NULL, NULL, FALSE, 0, NULL, NULL, &startup, &process)) return fail("CreateProcess");
+  if (!CreateProcessA(program, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &process)) return fail("CreateProcess");
   WaitForSingleObject(process.hProcess, INFINITE);
   return 0;
 }
