@@ -8,15 +8,10 @@
 
 namespace vitrine::tools {
 
-int lab_fail(int exit_code, std::string_view message) {
-  fmt::print(stderr, "vitrine: {}\n", message);
-  return exit_code;
-}
-
 const sim::Profile* lab_profile(std::string_view name) {
   const sim::Profile* profile = sim::find_profile(name);
   if (profile == nullptr) {
-    lab_fail(kExitUsage, fmt::format("there is no profile '{}'; choose nt52-x86, nt52-x64 or nt61-x64", name));
+    fail(kExitUsage, fmt::format("there is no profile '{}'; choose nt52-x86, nt52-x64 or nt61-x64", name));
   }
   return profile;
 }

@@ -15,8 +15,6 @@ void add_thread_memory_command(CLI::App& lab, int& exit_code);
 void add_thread_limit_command(CLI::App& lab, int& exit_code);
 void add_csrss_command(CLI::App& lab, int& exit_code);
 
-// Prints the one line that a user gets; returns `exit_code`.
-int lab_fail(int exit_code, std::string_view message);
 // Null: there is no such profile, and the user has been told.
 [[nodiscard]] const sim::Profile* lab_profile(std::string_view name);
 

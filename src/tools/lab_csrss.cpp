@@ -207,12 +207,12 @@ std::vector<Panel> panels_of(const std::vector<lab::CsrssSeries>& all) {
 int finish(const Settings& settings, const std::vector<lab::CsrssSeries>& all) {
   if (!settings.json.empty()) {
     const auto written = write_file(settings.json, to_json(all, settings).dump(2) + "\n");
-    if (!written) return lab_fail(kExitUsage, written.error());
+    if (!written) return fail(kExitUsage, written.error());
   }
   const std::vector<Panel> panels = panels_of(all);
   for (const std::string& plot : settings.plots) {
-    if (panels.empty()) return lab_fail(kExitUsage, "--plot: there is nothing to draw; let it run longer");
-    if (const auto drawn = draw_panels(plot, panels); !drawn) return lab_fail(kExitUsage, drawn.error());
+    if (panels.empty()) return fail(kExitUsage, "--plot: there is nothing to draw; let it run longer");
+    if (const auto drawn = draw_panels(plot, panels); !drawn) return fail(kExitUsage, drawn.error());
   }
   const lab::GrowthEnd end = all.back().end;
   if (end == lab::GrowthEnd::interrupted) return kExitInterrupted;
@@ -223,7 +223,7 @@ int run(const Settings& settings) {
   const sim::Profile* profile = lab_profile(settings.profile);
   if (profile == nullptr) return kExitUsage;
   auto options = read(settings, *profile);
-  if (!options) return lab_fail(kExitUsage, options.error());
+  if (!options) return fail(kExitUsage, options.error());
   options->interrupt = &watch_for_interrupt();
   const LargePages large_pages;
   if (isatty(STDERR_FILENO) != 0) {
@@ -232,7 +232,7 @@ int run(const Settings& settings) {
     };
   }
   const auto all = lab::measure_csrss(*options);
-  if (!all) return lab_fail(kExitUsage, all.error());
+  if (!all) return fail(kExitUsage, all.error());
   if (options->on_sample) fmt::print(stderr, "\r{:60}\r", "");
   fmt::print("CSRSS of {}: {} creators on {} processor{}. A creation looks its caller up twice.\n", profile->name,
              settings.creators, settings.processors, settings.processors == 1 ? "" : "s");

@@ -217,7 +217,7 @@ std::expected<void, std::string> write_files(const Settings& settings, const lab
   int exit_code = exit_code_of(report.end);
   print_host(report);
   if (const auto written = write_files(settings, report, options); !written) {
-    exit_code = lab_fail(kExitUsage, written.error());
+    exit_code = fail(kExitUsage, written.error());
   }
   std::fflush(nullptr);
   _exit(exit_code);
@@ -258,10 +258,10 @@ int run(const Settings& settings) {
   const sim::Profile* profile = lab_profile(settings.profile);
   if (profile == nullptr) return kExitUsage;
   if (settings.guest && profile->pointer_size != 8) {
-    return lab_fail(kExitUsage, "--guest: the Windows program is a 64-bit one; choose a profile for x64");
+    return fail(kExitUsage, "--guest: the Windows program is a 64-bit one; choose a profile for x64");
   }
   auto options = read(settings, *profile);
-  if (!options) return lab_fail(kExitUsage, options.error());
+  if (!options) return fail(kExitUsage, options.error());
   options->population.interrupt = &watch_for_interrupt();
   const LargePages large_pages;
   if (isatty(STDERR_FILENO) != 0) {
@@ -276,10 +276,10 @@ int run(const Settings& settings) {
   std::fflush(stdout);
   const auto measured = settings.guest ? run_guest(settings, *options)
                                        : lab::measure_thread_limit(*options, growth_printer(settings, *options));
-  if (!measured) return lab_fail(kExitUsage, measured.error());
+  if (!measured) return fail(kExitUsage, measured.error());
   print_host(*measured);
   if (const auto written = write_files(settings, *measured, *options); !written) {
-    return lab_fail(kExitUsage, written.error());
+    return fail(kExitUsage, written.error());
   }
   return exit_code_of(measured->end);
 }
@@ -319,7 +319,9 @@ void add_thread_limit_command(CLI::App& lab, int& exit_code) {
           "(the DLL's call overwritten by no-ops)")
       ->transform(CLI::CheckedTransformer(std::map<std::string, lab::GuestCall>{{"kernel", lab::GuestCall::kernel},
                                                                                 {"library", lab::GuestCall::library},
-                                                                                {"patch", lab::GuestCall::patched}}));
+                                                                                {"patch", lab::GuestCall::patched}})
+                      .description(""))
+      ->type_name("kernel|library|patch");
   command->callback([settings, &exit_code] { exit_code = run(*settings); });
 }
 

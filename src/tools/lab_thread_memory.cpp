@@ -110,18 +110,18 @@ int run(const Settings& settings) {
   const sim::Profile* profile = lab_profile(settings.profile);
   if (profile == nullptr) return kExitUsage;
   const auto report = lab::measure_thread_memory(*profile);
-  if (!report) return lab_fail(kExitUsage, report.error());
+  if (!report) return fail(kExitUsage, report.error());
   fmt::print("NtCreateThreadEx on {}: {} threads, what the kernel booked in each call.\n", profile->name,
              report->threads);
   for (const lab::CreationCost& cost : report->costs) print_cost(cost);
   fmt::print("\nEach stack with its guard takes {} bytes of kernel address space.\n", report->address_space_bytes);
   if (!settings.json.empty()) {
     const auto written = write_file(settings.json, to_json(*report, profile->name).dump(2) + "\n");
-    if (!written) return lab_fail(kExitUsage, written.error());
+    if (!written) return fail(kExitUsage, written.error());
   }
   if (!settings.graph.empty()) {
     const auto drawn = draw(*report, settings.graph);
-    if (!drawn) return lab_fail(kExitUsage, drawn.error());
+    if (!drawn) return fail(kExitUsage, drawn.error());
   }
   return 0;
 }

@@ -48,7 +48,7 @@ std::expected<void, std::string> draw_panels(const std::string& path, const std:
   std::string script = fmt::format("set terminal {} size {},{} font 'Helvetica,11' background 'white'\nset output {}\n",
                                    path.ends_with(".png") ? "pngcairo" : "svg", columns * kPanelWidth,
                                    rows * kPanelHeight, quoted(path));
-  script += fmt::format("set multiplot layout {},{}\nset grid\nset key top left opaque noenhanced\n", rows, columns);
+  script += fmt::format("set multiplot layout {},{}\nset grid\nset key below noenhanced\n", rows, columns);
   script += "set xrange [0:*]\nset format x '%.0s%c'\nset style data lines\nset encoding utf8\nset tics nomirror\n";
   std::size_t number = 0;
   for (const Panel& panel : panels) script += panel_script(panel, number++);
