@@ -2,19 +2,14 @@
 #include <algorithm>
 
 #include "nt/capture.h"
+#include "nt/completion_records.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 
 namespace vitrine::nt {
 namespace {
 
 constexpr u32 kQueryState = 1, kModifyState = 2;  // IO_COMPLETION_*
-constexpr u32 kMaximumRemoved = 1024;  // of one NtRemoveIoCompletionEx: it may always give fewer than asked for
-
-struct FileIoCompletionInformation {  // FILE_IO_COMPLETION_INFORMATION
-  u64 key, value;
-  abi::IoStatusBlock io_status;
-};
-static_assert(sizeof(FileIoCompletionInformation) == 32);
 
 Result<ob::Ref<io::IoCompletionObject>> reference_port(Call call, Handle handle, u32 access) {
   return reference<io::IoCompletionObject>(call, handle, call->io.completion_type(), access);
@@ -25,12 +20,9 @@ Status nt_create_io_completion(Call call, UserPtr<Handle> handle, u32 access, Us
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
-  auto port = call->io.create_port({*captured, 0, call.process().quota.get(), false}, concurrency);
+  auto port = call->io.create_port(request_for(call, *captured), concurrency);
   if (!port) return port.error();
-  const auto created = call.process().handles->insert_new(std::move(*port), *captured, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
+  return insert_and_return(call, std::move(*port), *captured, access, handle);
 }
 
 Status nt_open_io_completion(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes) {
@@ -73,15 +65,14 @@ struct RemoveArguments {
 
 Status return_packets(Call call, const RemoveArguments& to, std::span<const io::CompletionRecord> packets) {
   for (std::size_t i = 0; i < packets.size(); ++i) {
-    const io::CompletionRecord& packet = packets[i];
-    const abi::IoStatusBlock block{static_cast<u32>(packet.status), 0, packet.information};
+    const FileIoCompletionInformation packet = completion_information(packets[i]);
     if (to.entries) {
-      VITRINE_TRY(to.entries.element(i).write(call.space(), {packet.key, packet.value, block}));
+      VITRINE_TRY(to.entries.element(i).write(call.space(), packet));
       continue;
     }
     VITRINE_TRY(to.key.write(call.space(), packet.key));
     VITRINE_TRY(to.value.write(call.space(), packet.value));
-    VITRINE_TRY(to.io_status.write(call.space(), block));
+    VITRINE_TRY(to.io_status.write(call.space(), packet.io_status));
   }
   return Status::success;
 }

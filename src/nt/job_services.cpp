@@ -7,6 +7,7 @@
 #include "abi/job_information.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 #include "ps/access.h"
 #include "ps/job.h"
 
@@ -33,12 +34,9 @@ Status nt_create_job_object(Call call, UserPtr<Handle> handle, u32 access, UserP
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
-  auto job = call->processes.jobs().create({*captured, 0, call.process().quota.get(), false});
+  auto job = call->processes.jobs().create(request_for(call, *captured));
   if (!job) return job.error();
-  const auto created = call.process().handles->insert_new(std::move(*job), *captured, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
+  return insert_and_return(call, std::move(*job), *captured, access, handle);
 }
 
 Status nt_open_job_object(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes) {

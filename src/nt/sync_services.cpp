@@ -5,6 +5,7 @@
 #include "abi/object_constants.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 #include "ob/event_pair_object.h"
 
 namespace vitrine::nt {
@@ -27,22 +28,6 @@ struct MutantBasicInformation {
 };
 constexpr u32 kBasicClass = 0;
 constexpr u32 kMutantOwnerClass = 1;
-
-ob::CreateRequest request_for(Call call, const ob::ObjectAttributes& attributes) {
-  ob::CreateRequest request;
-  request.attributes = attributes;
-  request.payer = call.process().quota.get();
-  return request;
-}
-
-// The common end of every create service: name, access, handle. object_name_exists is a success and keeps its handle.
-Status insert_and_return(Call call, ob::Ref<ob::Object> object, const ob::ObjectAttributes& attributes, u32 access,
-                         UserPtr<Handle> handle) {
-  auto created = call.process().handles->insert_new(std::move(object), attributes, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
-}
 
 Status open_named(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes,
                   const ob::ObjectType& type) {

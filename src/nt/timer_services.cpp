@@ -5,6 +5,7 @@
 #include "abi/object_constants.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 #include "se/token.h"
 
 namespace vitrine::nt {
@@ -21,16 +22,10 @@ Status nt_create_timer(Call call, UserPtr<Handle> handle, u32 access, UserPtr<Ob
   if (type > 1) return Status::invalid_parameter_4;
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
-  ob::CreateRequest request;
-  request.attributes = *captured;
-  request.payer = call.process().quota.get();
-  auto timer =
-      call->sync.create_timer(request, type == 0 ? ke::TimerKind::notification : ke::TimerKind::synchronization);
+  const ke::TimerKind kind = type == 0 ? ke::TimerKind::notification : ke::TimerKind::synchronization;
+  auto timer = call->sync.create_timer(request_for(call, *captured), kind);
   if (!timer) return timer.error();
-  auto created = call.process().handles->insert_new(std::move(*timer), *captured, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
+  return insert_and_return(call, std::move(*timer), *captured, access, handle);
 }
 
 Status nt_open_timer(Call call, UserPtr<Handle> handle, u32 access, UserPtr<ObjectAttributes> attributes) {

@@ -6,6 +6,7 @@
 #include "nt/capture.h"
 #include "nt/executive_state.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 
 namespace vitrine::nt {
 namespace {
@@ -18,12 +19,9 @@ Status nt_create_wait_completion_packet(Call call, UserPtr<Handle> handle, u32 a
   VITRINE_TRY(call.space().probe(handle.address, sizeof(Handle), 1, true));
   const auto captured = capture_attributes(call, attributes);
   if (!captured) return captured.error();
-  auto packet = wait_packets(call).create({*captured, 0, call.process().quota.get(), false});
+  auto packet = wait_packets(call).create(request_for(call, *captured));
   if (!packet) return packet.error();
-  const auto created = call.process().handles->insert_new(std::move(*packet), *captured, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
+  return insert_and_return(call, std::move(*packet), *captured, access, handle);
 }
 
 Status nt_associate_wait_completion_packet(Call call, Handle packet_handle, Handle port_handle, Handle target_handle, u64 key, u64 value,

@@ -4,8 +4,10 @@
 #include <array>
 
 #include "nt/capture.h"
+#include "nt/completion_records.h"
 #include "nt/executive_state.h"
 #include "nt/families.h"
+#include "nt/new_object.h"
 #include "ps/access.h"
 
 namespace vitrine::nt {
@@ -13,7 +15,6 @@ namespace {
 
 namespace access_right = ps::worker_factory_access;
 constexpr u32 kModifyPort = 2;
-constexpr u32 kMaximumRemoved = 1024;  // of one wait: it may always give fewer than asked for
 
 enum class FactoryClass : u32 {  // WORKERFACTORYINFOCLASS
   timeout = 0, retry_timeout = 1, idle_timeout = 2, binding_count = 3, thread_minimum = 4, thread_maximum = 5, paused = 6,
@@ -34,12 +35,6 @@ struct StackInformation {
   u64 reserve, commit;
 };
 
-struct CompletionInformation {  // FILE_IO_COMPLETION_INFORMATION
-  u64 key, value;
-  abi::IoStatusBlock io_status;
-};
-static_assert(sizeof(CompletionInformation) == 32);
-
 ps::WorkerFactories& factories(Call call) { return *call->state->worker_factories; }
 
 Result<ob::Ref<ps::WorkerFactoryObject>> reference_factory(Call call, Handle handle, u32 access) {
@@ -58,13 +53,10 @@ Status nt_create_worker_factory(Call call, UserPtr<Handle> handle, u32 access, U
   if (!process) return process.error();
   if ((*process)->space == nullptr) return Status::invalid_handle;  // System
   auto factory = factories(call).create(
-      {*captured, 0, call.process().quota.get(), false},
+      request_for(call, *captured),
       {std::move(*port), std::move(*process), start_routine, start_parameter, maximum, stack_reserve, stack_commit});
   if (!factory) return factory.error();
-  const auto created = call.process().handles->insert_new(std::move(*factory), *captured, access, user_access(call));
-  if (!created) return created.error();
-  VITRINE_TRY(return_handle(call, handle, created->handle));
-  return created->status;
+  return insert_and_return(call, std::move(*factory), *captured, access, handle);
 }
 
 BasicInformation basic_information(const ps::WorkerFactoryObject& f) {
@@ -174,27 +166,25 @@ Status nt_worker_factory_worker_ready(Call call, Handle handle) {
   return factories(call).worker_ready(*call.thread, **factory);
 }
 
-Task<Status> wait_for_work(Call call, ob::Ref<ps::WorkerFactoryObject> factory, UserPtr<CompletionInformation> packets, u32 capacity,
+Task<Status> wait_for_work(Call call, ob::Ref<ps::WorkerFactoryObject> factory, UserPtr<FileIoCompletionInformation> packets, u32 capacity,
                            UserPtr<u32> returned) {
   const auto records = std::make_unique<io::CompletionRecord[]>(capacity);
   u32 removed = 0;
   const Status status = co_await factories(call).wait_for_work(call.thread, std::move(factory), records.get(), capacity, &removed);
   for (u32 i = 0; i < removed; ++i) {
-    const io::CompletionRecord& r = records[i];
-    const Status written =
-        packets.element(i).write(call.space(), {r.key, r.value, {static_cast<u32>(r.status), 0, r.information}});
+    const Status written = packets.element(i).write(call.space(), completion_information(records[i]));
     if (!is_success(written)) co_return written;
   }
   if (const Status written = returned.write(call.space(), removed); !is_success(written)) co_return written;
   co_return status;
 }
 
-Outcome nt_wait_for_work_via_worker_factory(Call call, Handle handle, UserPtr<CompletionInformation> packets, u32 count,
+Outcome nt_wait_for_work_via_worker_factory(Call call, Handle handle, UserPtr<FileIoCompletionInformation> packets, u32 count,
                                             UserPtr<u32> returned, Buffer deferred_work) {
   if (count == 0) return Status::invalid_parameter;
   if (deferred_work) return Status::not_supported;
   const u32 capacity = std::min(count, kMaximumRemoved);
-  const Status probed = call.space().probe(packets.address, u64{capacity} * sizeof(CompletionInformation), 1, true);
+  const Status probed = call.space().probe(packets.address, u64{capacity} * sizeof(FileIoCompletionInformation), 1, true);
   if (!is_success(probed)) return probed;
   if (const Status s = call.space().probe(returned.address, sizeof(u32), 1, true); !is_success(s)) return s;
   auto factory = reference_factory(call, handle, access_right::kWait);
