@@ -36,7 +36,7 @@ Status Hyperspace::create() {
 Status Hyperspace::grow() {
   if (list_start_ + list_pages_ >= profile_.layout.hyperspace.bytes >> kPageShift) return Status::no_memory;
   VITRINE_TRY(take_page(list_start_ + list_pages_));
-  ++list_pages_;
+  if (list_pages_++ == 0) list_frame_ = memory_.pfn().frame_of_run(frames_.back(), 0);
   const u64 bytes = list_pages_ * kPageSize - profile_.sizes.working_set_list;
   capacity_ = bytes / profile_.sizes.working_set_entry;
   return Status::success;

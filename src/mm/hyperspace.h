@@ -41,6 +41,8 @@ class Hyperspace {
   [[nodiscard]] u64 peak_entries() const { return peak_entries_; }
   // Pages of the list; it shrinks only when its process ends, as nothing trims.
   [[nodiscard]] u64 list_pages() const { return list_pages_; }
+  // Of the list's first page [NT: EPROCESS.WorkingSetPage].
+  [[nodiscard]] Pfn list_frame() const { return list_frame_; }
   // Frames in all: list, bitmap and tables.
   [[nodiscard]] u64 pages() const { return frames_.size() + tables_.pages(); }
 
@@ -55,6 +57,7 @@ class Hyperspace {
   u64 list_start_;  // page of the region
   u64 entries_ = 0, peak_entries_ = 0, capacity_ = 0;
   u64 list_pages_ = 0;
+  Pfn list_frame_{};
   std::vector<FrameRun> frames_;  // of pages, and of tables above the region's
   std::vector<u64> mapped_;       // pages of the region in use, one for each mapped frame
   RegionTables tables_;

@@ -14,7 +14,6 @@ using P = ps::Process;
 constexpr std::string_view kOneAtATime =
     "kernel functions run one at a time and to their end: there is nothing to lock";
 constexpr std::string_view kNoDebugger = "no program debugs another here; kd looks from outside";
-constexpr std::string_view kNoWorkingSetList = "working sets are counted, not listed: nothing is trimmed yet";
 constexpr std::string_view kNoFork =
     "a process that shares its parent's memory copy-on-write is the POSIX subsystem's; there is none";
 constexpr std::string_view kNoVdm = "16-bit programs run on x86 only";
@@ -87,7 +86,8 @@ constexpr Field kFields[] = {
              }),
     field<P>("Token", "its primary access token",
              [](auto& target, auto& p) { return optional_object(target, p.token.get()); }),
-    absent("WorkingSetPage", "frame of its working set list", kNoWorkingSetList),
+    field<P>("WorkingSetPage", "frame of its working set list",
+             [](auto&, auto& p) { return of_space(p, [](auto& s) { return s.hyperspace().list_frame().value; }); }),
     absent("AddressCreationLock", "guarded mutex around changes of its address space", kOneAtATime),
     absent("HyperSpaceLock", "guards the window for page copies",
            "the kernel is outside the guest's memory and needs no window"),
