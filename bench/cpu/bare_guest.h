@@ -22,6 +22,7 @@ class BareGuest {
  public:
   explicit BareGuest(u64 ram_bytes = 64ull << 20)
       : ram(ram::GuestRam::create(ram_bytes).value()), cpu(cpu::make_translator(ram, identity, 1, {})) {
+    ram.expect_dense_use(Pfn{0}, ram.page_count());  // as the kernel asks where frames are in dense use
     for (u64 n = ram.page_count(); n-- > 1;) free_.push_back(Pfn{n});
     std::shuffle(free_.begin(), free_.end(), std::mt19937_64(1));
     root = allocate();

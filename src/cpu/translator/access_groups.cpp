@@ -1,8 +1,10 @@
 #include "cpu/translator/access_groups.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "cpu/translator/flag_recovery.h"
+#include "cpu/translator/stubs.h"
 
 namespace vitrine::cpu::translator {
 namespace {
@@ -25,6 +27,13 @@ int register_number(const ZydisDecodedOperand& operand, u8 bytes) {
 }
 
 }  // namespace
+
+Reach reach_of(const MemoryOperand& address) {
+  if (address.segment != 0 || address.address32) return Reach::general;
+  if (address.base < 0 && address.index < 0) return Reach::constant;
+  if (address.base >= 0 && address.index >= 0) return Reach::general;
+  return host_register(std::max(address.base, address.index)) >= 0 ? Reach::direct : Reach::general;
+}
 
 void AccessGroups::clear() {
   groups_.clear();
@@ -59,6 +68,9 @@ AccessGroup* AccessGroups::find(u32 instruction, bool implicit, i64* position) {
 void AccessGroups::add(u32 instruction, const MemoryOperand& address, u16 size, bool write, bool aligned,
                        bool implicit) {
   if (address.segment != 0 || address.address32 || size == 0 || size > 64) return;
+  // So that the distance to another member can be added.
+  constexpr i64 kFarthest = 1ll << 30;
+  if (reach_of(address) != Reach::constant && std::abs(address.disp) > kFarthest) return;
   Key key;
   i64 position = address.disp;
   if (address.base >= 0) {
@@ -81,6 +93,7 @@ void AccessGroups::add(u32 instruction, const MemoryOperand& address, u16 size, 
     group.low = low;
     group.high = high;
     group.write |= write;
+    if (group.reach != reach_of(address)) group.reach = Reach::general;
     ++group.members;
     if (aligned) {
       group.anchor = !group.aligned || size > group.alignment ? position : group.anchor;
@@ -91,7 +104,7 @@ void AccessGroups::add(u32 instruction, const MemoryOperand& address, u16 size, 
     return;
   }
   members_.push_back({instruction, implicit, static_cast<u16>(groups_.size()), position});
-  AccessGroup group{position, position + size, write, aligned, position, 1, 1, false, -1};
+  AccessGroup group{position, position + size, write, aligned, position, 1, 1, reach_of(address), false, -1};
   if (aligned) group.alignment = size;
   groups_.push_back(group);
   keys_.push_back(key);

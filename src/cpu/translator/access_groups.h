@@ -8,11 +8,13 @@
 #include <span>
 #include <vector>
 
-#include "cpu/translator/decoder.h"
+#include "cpu/translator/block.h"
+#include "cpu/translator/frame.h"
 
 namespace vitrine::cpu::translator {
 
-inline constexpr u32 kGroupSlots = 8;  // of one block; Frame::group has a pointer for each
+// How an operand is reached; `constant` and `direct` need less code.
+[[nodiscard]] Reach reach_of(const MemoryOperand& address);
 
 struct AccessGroup {
   i64 low = 0, high = 0;  // the bytes that it covers, relative to the unknown value
@@ -21,8 +23,10 @@ struct AccessGroup {
   i64 anchor = 0;         // this position must be
   u16 alignment = 1;
   u16 members = 0;
+  Reach reach = Reach::general;
   bool open = false;  // for the emitter: the look-up is done
   i8 slot = -1;       // -1: one access alone gains nothing
+  Va low_va = 0;      // of a constant group that is open: its first byte
 };
 
 class AccessGroups {

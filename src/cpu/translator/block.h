@@ -36,6 +36,13 @@ struct Block {
   u8* entry = nullptr;
 };
 
+// How an access finds its bytes once the look-up is done, and what scratch 0 holds then.
+enum class Reach : u8 {
+  general,   // the host address, perhaps with scratch 1 to be added
+  direct,    // the page's TlbEntry::delta: added to the operand's one register, which the host holds
+  constant,  // the host address of the page: the guest address is known
+};
+
 // A place in generated code that C++ may have to explain.
 struct Site {
   Block* block = nullptr;
@@ -45,6 +52,7 @@ struct Site {
   u8 length = 0;         // of the instruction
   bool charged = false;  // the block's instructions are already taken off Frame::budget
   bool write = false;
+  Reach reach = Reach::general;
   bool stack = false;                        // a non-canonical address is #SS
   bool x87_waits = false;                    // Instruction::x87_waits
   u8 alignment_mask = 0;                     // the access must not have these address bits

@@ -32,7 +32,7 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   if (!decode(request)) return nullptr;
   Variant variant = request.variant;
   const std::span<const Instruction> decoded(instructions_.data(), count_);
-  if (variant.flag_source && !gains_by_losing_flags(decoded, variant.flag_source.inputs())) {
+  if (variant.flag_source && !gains_by_losing_flags(decoded)) {
     variant.flag_source = {};
     Block* const there = request.cached ? cache_.find(request.va, request.frame, variant) : nullptr;
     if (there != nullptr && !there->crossing) {
@@ -117,13 +117,33 @@ void BlockTranslator::clobber_flags() {
 // The same, for an access: flags that nobody will read are not saved.
 void BlockTranslator::free_flags() {
   if (flags_ == Flags::lost) return;
-  if (flags_ == Flags::host && flag_source_ &&
-      may_lose_flags({instructions_.data(), count_}, flag_source_.inputs(), index_, block_->variant.counted)) {
+  const bool counted = block_->variant.counted;
+  const u32 needed = counted ? flag_source_.inputs() : 0;  // elsewhere they are kept
+  if (flags_ == Flags::host && flag_source_ && may_lose_flags(block_span(), needed, index_, counted)) {
     flags_ = Flags::lost;
     if (check_pending_) emit_budget_check(false);
     return;
   }
   clobber_flags();
+}
+
+// Before an instruction that changes what dead flags would be made from: one store keeps it for the accesses that
+// follow.
+void BlockTranslator::keep_flag_inputs() {
+  if (!flag_source_ || (flags_ != Flags::host && flags_ != Flags::lost)) return;
+  if (block_->variant.counted || current().full_flag_writer) return;
+  const u32 changed = current().written & flag_source_.inputs();
+  if (changed == 0 || !access_before_writer(block_span(), index_ + 1)) return;
+  if (flags_ == Flags::host && !may_lose_flags(block_span(), 0, index_, false)) return;
+  FlagSource& source = flag_source_;
+  if (!source.to_kept && (changed >> source.to & 1) != 0) {
+    e().store(frame_field(offsetof(Frame, kept)), host_register(source.to));
+    source.to_kept = true;
+  }
+  if (source.from >= 0 && source.from != source.to && !source.from_kept && (changed >> source.from & 1) != 0) {
+    e().store(frame_field(offsetof(Frame, kept) + sizeof(u64)), host_register(source.from));
+    source.from_kept = true;
+  }
 }
 
 // After an instruction: have the registers changed that the flags could be made from again? While the flags are lost
@@ -136,12 +156,13 @@ void BlockTranslator::note_written_inputs() {
 // Of a block that is jumped to from here, in the same page.
 Variant BlockTranslator::next_variant() const {
   if (flags_ != Flags::host) return {.flags_saved = true};
-  return {.flags_saved = false, .flag_source = flag_source_};
+  return {.flags_saved = false, .flag_source = flag_source_.kept() ? FlagSource() : flag_source_};
 }
 
 // Makes lost flags again and saves them. Leaves scratch 0 alone.
 void BlockTranslator::emit_recover_flags() {
   const FlagSource::Operation operation = flag_source_.operation;
+  if (flag_source_.to_kept) e().load(kScratch1, frame_field(offsetof(Frame, kept)));
   if (operation == FlagSource::Operation::add) emit_flag_operation(FlagSource::Operation::subtract);
   if (operation == FlagSource::Operation::subtract) emit_flag_operation(FlagSource::Operation::add);
   if (operation == FlagSource::Operation::negate) emit_flag_operation(operation);
@@ -154,17 +175,27 @@ void BlockTranslator::emit_flag_operation(FlagSource::Operation operation) {
   struct Encoding {
     u8 with_register, with_immediate, extension;  // for bytes; the next opcode is for wider operands
   };
-  constexpr Encoding kEncodings[] = {{},          {0x38, 0x80, 7}, {0x84, 0xF6, 0}, {0x00, 0x80, 0}, {0x28, 0x80, 5},
-                                     {0, 0xF6, 3}};
+  constexpr Encoding kEncodings[] = {{},           {0x38, 0x80, 7}, {0x84, 0xF6, 0}, {0x00, 0x80, 0}, {0x28, 0x80, 5},
+                                     {0, 0xF6, 3}, {0, 0xC0, 4},    {0, 0xC0, 5},    {0, 0xC0, 7}};
   const Encoding encoding = kEncodings[static_cast<std::size_t>(operation)];
   const FlagSource& source = flag_source_;
   const bool immediate = source.from < 0;
-  const int to = host_register(source.to), reg = immediate ? encoding.extension : host_register(source.from);
+  const int to = source.to_kept ? kScratch1 : host_register(source.to);
   if (source.bytes == 2) e().byte(0x66);
+  if (!immediate && source.from_kept) {  // the form that takes its source from memory; TEST has only one
+    const u32 swapped = operation == FlagSource::Operation::test ? 0 : 2;
+    e().byte(0x40u | (source.bytes == 8 ? 8u : 0u) | (to >= 8 ? 4u : 0u));
+    e().byte(encoding.with_register + swapped + (source.bytes == 1 ? 0u : 1u));
+    e().modrm_memory(to, frame_field(offsetof(Frame, kept) + sizeof(u64)));
+    return;
+  }
+  const int reg = immediate ? encoding.extension : source.from == source.to ? to : host_register(source.from);
   e().byte(0x40u | (source.bytes == 8 ? 8u : 0u) | (reg >= 8 ? 4u : 0u) | (to >= 8 ? 1u : 0u));
   e().byte((immediate ? encoding.with_immediate : encoding.with_register) + (source.bytes == 1 ? 0u : 1u));
   e().byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(to & 7));
-  if (immediate && operation != FlagSource::Operation::negate)
+  if (operation >= FlagSource::Operation::shift_left)
+    e().byte(static_cast<u32>(source.immediate));
+  else if (immediate && operation != FlagSource::Operation::negate)
     e().put(&source.immediate, std::min<std::size_t>(source.bytes, sizeof source.immediate));
 }
 
@@ -180,8 +211,7 @@ void BlockTranslator::require_flags() {
 bool BlockTranslator::needs_flags() const {
   if (current().reads_flags() || !current().needs_flags()) return current().reads_flags();
   const u32 left_before = check_pending_ ? kLatestCheck - 1 : count_;
-  return current().has_memory || block_->variant.counted ||
-         !flags_die_unseen({instructions_.data(), count_}, index_ + 1, left_before);
+  return current().has_memory || block_->variant.counted || !flags_die_unseen(block_span(), index_ + 1, left_before);
 }
 
 // Takes the block off the budget and leaves it before the current instruction if it is used up. `with_current`: the
@@ -239,6 +269,7 @@ void BlockTranslator::emit_instruction() {
     flags_ = Flags::host;
   }
   if (check_pending_ && index_ + 1 >= kLatestCheck) free_flags();
+  keep_flag_inputs();
   switch (instruction.form) {
     case Form::plain:
       emit_plain();

@@ -52,8 +52,12 @@ class BlockTranslator {
     u16 size = 0;
     bool write = false;
     bool aligned = false;
-    bool flat = false;      // the whole host address in scratch 0, scratch 1 free
+    bool flat = false;      // scratch 1 is free for the operation
     bool implicit = false;  // the stack access of push, pop, call, ret, leave
+  };
+  struct LookUp {
+    u8* missed;      // the jump that is taken on a miss
+    HostMemory tag;  // what scratch 0 was combined with; once more, and it is the address again
   };
   // What is emitted on a host operand: refers to a callable that outlives the call it is passed to.
   class Operation {
@@ -81,7 +85,9 @@ class BlockTranslator {
   void free_flags();
   void emit_recover_flags();
   void emit_flag_operation(FlagSource::Operation operation);
+  void keep_flag_inputs();
   void note_written_inputs();
+  [[nodiscard]] std::span<const Instruction> block_span() const { return {instructions_.data(), count_}; }
   [[nodiscard]] Variant next_variant() const;
   void require_flags();
   void save_flags();
@@ -100,11 +106,12 @@ class BlockTranslator {
 
   // emit_memory.cpp
   void emit_address(const MemoryOperand& address);
-  [[nodiscard]] u8* emit_look_up(const Access& access);
+  [[nodiscard]] LookUp emit_look_up(const Access& access, Reach reach);
+  [[nodiscard]] HostMemory reached(const MemoryOperand& address, Reach reach, bool flat) const;
   void emit_access(const Access& access, const Operation& operation);
   void open_group(const Access& access, AccessGroup& group, i64 position);
   [[nodiscard]] bool group_is_open(bool implicit);
-  void emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done, const Operation& operation);
+  void emit_slow_path(const Access& access, const LookUp& look_up, u8* operation_at, const Operation& operation);
   [[nodiscard]] Access access_of(const Instruction& instruction) const;
 
   // emit_plain.cpp

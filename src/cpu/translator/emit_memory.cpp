@@ -26,12 +26,12 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
   } else {
     int base = address.base < 0 ? -1 : host_register(address.base);
     int index = address.index < 0 ? -1 : host_register(address.index);
-    if (address.base >= 0 && base < 0) e().load(base = kScratch0, guest_slot(address.base));
+    if (address.base >= 0 && base < 0) e().load(base = kScratch0, spilled_slot(address.base));
     if (address.index >= 0 && index < 0) {
       if (address.index == address.base)
         index = base;
       else
-        e().load(index = kScratch1, guest_slot(address.index));
+        e().load(index = kScratch1, spilled_slot(address.index));
     }
     if (index >= 0 || address.disp != 0)
       e().lea(kScratch0, {base, index, address.scale, static_cast<i32>(address.disp)});
@@ -45,29 +45,57 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
   }
 }
 
-// The look-up: afterwards the host address is scratch 0 plus scratch 1. Returns the jump that is taken when the address
-// is not in the TLB with this right, or the access leaves its page or is not aligned as it must be.
-u8* BlockTranslator::emit_look_up(const Access& access) {
+// The look-up. A hit leaves in scratch 0 what `reach` says; a general one lacks scratch 1. A miss is an address that is
+// not in the TLB with this right, or an access that leaves its page or is not aligned as it must be.
+BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reach reach) {
+  in_scratch0_ = nullptr;
+  const auto tag = static_cast<i32>(offsetof(Frame, tlb) +
+                                    (access.write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
+  const auto page = static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, page));
+  const auto delta = static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, delta));
+  HostMemory entry{kHostRsp, kScratch1, 0, 0};
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp_next)), kScratch0);
-  const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
-  static_assert(sizeof(TlbEntry) == 1 << 4 && offsetof(TlbEntry, tag) == 0);
-  e().rotate_right32(kScratch1, kScratch0, kPageShift - 4);
-  e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 4);
+  if (reach == Reach::constant) {
+    const u32 index = tlb_index(static_cast<u64>(access.address.disp));
+    entry = {kHostRsp, -1, 0, static_cast<i32>(index << kTlbEntryShift)};
+  } else {
+    e().rotate_right32(kScratch1, kScratch0, kPageShift - kTlbEntryShift);
+    e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << kTlbEntryShift);
+  }
+  const auto field = [&](i32 offset) { return HostMemory{entry.base, entry.index, 0, entry.disp + offset}; };
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
   // miss and a crossing.
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb)});
-  u8* slow;
+  e().op_memory(Width::b64, 0x33, kScratch0, field(tag));
+  LookUp look_up{nullptr, field(tag)};
   if (access.aligned) {
     e().op_register(Width::b64, 0xF7, 0, kScratch0);
     e().dword(~static_cast<u32>(kPageMask) | static_cast<u32>(access.size - 1));
-    slow = e().jump(Condition::ne);
+    look_up.missed = e().jump(Condition::ne);
   } else {
     e().alu_immediate(Width::b64, 7, kScratch0, static_cast<i32>(kPageSize - access.size));
-    slow = e().jump(Condition::a);
+    look_up.missed = e().jump(Condition::a);
   }
-  e().load(kScratch1, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb + offsetof(TlbEntry, page))});
-  return slow;
+  if (reach == Reach::general)
+    e().load(kScratch1, field(page));
+  else
+    e().load(kScratch0, field(reach == Reach::direct ? delta : page));
+  return look_up;
+}
+
+// The host's operand for a guest's, after the look-up.
+HostMemory BlockTranslator::reached(const MemoryOperand& address, Reach reach, bool flat) const {
+  const auto disp = static_cast<i32>(address.disp);
+  switch (reach) {
+    case Reach::direct:
+      if (address.base >= 0) return {host_register(address.base), kScratch0, 0, disp};
+      return {kScratch0, host_register(address.index), address.scale, disp};
+    case Reach::constant:
+      return {kScratch0, -1, 0, static_cast<i32>(address.disp & static_cast<i64>(kPageMask))};
+    case Reach::general:
+      break;
+  }
+  return {kScratch0, flat ? -1 : kScratch1, 0, 0};
 }
 
 // True: the next access of this instruction needs no look-up, and leaves flags and scratch 1 alone.
@@ -77,7 +105,7 @@ bool BlockTranslator::group_is_open(bool implicit) {
   return group != nullptr && group->open;
 }
 
-// One look-up for all bytes of a group; the host address of its first byte stays in scratch 0 and in the frame. When
+// One look-up for all bytes of a group; what it leaves in scratch 0 stays there and in the frame. When
 // the bytes are not in one mapped page with the rights that the group needs, nothing has happened yet: the block gives
 // back the rest of its budget, and the instructions from here on run as a block whose accesses look up for themselves.
 void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 position) {
@@ -87,20 +115,20 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
   whole.size = static_cast<u16>(group.high - group.low);
   whole.write = group.write;
   whole.aligned = false;
-  u8* const missed = emit_look_up(whole);
-  e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
+  u8* const missed = emit_look_up(whole, group.reach).missed;
+  if (group.reach == Reach::general) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
   u8* misaligned = nullptr;
   if (group.aligned) {
-    int tested = kScratch0;
-    if (group.anchor != group.low) {
-      e().lea(tested = kScratch1, {kScratch0, -1, 0, static_cast<i32>(group.anchor - group.low)});
-    }
-    e().op_register(Width::b32, 0xF7, 0, tested);
+    HostMemory anchor = reached(whole.address, group.reach, true);
+    anchor.disp += static_cast<i32>(group.anchor - group.low);
+    e().lea(kScratch1, anchor);
+    e().op_register(Width::b32, 0xF7, 0, kScratch1);
     e().dword(group.alignment - 1u);
     misaligned = e().jump(Condition::ne);
   }
   e().store(group_field(group), kScratch0);
   group.open = true;
+  group.low_va = static_cast<Va>(whole.address.disp);
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
   Emitter::patch(missed, e().here());
@@ -121,28 +149,36 @@ void BlockTranslator::emit_access(const Access& access, const Operation& operati
     else if (in_scratch0_ != group)
       e().load(kScratch0, group_field(*group));
     in_scratch0_ = group;
-    operation(HostMemory{kScratch0, -1, 0, static_cast<i32>(position - group->low)});
+    HostMemory operand = reached(access.address, group->reach, true);
+    if (group->reach == Reach::general) operand.disp = static_cast<i32>(position - group->low);
+    // Counted from the page of the group's first byte, which may be another one when the look-up fails.
+    if (group->reach == Reach::constant)
+      operand.disp = static_cast<i32>(access.address.disp - static_cast<i64>(page_floor(group->low_va)));
+    operation(operand);
     return;
   }
   free_flags();
-  u8* const slow = emit_look_up(access);
-  if (access.flat) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
+  const Reach reach = reach_of(access.address);
+  const LookUp look_up = emit_look_up(access, reach);
+  if (access.flat && reach == Reach::general) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
   u8* operation_at = e().here();
-  operation(access.flat ? HostMemory{kScratch0} : HostMemory{kScratch0, kScratch1, 0, 0});
-  emit_slow_path(access, slow, operation_at, e().here(), operation);
+  operation(reached(access.address, reach, access.flat));
+  emit_slow_path(access, look_up, operation_at, operation);
 }
 
-void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operation_at, u8* done,
+void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up, u8* operation_at,
                                      const Operation& operation) {
+  u8* const done = e().here();
+  const Reach reach = reach_of(access.address);
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
-  Emitter::patch(from, e().here());
-  const std::size_t tlb = access.write ? offsetof(Frame, tlb_write) : offsetof(Frame, tlb_read);
-  e().op_memory(Width::b64, 0x33, kScratch0, {kHostRsp, kScratch1, 0, static_cast<i32>(tlb)});
+  Emitter::patch(look_up.missed, e().here());
+  e().op_memory(Width::b64, 0x33, kScratch0, look_up.tag);
   if (flags_ == Flags::lost) emit_recover_flags();
   Site site = site_at(static_cast<u16>(index_));
   site.size = static_cast<u8>(access.size);
   site.write = access.write;
+  site.reach = reach;
   site.stack = access.address.stack;
   site.alignment_mask = access.aligned ? static_cast<u8>(access.size - 1) : 0;
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
@@ -151,7 +187,7 @@ void BlockTranslator::emit_slow_path(const Access& access, u8* from, u8* operati
     e().jump(operation_at);
   } else {
     e().jump(Condition::e, operation_at);
-    operation(access.flat ? HostMemory{kScratch0} : HostMemory{kScratch0, kScratch1, 0, 0});
+    operation(reached(access.address, reach, access.flat));
     e().call(stubs_.finish);
     e().jump(done);
   }

@@ -141,6 +141,7 @@ RegisterFields host_fields(const Instruction& instruction, const std::array<i8, 
 
 void BlockTranslator::emit_plain() {
   const Instruction& instruction = current();
+  FlagSource kept;
   if (instruction.x87) emit_x87_check();
   if (instruction.has_memory) {
     emit_plain_memory();
@@ -148,6 +149,8 @@ void BlockTranslator::emit_plain() {
     Uses uses = find_uses(instruction);
     const bool rsp = (instruction.encoded & kRsp) != 0;
     if (needs_flags()) require_flags();
+    if (!block_->variant.counted) kept = kept_shift(block_span(), index_);
+    if (kept) e().store(frame_field(offsetof(Frame, kept)), host_register(kept.to));
     if (instruction.high8 && (rsp || uses.count != 0)) {
       emit_plain_high8();
     } else {
@@ -157,7 +160,7 @@ void BlockTranslator::emit_plain() {
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
         rewrite.map[static_cast<std::size_t>(use.guest)] = use.host;
-        if (use.read) e().load(use.host, guest_slot(use.guest));
+        if (use.read) e().load(use.host, spilled_slot(use.guest));
       }
       u8* begin = e().here();
       if (!rsp && uses.count == 0)
@@ -169,13 +172,13 @@ void BlockTranslator::emit_plain() {
       }
       for (int n = 0; n < uses.count; ++n) {
         const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
-        if (use.written) e().store(guest_slot(use.guest), use.host);
+        if (use.written) e().store(spilled_slot(use.guest), use.host);
       }
     }
   }
   if (instruction.flags_written != 0) {
     flags_ = Flags::host;
-    flag_source_ = flag_source(instruction);
+    flag_source_ = kept ? kept : flag_source(instruction);
   }
   if (instruction.x87_address) emit_x87_address();
 }
@@ -213,12 +216,12 @@ void BlockTranslator::emit_plain_memory() {
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
       rewrite.map[static_cast<std::size_t>(use.guest)] = use.host;
-      if (use.read) e().load(use.host, guest_slot(use.guest));
+      if (use.read) e().load(use.host, spilled_slot(use.guest));
     }
-    const HostMemory through_rsi{kRsi, -1, 0, memory.disp};
+    const HostMemory through_rsi{kRsi};
     if (instruction.high8) {
       e().mov(kScratch1, kRsi);
-      e().mov(kRsi, kScratch0);
+      e().lea(kRsi, memory);
       rewrite.memory = &through_rsi;
     }
     u8* begin = e().here();
@@ -228,7 +231,7 @@ void BlockTranslator::emit_plain_memory() {
     if (instruction.high8) e().mov(kRsi, kScratch1);
     for (int n = 0; n < uses.count; ++n) {
       const ReservedUse& use = uses.spilled[static_cast<std::size_t>(n)];
-      if (use.written) e().store(guest_slot(use.guest), use.host);
+      if (use.written) e().store(spilled_slot(use.guest), use.host);
       if (use.host == kScratch0) in_scratch0_ = nullptr;
     }
   });

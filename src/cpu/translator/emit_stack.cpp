@@ -18,14 +18,14 @@ void BlockTranslator::emit_load_guest(int host, int guest) {
   if (host_register(guest) >= 0)
     e().mov(host, host_register(guest));
   else
-    e().load(host, guest_slot(guest));
+    e().load(host, spilled_slot(guest));
 }
 
 void BlockTranslator::emit_store_guest(int guest, int host) {
   if (host_register(guest) >= 0)
     e().mov(host_register(guest), host);
   else
-    e().store(guest_slot(guest), host);
+    e().store(spilled_slot(guest), host);
 }
 
 // Pushes a 64-bit constant.
@@ -67,7 +67,7 @@ void BlockTranslator::emit_push() {
     direct.flat = host_register(guest) < 0;
     emit_access(direct, [&](HostMemory memory) {
       int host = host_register(guest);
-      if (host < 0) e().load(host = kScratch1, guest_slot(guest));
+      if (host < 0) e().load(host = kScratch1, spilled_slot(guest));
       store_sized(memory, host);
     });
   } else {
@@ -108,7 +108,7 @@ void BlockTranslator::emit_pop() {
       if (host >= 0)
         e().op_register(Width::b32, 0x89, kScratch1, host);
       else
-        e().op_memory(Width::b32, 0x89, kScratch1, guest_slot(guest));
+        e().op_memory(Width::b32, 0x89, kScratch1, spilled_slot(guest));
     }
     return;
   }

@@ -139,12 +139,44 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access, 
   return false;
 }
 
-bool gains_by_losing_flags(std::span<const Instruction> block, u32 inputs) {
-  for (u32 n = 0; n < block.size(); ++n) {
-    if (touches_memory(block[n])) return may_lose_flags(block, inputs, 0, false);
-    if (block[n].full_flag_writer) return false;
+bool access_before_writer(std::span<const Instruction> block, u32 from) {
+  for (const Instruction& instruction : block.subspan(from)) {
+    if (touches_memory(instruction)) return true;
+    if (instruction.full_flag_writer) return false;
   }
   return false;
+}
+
+bool gains_by_losing_flags(std::span<const Instruction> block) {
+  return access_before_writer(block, 0) && may_lose_flags(block, 0, 0, false);
+}
+
+FlagSource kept_shift(std::span<const Instruction> block, u32 at) {
+  using Operation = FlagSource::Operation;
+  const Instruction& instruction = block[at];
+  if (instruction.form != Form::plain || !instruction.full_flag_writer || instruction.z.operand_count_visible == 0)
+    return {};
+  FlagSource source;
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_SHL:
+      source.operation = Operation::shift_left;
+      break;
+    case ZYDIS_MNEMONIC_SHR:
+      source.operation = Operation::shift_right;
+      break;
+    case ZYDIS_MNEMONIC_SAR:
+      source.operation = Operation::shift_arithmetic;
+      break;
+    default:
+      return {};
+  }
+  source.to = resident(instruction.operands[0]);
+  if (source.to < 0) return {};
+  source.bytes = static_cast<u8>(instruction.operands[0].size / 8);
+  source.immediate = instruction.z.raw.imm[0].size == 0 ? 1 : static_cast<i32>(instruction.z.raw.imm[0].value.u & 0xFF);
+  source.to_kept = true;
+  const bool pays = access_before_writer(block, at + 1) && may_lose_flags(block, 0, at + 1, false);
+  return pays ? source : FlagSource();
 }
 
 }  // namespace vitrine::cpu::translator

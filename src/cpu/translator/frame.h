@@ -14,12 +14,14 @@
 namespace vitrine::cpu::translator {
 
 // Host registers that generated code keeps for itself. The guest's own values
-// of these live in Frame::gpr, except RSP, whose value lives in the host's R15.
+// of these live in Frame::spilled, except RSP, whose value lives in the host's R15.
 inline constexpr int kScratch0 = 10;
 inline constexpr int kScratch1 = 11;
 inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
+inline constexpr int kSpilledRegisters = 3;
+inline constexpr u32 kGroupSlots = 5;       // groups of accesses of a block that share a look-up
 inline constexpr u32 kTlbEntries = 16384;   // reach 64 MiB
 inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address
 // What another address pushed out of its entry is found in a second, smaller
@@ -48,23 +50,30 @@ struct JumpEntry {
   u64 code;
 };
 
-// One entry of the software TLB, which has a table for each right. A tag that may not match names a page with another
-// index; in fresh (zero) memory only entry 0 needs one.
+// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only
+// entry 0 needs that. A tag that names a page says that `page` and `delta` are that page's.
 struct TlbEntry {
-  Va tag;
-  u64 page;  // host address of the frame; valid when the tag is
+  Va read_tag, write_tag;
+  u64 page;   // host address of the frame
+  u64 delta;  // from guest addresses in the page to the host's
 };
-static_assert(sizeof(TlbEntry) == 16);
+inline constexpr int kTlbEntryShift = 5;
+static_assert(sizeof(TlbEntry) == 1 << kTlbEntryShift);
 using Tlb = std::array<TlbEntry, kTlbEntries>;
 
 class Runtime;
 
 struct alignas(kPageSize) Frame {
   i64 budget = 0;
-  u64 flags = 0;               // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
-  std::array<u64, 16> gpr{};   // guest order. Host-resident ones are true only while C++ runs
-  std::array<u64, 8> group{};  // host addresses that a block found for its
-                               // groups of accesses; dead at its end
+  u64 flags = 0;                                 // low 16 bits: AL = OF, AH = LAHF image; true whenever C++ runs
+  std::array<u64, kSpilledRegisters> spilled{};  // the truth about the guest's R10, R11 and R15 outside C++
+  std::array<u64, 2> kept{};  // operands that lost flags are made from again (FlagSource), once their registers change
+  // What a block found out for its groups of accesses (group_field); dead at its end.
+  std::array<u64, kGroupSlots> group{};
+  // Direct-mapped, by tlb_index. Untouched entries cost no host memory: zero is an entry that never matches, except for
+  // index 0, which the space initialises. One byte reaches every field of the first entry from RSP.
+  Tlb tlb;
+  std::array<u64, 16> gpr{};  // guest order; true only while C++ runs
   u64 scratch0 = 0, scratch1 = 0;
   u64 temporary = 0;
   Va fs_base = 0, gs_base = 0;
@@ -88,10 +97,7 @@ struct alignas(kPageSize) Frame {
                                // the truth about vectors outside call-outs
   alignas(64) std::array<u8, 64> bounce{};
   alignas(64) std::array<std::array<u8, 32>, 16> ymm{};  // the truth about vectors during a call-out
-  // Direct-mapped, by tlb_index and jump_index. Untouched entries cost no host
-  // memory: zero is an entry that never matches, except for index 0, which the
-  // space initialises.
-  alignas(64) Tlb tlb_read, tlb_write;
+  // Direct-mapped, by jump_index; fresh memory as in the TLB.
   alignas(kPageSize) std::array<JumpEntry, kJumpEntries> jump;  // whole pages, so that they can
                                                                 // be given back
   alignas(kPageSize) std::array<JumpEntry, kJumpVictims> jump_victims;
@@ -99,6 +105,8 @@ struct alignas(kPageSize) Frame {
   // TranslatorSpace::far_known_ are valid.
   alignas(kPageSize) std::array<u64, kFarJumps> far;
 };
+
+static_assert(offsetof(Frame, tlb) + sizeof(TlbEntry) <= 128);
 
 [[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
 [[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }

@@ -13,6 +13,19 @@ namespace vitrine::cpu::translator {
 namespace {
 constexpr std::size_t kXmm = 160, kYmmHigh = 576;
 constexpr u64 kHeldFlags = kArithmeticFlags | kFlagDirection;
+
+// What scratch 0 must hold for an access to find its bytes at `host`.
+u64 reached(Reach reach, Va va, u64 host) {
+  switch (reach) {
+    case Reach::direct:
+      return host - va;
+    case Reach::constant:
+      return host - (va & kPageMask);
+    case Reach::general:
+      break;
+  }
+  return host;
+}
 }  // namespace
 
 void Runtime::load_context(GuestContext& context) {
@@ -258,7 +271,7 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   frame.bounced = crossing && site.write ? 1 : 0;
   if (!crossing) {
     if (!debug_.watches() || !debug_.watches_page(va)) space_->install(va, hosts[0], site.write);
-    frame.scratch0 = reinterpret_cast<u64>(hosts[0] + offset);
+    frame.scratch0 = reached(site.reach, va, reinterpret_cast<u64>(hosts[0] + offset));
     return 0;
   }
   VITRINE_CHECK(site.size <= frame.bounce.size());
@@ -267,7 +280,7 @@ u32 Runtime::on_slow_memory(Frame& frame) {
   std::memcpy(frame.bounce.data() + head, hosts[1], site.size - head);
   frame.bounce_va = va;
   frame.bounce_size = site.size;
-  frame.scratch0 = reinterpret_cast<u64>(frame.bounce.data());
+  frame.scratch0 = reached(site.reach, va, reinterpret_cast<u64>(frame.bounce.data()));
   return 0;
 }
 

@@ -31,7 +31,7 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   // Default-initialised: the big tables stay untouched zero pages.
   frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
   frame_->runtime = &runtime_;
-  frame_->tlb_read[0].tag = frame_->tlb_write[0].tag = tlb_invalid_tag(0);
+  frame_->tlb[0] = {tlb_invalid_tag(0), tlb_invalid_tag(0), 0, 0};
   frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
 }
@@ -42,7 +42,7 @@ void TranslatorSpace::forget_all(const Misses& misses) {
   for (u32 chunk = 0; chunk < kTlbEntries / kTlbChunk; ++chunk) {
     if (!tlb_chunks_.test(chunk)) continue;
     for (u32 index = chunk * kTlbChunk; index < (chunk + 1) * kTlbChunk; ++index) {
-      for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) (*tlb)[index] = {tlb_invalid_tag(index), 0};
+      frame_->tlb[index] = {tlb_invalid_tag(index), tlb_invalid_tag(index), 0, 0};
     }
   }
   tlb_chunks_.reset();
@@ -90,9 +90,9 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
   if (fetch.page == page_floor(va)) fetch = {};
   if (frame_ == nullptr) return;
   const u32 index = tlb_index(va);
-  for (Tlb* tlb : {&frame_->tlb_read, &frame_->tlb_write}) {
-    if (TlbEntry& entry = (*tlb)[index]; entry.tag == page_floor(va)) entry.tag = tlb_invalid_tag(index);
-  }
+  TlbEntry& entry = frame_->tlb[index];
+  if (entry.read_tag == page_floor(va)) entry.read_tag = tlb_invalid_tag(index);
+  if (entry.write_tag == page_floor(va)) entry.write_tag = tlb_invalid_tag(index);
   if (!executable) return;
   forget_far_jumps(far_jumps, misses);
   const auto forget = [&](JumpEntry& jump, Va page) {
@@ -115,19 +115,20 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
 void TranslatorSpace::revoke_writes(const std::byte* host) {
   if (frame_ == nullptr || !written_frames_.test(written_frame(host))) return;
   for (u32 index = 0; index < kTlbEntries; ++index) {
-    TlbEntry& entry = frame_->tlb_write[index];
-    if (entry.page == reinterpret_cast<u64>(host)) entry.tag = tlb_invalid_tag(index);
+    TlbEntry& entry = frame_->tlb[index];
+    if (entry.page == reinterpret_cast<u64>(host)) entry.write_tag = tlb_invalid_tag(index);
   }
 }
 
 void TranslatorSpace::install(Va va, std::byte* host, bool write) {
   const u32 index = tlb_index(va);
-  const TlbEntry entry{page_floor(va), reinterpret_cast<u64>(host)};
-  frame_->tlb_read[index] = entry;
+  TlbEntry& entry = frame_->tlb[index];
+  const Va page = page_floor(va);
+  const u64 to = reinterpret_cast<u64>(host);
+  const bool may_write = write || (entry.write_tag == page && entry.page == to);
+  entry = {page, may_write ? page : tlb_invalid_tag(index), to, to - page};
   tlb_chunks_.set(index / kTlbChunk);
-  if (!write) return;
-  frame_->tlb_write[index] = entry;
-  written_frames_.set(written_frame(host));
+  if (write) written_frames_.set(written_frame(host));
 }
 
 }  // namespace vitrine::cpu::translator

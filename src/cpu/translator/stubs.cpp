@@ -36,8 +36,18 @@ void store_registers(Emitter& e, i32 bias) {
   for (int guest = 0; guest < 16; ++guest) {
     if (host_register(guest) >= 0) e.store(guest_slot(guest, bias), host_register(guest));
   }
+  for (int guest = 0; guest < 16; ++guest) {
+    if (host_register(guest) >= 0) continue;
+    e.load(kRax, spilled_slot(guest, bias));
+    e.store(guest_slot(guest, bias), kRax);
+  }
 }
 void load_registers(Emitter& e, i32 bias) {
+  for (int guest = 0; guest < 16; ++guest) {
+    if (host_register(guest) >= 0) continue;
+    e.load(kRax, guest_slot(guest, bias));
+    e.store(spilled_slot(guest, bias), kRax);
+  }
   for (int guest = 0; guest < 16; ++guest) {
     if (host_register(guest) >= 0) e.load(host_register(guest), guest_slot(guest, bias));
   }

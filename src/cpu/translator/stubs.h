@@ -29,8 +29,8 @@ struct Stubs {
   // Called with Frame::site set; every guest register is in the frame while C++
   // runs.
   const u8* callout = nullptr;
-  // Called with the guest address in scratch 0. Returns the host address in
-  // scratch 0 and 0 in scratch 1; ZF set unless the access goes to
+  // Called with the guest address in scratch 0. Returns what Site::reach says in
+  // scratch 0, and 0 in scratch 1; ZF set unless the access goes to
   // Frame::bounce and must be followed by `finish`.
   const u8* slow_memory = nullptr;
   const u8* finish = nullptr;  // preserves the flags
@@ -53,6 +53,11 @@ void emit_restore_flags(Emitter& emitter);
 }
 [[nodiscard]] inline HostMemory guest_slot(int guest, i32 bias = 0) {
   return frame_field(offsetof(Frame, gpr) + 8 * static_cast<std::size_t>(guest), bias);
+}
+// Of a register that lives in the frame.
+[[nodiscard]] inline HostMemory spilled_slot(int guest, i32 bias = 0) {
+  const std::size_t n = guest == 15 ? 2 : static_cast<std::size_t>(guest) - 10;
+  return frame_field(offsetof(Frame, spilled) + 8 * n, bias);
 }
 // The host register that holds a guest register, or -1: it lives in the frame.
 [[nodiscard]] constexpr int host_register(int guest) {

@@ -351,6 +351,65 @@ TEST_F(TranslatorTest, AFaultInTheNextBlockShowsTheFlagsThatNobodyReads) {
   }
 }
 
+// The registers that the flags could be made from are gone before the fault.
+TEST_F(TranslatorTest, AFaultShowsFlagsWhoseOperandsHaveChanged) {
+  const std::vector<u8> operations[] = {
+      {0x48, 0x39, 0xD1},                    // cmp rcx,rdx
+      {0x66, 0x41, 0x39, 0xD6},              // cmp r14w,dx
+      {0x45, 0x84, 0xC9},                    // test r9b,r9b
+      {0x40, 0x84, 0xF7},                    // test dil,sil
+      {0x81, 0xF9, 0x78, 0x56, 0x34, 0x82},  // cmp ecx,0x82345678
+      {0x48, 0x01, 0xD3},                    // add rbx,rdx
+      {0x29, 0xD1},                          // sub ecx,edx
+      {0x28, 0xCA},                          // sub dl,cl
+      {0x66, 0x41, 0x31, 0xF4},              // xor r12w,si
+      {0x49, 0xF7, 0xDD},                    // neg r13
+      {0x48, 0xC1, 0xE1, 0x05},              // shl rcx,5
+      {0xD1, 0xEA},                          // shr edx,1
+      {0x66, 0xC1, 0xFB, 0x03},              // sar bx,3
+      {0xC0, 0xEA, 0x04},                    // shr dl,4
+      {0x49, 0xC1, 0xF8, 0x3F},              // sar r8,63
+      {0x48, 0x39, 0xE1},                    // cmp rcx,rsp
+  };
+  constexpr u8 kChanged[] = {1, 2, 3, 6, 7, 8, 9, 12, 13, 14};
+  for (const std::vector<u8>& operation : operations) {
+    for (int shape = 0; shape < 8; ++shape) {
+      // operation; [jmp next; next:] [mov rax,[rbp];] mov reg,reg number...; [push rax;] mov rax,[0x500000]; xor
+      // eax,eax; syscall
+      std::vector<u8> code = operation;
+      u64 before_fault = 1;
+      const auto add = [&](std::initializer_list<int> bytes) {
+        for (const int byte : bytes) code.push_back(static_cast<u8>(byte));
+        ++before_fault;
+      };
+      if ((shape & 1) != 0) add({0xEB, 0x00});
+      if ((shape & 2) != 0) add({0x48, 0x8B, 0x45, 0x00});
+      for (const u8 reg : kChanged) add({reg >= 8 ? 0x41 : 0x40, 0xB8 + (reg & 7), reg, 0, 0, 0});
+      if ((shape & 4) != 0) add({0x50});
+      const Va fault_at = kCode + code.size();
+      add({0x48, 0x8B, 0x04, 0x25, 0, 0, 0x50, 0, 0x31, 0xC0, 0x0F, 0x05});
+      guest.poke(kCode, code);
+      u64 seed = 0x8000'0000'7FFF'FF80;
+      for (const u8 reg : kChanged) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        guest.context.gpr[reg] = seed;
+      }
+      guest.context[Gpr::rsp] = guest.context[Gpr::rbp] = kData + 512;
+      guest.context.rip = kCode;
+      const GuestContext start = guest.context;
+      for (u64 n = 1; n < before_fault; ++n) ASSERT_EQ(guest.run(1).retired, 1u);
+      const GuestContext after = guest.context;
+      for (int n = 0; n < 3; ++n) {  // translated, linked, known
+        guest.context = start;
+        expect_exception(guest.run(), Vector::page_fault, fault_at, page_fault::kUser);
+        EXPECT_EQ(guest.context.rflags, after.rflags | kRflagsResume)
+            << "operation " << &operation - operations << " shape " << shape;
+        EXPECT_EQ(guest.context.gpr, after.gpr) << "operation " << &operation - operations << " shape " << shape;
+      }
+    }
+  }
+}
+
 TEST_F(TranslatorTest, FlagsThatARotateLeavesAloneAreSeenByAFault) {
   // cmp rcx,rdx; rol ebx,3; [nop;] mov rax,[0x500000]; xor eax,eax; syscall
   for (const bool nop : {false, true}) {
