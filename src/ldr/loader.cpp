@@ -42,6 +42,22 @@ Va export_offset(const pe::Image& image, std::string_view name) {
   return found ? found->rva : 0;
 }
 
+std::vector<Stub> collect_stubs(const pe::Image& image) {
+  std::map<u32, std::string_view> by_number;
+  for (const pe::Export& e : image.exports()) {
+    const auto code = image.bytes_at(e.rva, 8);
+    if (e.rva == 0 || e.name.empty() || code.empty()) continue;
+    if (std::memcmp(code.data(), kStubPrologue.data(), kStubPrologue.size()) != 0) continue;
+    u32 number;
+    std::memcpy(&number, code.data() + kStubPrologue.size(), sizeof number);
+    std::string_view& name = by_number[number];
+    if (name.empty() || e.name.starts_with("Nt")) name = e.name;
+  }
+  std::vector<Stub> stubs;
+  for (const auto& [number, name] : by_number) stubs.push_back({number, std::string(name)});
+  return stubs;
+}
+
 }  // namespace
 
 Loader::Loader(const Dependencies& dependencies) : on_(dependencies) {}
@@ -146,7 +162,7 @@ Status Loader::load_ntdll() {
     entry_offsets_.minimum_stack_commit = kWineStackCommit;
     entry_offsets_.minimum_teb_bytes = abi::kTebRegionBytes;
   }
-  collect_stubs(image);
+  stubs_ = collect_stubs(image);
   auto section = ntdll_section(**file, image);
   if (!section) return section.error();
   ntdll_ = std::move(*section);
@@ -166,18 +182,12 @@ Result<ob::Ref<mm::SectionObject>> Loader::ntdll_section(io::FileObject& file, c
   return section;
 }
 
-void Loader::collect_stubs(const pe::Image& image) {
-  std::map<u32, std::string_view> by_number;
-  for (const pe::Export& e : image.exports()) {
-    const auto code = image.bytes_at(e.rva, 8);
-    if (e.rva == 0 || e.name.empty() || code.empty()) continue;
-    if (std::memcmp(code.data(), kStubPrologue.data(), kStubPrologue.size()) != 0) continue;
-    u32 number;
-    std::memcpy(&number, code.data() + kStubPrologue.size(), sizeof number);
-    std::string_view& name = by_number[number];
-    if (name.empty() || e.name.starts_with("Nt")) name = e.name;
-  }
-  for (const auto& [number, name] : by_number) stubs_.push_back({number, std::string(name)});
+Result<std::vector<Stub>> Loader::stubs_of(std::u16string_view nt_path) {
+  auto file = open_file(nt_path);
+  if (!file) return Failure(file.error());
+  const auto read = read_image(**file);
+  if (!read) return Failure(read.error());
+  return collect_stubs(read->image);
 }
 
 // NT: the API set schema is published in the PEB: the address of the raw data of section .apiset, mapped read-only.
@@ -221,18 +231,19 @@ Status Loader::map_shared_data(ps::Process& process) {
   return process.space->map_shared_frame(abi::kUserSharedDataAddress + kPageSize, stub_frame_, mm::SharedFrameUse::code);
 }
 
-Status Loader::map_ntdll(ps::Process& process) {
+Result<Va> Loader::map_ntdll(ps::Process& process) {
   const auto base = map_image(process, *ntdll_);
-  if (!base) return base.error();
+  if (!base) return base;
   ps::UserEntryPoints& entry = process.entry_points;
   entry = entry_offsets_;
   for (Va* address : {&entry.ldr_initialize_thunk, &entry.rtl_user_thread_start, &entry.user_exception_dispatcher,
                       &entry.user_apc_dispatcher, &entry.user_callback_dispatcher, &entry.control_routine}) {
     if (*address != 0) *address += *base;
   }
-  if (unix_call_dispatcher_offset_ == 0) return Status::success;
+  if (unix_call_dispatcher_offset_ == 0) return base;
   const Va stub = kUnixCallStubAddress;
-  return process.space->write_value(*base + unix_call_dispatcher_offset_, stub);
+  const Status status = process.space->write_value(*base + unix_call_dispatcher_offset_, stub);
+  return is_success(status) ? base : Failure(status);
 }
 
 Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, const ParameterBlock& parameters) {
@@ -249,14 +260,17 @@ Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, co
                    .subsystem_minor = information->subsystem_minor, .characteristics = information->image_characteristics,
                    .dll_characteristics = information->dll_characteristics};
   process.section = image;
-  VITRINE_TRY(map_ntdll(process));
+  const auto ntdll = map_ntdll(process);
+  if (!ntdll) return ntdll.error();
   const auto api_set = map_image(process, *api_set_);
   if (!api_set) return api_set.error();
   const auto block = write_parameters(*process.space, parameters);
   if (!block) return block.error();
   process.parameters = *block;
   VITRINE_TRY(make_peb(process, *api_set + api_set_offset_));
+  // NT: the image first, then ntdll; what ntdll maps is told by the service that maps it.
   on_.processes.image_notify.call(process, process.image_path, *base, image->section.size());
+  on_.processes.image_notify.call(process, ntdll_->section.segment()->backing->name(), *ntdll, ntdll_->section.size());
   return Status::success;
 }
 
