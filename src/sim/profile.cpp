@@ -95,15 +95,15 @@ constexpr u32 kSeparationPrograms = 0x26;
 constexpr std::array<Profile, 3> kProfiles{{
     {.name = "nt52-x86", .pointer_size = 4, .sizes = kSizes52X86, .stack = {3, 1, 15}, .layout = kLayoutX86,
      .system_pte_resizing = kResizingX86, .handles = kHandlesX86, .csrss_thread_buckets = 256,
-     .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512, false, 15},
+     .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512, false, 15, false},
      .user = {0x0001'0000, 0x7FFF'0000, 1}, .costs = kCosts2010},
     {.name = "nt52-x64", .pointer_size = 8, .sizes = kSizes52X64, .stack = {6, 1, 18}, .layout = kLayout52X64,
      .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 256,
-     .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512, false, 15},
+     .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512, false, 15, false},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 1}, .costs = kCosts2010},
     {.name = "nt61-x64", .pointer_size = 8, .sizes = kSizes61X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
      .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 1024,
-     .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256, true, 15},
+     .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256, true, 15, true},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 3}, .costs = kCosts2010},
 }};
 

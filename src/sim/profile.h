@@ -72,6 +72,7 @@ struct SchedulerPolicy {
   u32 timer_table_size;           // lists
   bool timer_table_per_processor; // 6.1; before, one table for all [facts 7.4]
   u32 stack_protect_seconds;      // in a user-mode wait until a kernel stack may go [facts 6.9]
+  bool dpc_threads;               // 6.0+: a thread per processor runs threaded DPCs [WI6p1 ch.3]
 };
 
 struct UserLayout {
