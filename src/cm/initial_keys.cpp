@@ -1,5 +1,6 @@
 #include "cm/initial_keys.h"
 
+#include "cm/multimedia_keys.h"
 #include "ex/unicode.h"
 
 namespace vitrine::cm {
@@ -204,6 +205,7 @@ Status fill_initial_keys(Registry& registry, const MachineFacts& facts) {
     VITRINE_TRY(put_texts(registry, path, computer));
   }
   VITRINE_TRY(fill_user(registry, facts));
+  VITRINE_TRY(fill_multimedia_keys(registry));
   (void)registry.take_changed();
   return Status::success;
 }

@@ -42,6 +42,59 @@ Va export_offset(const pe::Image& image, std::string_view name) {
   return found ? found->rva : 0;
 }
 
+Result<ob::Ref<io::FileObject>> open_to_execute(io::IoManager& io, std::u16string_view nt_path) {
+  io::CreateParameters parameters;
+  parameters.access = abi::kFileReadData | abi::kFileExecute | se::access::kSynchronize;
+  parameters.share = abi::kFileShareRead | abi::kFileShareDelete;
+  parameters.options = abi::kFileSynchronousIoNonalert | abi::kFileNonDirectoryFile;
+  auto opened = io.open_path(nullptr, nt_path, parameters);
+  if (!opened) return Failure(opened.error());
+  return std::move(opened->file);
+}
+
+struct ParsedFile {
+  std::vector<std::byte> bytes;
+  pe::Image image;  // of `bytes`
+};
+
+// Without the sections behind the last one that stays in memory: debug information, four fifths of Wine's ntdll.
+Result<ParsedFile> read_parsed(io::IoManager& io, io::FileObject& file) {
+  const auto backing = io.section_backing(file);
+  if (!backing) return Failure(backing.error());
+  const HeldBacking held(**backing);
+  const u64 file_bytes = held.file.size();
+  std::vector<std::byte> bytes(std::min<u64>(file_bytes, pe::kMaximumHeaderBytes));
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  auto headers = pe::parse_headers(bytes, file_bytes);
+  if (!headers) return Failure(pe::to_status(headers.error()));
+  u64 used = headers->size_of_headers;
+  for (const pe::Section& section : headers->sections) {
+    if ((section.characteristics & pe::kSectionDiscardable) == 0) {
+      used = std::max(used, section.raw_offset + section.raw_size);
+    }
+  }
+  bytes.resize(used);
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  pe::Image image(std::move(*headers), bytes);
+  return ParsedFile{std::move(bytes), std::move(image)};
+}
+
+std::vector<Stub> stubs_in(const pe::Image& image) {
+  std::map<u32, std::string_view> by_number;
+  for (const pe::Export& e : image.exports()) {
+    const auto code = image.bytes_at(e.rva, 8);
+    if (e.rva == 0 || e.name.empty() || code.empty()) continue;
+    if (std::memcmp(code.data(), kStubPrologue.data(), kStubPrologue.size()) != 0) continue;
+    u32 number;
+    std::memcpy(&number, code.data() + kStubPrologue.size(), sizeof number);
+    std::string_view& name = by_number[number];
+    if (name.empty() || e.name.starts_with("Nt")) name = e.name;
+  }
+  std::vector<Stub> stubs;
+  for (const auto& [number, name] : by_number) stubs.push_back({number, std::string(name)});
+  return stubs;
+}
+
 }  // namespace
 
 Loader::Loader(const Dependencies& dependencies) : on_(dependencies) {}
@@ -58,15 +111,7 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dependencies& dependencies)
   return loader;
 }
 
-Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) {
-  io::CreateParameters parameters;
-  parameters.access = abi::kFileReadData | abi::kFileExecute | se::access::kSynchronize;
-  parameters.share = abi::kFileShareRead | abi::kFileShareDelete;
-  parameters.options = abi::kFileSynchronousIoNonalert | abi::kFileNonDirectoryFile;
-  auto opened = on_.io.open_path(nullptr, nt_path, parameters);
-  if (!opened) return Failure(opened.error());
-  return std::move(opened->file);
-}
+Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) { return open_to_execute(on_.io, nt_path); }
 
 Result<ob::Ref<mm::SectionObject>> Loader::image_section(io::FileObject& file) {
   const auto backing = on_.io.section_backing(file);
@@ -97,26 +142,10 @@ struct Loader::FileImage {
   pe::Image image;
 };
 
-// Without the sections behind the last one that stays in memory: debug information, four fifths of Wine's ntdll.
 Result<Loader::FileImage> Loader::read_image(io::FileObject& file) {
-  const auto backing = on_.io.section_backing(file);
-  if (!backing) return Failure(backing.error());
-  const HeldBacking held(**backing);
-  const u64 file_bytes = held.file.size();
-  std::vector<std::byte> bytes(std::min<u64>(file_bytes, pe::kMaximumHeaderBytes));
-  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
-  auto headers = pe::parse_headers(bytes, file_bytes);
-  if (!headers) return Failure(pe::to_status(headers.error()));
-  u64 used = headers->size_of_headers;
-  for (const pe::Section& section : headers->sections) {
-    if ((section.characteristics & pe::kSectionDiscardable) == 0) {
-      used = std::max(used, section.raw_offset + section.raw_size);
-    }
-  }
-  bytes.resize(used);
-  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
-  pe::Image image(std::move(*headers), bytes);
-  return FileImage{std::move(bytes), std::move(image)};
+  auto read = read_parsed(on_.io, file);
+  if (!read) return Failure(read.error());
+  return FileImage{std::move(read->bytes), std::move(read->image)};
 }
 
 Status Loader::load_ntdll() {
@@ -166,18 +195,14 @@ Result<ob::Ref<mm::SectionObject>> Loader::ntdll_section(io::FileObject& file, c
   return section;
 }
 
-void Loader::collect_stubs(const pe::Image& image) {
-  std::map<u32, std::string_view> by_number;
-  for (const pe::Export& e : image.exports()) {
-    const auto code = image.bytes_at(e.rva, 8);
-    if (e.rva == 0 || e.name.empty() || code.empty()) continue;
-    if (std::memcmp(code.data(), kStubPrologue.data(), kStubPrologue.size()) != 0) continue;
-    u32 number;
-    std::memcpy(&number, code.data() + kStubPrologue.size(), sizeof number);
-    std::string_view& name = by_number[number];
-    if (name.empty() || e.name.starts_with("Nt")) name = e.name;
-  }
-  for (const auto& [number, name] : by_number) stubs_.push_back({number, std::string(name)});
+void Loader::collect_stubs(const pe::Image& image) { stubs_ = stubs_in(image); }
+
+Result<std::vector<Stub>> stubs_of(io::IoManager& io, std::u16string_view nt_path) {
+  const auto file = open_to_execute(io, nt_path);
+  if (!file) return Failure(file.error());
+  const auto read = read_parsed(io, **file);
+  if (!read) return Failure(read.error());
+  return stubs_in(read->image);
 }
 
 // NT: the API set schema is published in the PEB: the address of the raw data of section .apiset, mapped read-only.
@@ -256,7 +281,10 @@ Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, co
   if (!block) return block.error();
   process.parameters = *block;
   VITRINE_TRY(make_peb(process, *api_set + api_set_offset_));
+  // NT: the image first, then ntdll; what ntdll maps is told by the service that maps it.
   on_.processes.image_notify.call(process, process.image_path, *base, image->section.size());
+  const Va ntdll = process.entry_points.ldr_initialize_thunk - entry_offsets_.ldr_initialize_thunk;
+  on_.processes.image_notify.call(process, ntdll_->section.segment()->backing->name(), ntdll, ntdll_->section.size());
   return Status::success;
 }
 

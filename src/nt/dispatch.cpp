@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "abi/teb.h"
+#include "abi/window_messages.h"
+#include "ldr/service_stubs.h"
 #include "nt/executive_state.h"
 #include "nt/strace.h"
 
@@ -12,6 +15,8 @@ namespace {
 // convention].
 constexpr u64 kStackArguments = 0x28;
 constexpr u32 kRegisterArguments = 4;
+// Whose stubs call win32k's services.
+constexpr std::u16string_view kWin32uPath = u"\\??\\C:\\windows\\system32\\win32u.dll";
 
 // Fills raw[0..count). Error: access_violation when the stack cannot be read.
 Status capture_arguments(Call call, u32 count, u64* raw) {
@@ -32,6 +37,12 @@ void ServiceDispatcher::enter(ps::Thread& thread) {
   const u32 number = static_cast<u32>(thread.registers()[cpu::Gpr::rax]);
   thread.user->service_number = number;
   ++thread.process->system_calls;
+  if (is_gui_service(number)) {
+    if (const Status status = become_gui_thread(thread); !is_success(status)) {
+      record(thread, trace::EventType::service_enter, number, 0);
+      return finish(thread, status);
+    }
+  }
   const Service* service = table_.find(number);
   if (service == nullptr) return refuse(thread, number);
   if (counts_.size() <= number) counts_.resize(number + 1);
@@ -63,19 +74,37 @@ void ServiceDispatcher::service_ended(ps::Thread& thread) {
 void ServiceDispatcher::finish(ps::Thread& thread, Status status) {
   const u32 number = thread.user->service_number;
   record(thread, trace::EventType::service_exit, number, static_cast<u32>(status));
-  if (trace_) trace_(fmt::format("[{:x}]   {} = {}", thread.id, table_.name(number), status_name(status)));
+  if (trace_) {
+    // win32k's services answer as their Windows functions do.
+    const bool value = is_gui_service(number);
+    trace_(fmt::format("[{:x}]   {} = {}", thread.id, table_.name(number),
+                       value ? fmt::format("{:#x}", static_cast<u32>(status)) : std::string(status_name(status))));
+  }
   if (std::exchange(thread.user->registers_replaced, false)) return;
   thread.registers()[cpu::Gpr::rax] = static_cast<u32>(status);
 }
 
-void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
-  // NT: KiSystemService finds that the thread's table has no such part, and makes it a GUI thread before it looks again.
-  if (is_gui_service(number)) {
-    if (const Status status = executive_.state->win32.convert(executive_, thread); !is_success(status)) {
-      record(thread, trace::EventType::service_enter, number, 0);
-      return finish(thread, status);
-    }
+// NT: KiSystemService finds that the thread's table has no such part, and makes it a GUI thread before it looks again.
+Status ServiceDispatcher::become_gui_thread(ps::Thread& thread) {
+  Win32Threads& win32 = executive_.state->win32;
+  VITRINE_TRY(win32.convert(executive_, thread));
+  if (win32.subsystem == nullptr || table_.has_gui_table()) return Status::success;
+  const std::span<const Service> services = win32.subsystem->services();
+  if (executive_.loader != nullptr) {
+    // The numbers are those of the DLL whose stubs call; without it nobody can call by name.
+    const auto stubs = ldr::stubs_of(executive_.io, kWin32uPath);
+    if (stubs) table_.add_gui_table(*stubs, services);
+    return Status::success;
   }
+  std::vector<ldr::Stub> stubs;
+  for (const Service& service : services) {
+    stubs.push_back({kFirstGuiService + static_cast<u32>(stubs.size()), std::string(service.name)});
+  }
+  table_.add_gui_table(stubs, services);
+  return Status::success;
+}
+
+void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
   if (!table_.is_known_number(number)) {
     // NT: a number outside the table raises nothing; the caller gets this status.
     record(thread, trace::EventType::service_enter, number, 0);
@@ -86,7 +115,10 @@ void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
                                   thread.process->short_name(), table_.name(number)));
   }
   record(thread, trace::EventType::service_enter, number, 0);
-  finish(thread, Status::not_implemented);
+  if (!is_gui_service(number)) return finish(thread, Status::not_implemented);
+  // A GUI service that fails says so by 0 and the thread's last error.
+  (void)thread.process->space->write_value(thread.teb + offsetof(abi::Teb, last_error), abi::win32_error::kCallNotImplemented);
+  finish(thread, Status{});
 }
 
 void ServiceDispatcher::record(ps::Thread& thread, trace::EventType type, u64 a, u64 b, u64 c, u64 d) {

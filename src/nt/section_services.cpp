@@ -177,6 +177,11 @@ Status map_view(Call call, const ViewArguments& arguments, mm::MapRequest reques
   }
   const auto mapped = (*process)->space->map_view((*section)->section, request);
   if (!mapped) return mapped.error();
+  // NT: who registered with PsSetLoadImageNotifyRoutine hears of each image as it is mapped.
+  if ((*section)->section.is_image()) {
+    call->processes.image_notify.call(**process, (*section)->section.segment()->backing->name(), mapped->range.base,
+                                      (*section)->section.size());
+  }
   VITRINE_TRY(arguments.base.write(call.space(), mapped->range.base));
   VITRINE_TRY(arguments.size.write(call.space(), mapped->range.size));
   // NT: the offset is rounded down to where the view really begins; it was refused above unless it was aligned.

@@ -34,12 +34,20 @@ Status Win32Threads::convert(Executive& executive, ps::Thread& thread) {
     }
     process_record = *made;
   }
-  const auto record =
+  auto record =
       pool.allocate(pool.site("win32k: W32THREAD", ex::PoolType::session, ex::pool_tag("Usti")), kThreadBytes);
   if (!record) {
     if (first) pool.free(process_record);
     executive.memory.delete_kernel_stack(*stack);
     return Status::no_memory;
+  }
+  if (subsystem != nullptr) {
+    if (const Status status = subsystem->thread_begins(thread, first); !is_success(status)) {
+      pool.free(*record);
+      if (first) pool.free(process_record);
+      executive.memory.delete_kernel_stack(*stack);
+      return status;
+    }
   }
   executive.memory.delete_kernel_stack(thread.kernel_stack);
   thread.kernel_stack = *stack;
@@ -49,11 +57,13 @@ Status Win32Threads::convert(Executive& executive, ps::Thread& thread) {
 }
 
 void Win32Threads::thread_ends(Executive& executive, const ps::Thread& thread) {
+  const bool last = thread.process->active_threads == 0;
   if (const auto found = threads_.find(thread.id); found != threads_.end()) {
+    if (subsystem != nullptr) subsystem->thread_ends(thread, last);
     executive.pool.free(found->second);
     threads_.erase(found);
   }
-  if (thread.process->active_threads != 0) return;
+  if (!last) return;
   if (const auto found = processes_.find(thread.process->id); found != processes_.end()) {
     executive.pool.free(found->second);
     processes_.erase(found);

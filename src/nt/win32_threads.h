@@ -1,10 +1,12 @@
 // Win32Threads: what a thread becomes at its first GUI service (PsConvertToGuiThread): it gets a large kernel stack,
 // the service table that has win32k's services as well, and win32k's own record of it (W32THREAD); its process, with
-// the first of its threads, a W32PROCESS. Owns these records and books them in session space. There is no win32k behind
-// them: the services themselves are refused.
+// the first of its threads, a W32PROCESS. Owns these records and books them in session space; win32k itself is told
+// (`subsystem`).
 #pragma once
 
 #include <map>
+#include <memory>
+#include <span>
 
 #include "ex/pool.h"
 #include "ps/process.h"
@@ -12,12 +14,25 @@
 namespace vitrine::nt {
 
 struct Executive;
+struct Service;
 
-// NT: bits 12 and 13 of a service number choose the table; 1 is win32k's [WI5 ch.3 "Service Descriptor Tables"].
-[[nodiscard]] constexpr bool is_gui_service(u32 number) { return (number >> 12 & 3) == 1; }
+// win32k as the executive sees it (PsEstablishWin32Callouts): its services, and what it wants to hear of.
+class Win32Subsystem {
+ public:
+  virtual ~Win32Subsystem() = default;
+  [[nodiscard]] virtual std::span<const Service> services() const = 0;
+  // The thread has become a GUI thread; `first`: as the first of its process. Errors: no_memory and those of handles.
+  [[nodiscard]] virtual Status thread_begins(ps::Thread& thread, bool first) = 0;
+  // A GUI thread ends, its process with it if `last`.
+  virtual void thread_ends(const ps::Thread& thread, bool last) = 0;
+  // PostQuitMessage, which Wine's user32 asks of its server. False: not a GUI thread.
+  [[nodiscard]] virtual bool post_quit_message(const ps::Thread& thread, i32 exit_code) = 0;
+};
 
 class Win32Threads {
  public:
+  std::unique_ptr<Win32Subsystem> subsystem;  // null: there is no win32k, and its services are refused
+
   // The running thread calls a GUI service; a GUI thread already: nothing happens. Errors: no_memory (no room for stack
   // or records; the thread stays as it was).
   [[nodiscard]] Status convert(Executive& executive, ps::Thread& thread);

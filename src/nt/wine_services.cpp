@@ -99,7 +99,23 @@ Status wine_unix_call(Call call, u64 module, u32 code, Buffer arguments) {
   return Status::not_implemented;
 }
 
-Status wine_server_call(Call, Buffer) { return Status::not_implemented; }
+// Where Wine's user32 asks its server instead of win32u: PostQuitMessage alone. The request's head is its number and two
+// lengths [seen in Wine 8.0's user32].
+struct PostQuitRequest {
+  u32 number, request_bytes, reply_bytes;
+  i32 exit_code;
+};
+constexpr u32 kPostQuitMessage = 0x70;
+
+Status wine_server_call(Call call, UserPtr<PostQuitRequest> address) {
+  const auto request = address.read(call.space());
+  if (!request) return request.error();
+  if (request->number != kPostQuitMessage) return Status::not_implemented;
+  Win32Threads& win32 = call->state->win32;
+  VITRINE_TRY(win32.convert(*call.executive, *call.thread));
+  if (win32.subsystem == nullptr) return Status::not_implemented;
+  return win32.subsystem->post_quit_message(*call.thread, request->exit_code) ? Status::success : Status::not_implemented;
+}
 Status wine_nt_to_unix_file_name(Call, UserPtr<ObjectAttributes>, Buffer, UserPtr<u32>, u32) {
   return Status::object_path_not_found;
 }
@@ -118,7 +134,7 @@ constexpr Service kServices[] = {
     service<&wine_unix_spawnvp>("__wine_unix_spawnvp", refused, "arguments, wait", kIsolation),
     service<&wine_nt_to_unix_file_name>("wine_nt_to_unix_file_name", refused, "attributes, name, size, disposition",
                                         kIsolation),
-    service<&wine_server_call>("wine_server_call", refused, "request", "there is no Wine server"),
+    service<&wine_server_call>("wine_server_call", partial, "request", "PostQuitMessage alone: there is no Wine server"),
     service<&wine_server_fd_to_handle>("wine_server_fd_to_handle", refused, "fd, access, attributes, handle",
                                        kIsolation),
     service<&wine_server_handle_to_fd>("wine_server_handle_to_fd", refused, "handle, access, fd, options", kIsolation),

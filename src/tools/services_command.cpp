@@ -3,9 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
+#include <vector>
 
 #include "nt/service_table.h"
 #include "tools/commands.h"
+#include "win32k/services.h"
 
 namespace vitrine::tools {
 namespace {
@@ -19,17 +21,26 @@ std::string_view level_name(nt::SupportLevel level) {
   return "";
 }
 
+// Both tables: the executive's, then win32k's.
+std::vector<const nt::Service*> every_service() {
+  const auto executive = nt::all_services();
+  std::vector<const nt::Service*> all(executive.begin(), executive.end());
+  for (const nt::Service& service : win32k::all_services()) all.push_back(&service);
+  return all;
+}
+
 void print_table() {
-  for (const nt::Service* s : nt::all_services()) {
+  const auto all = every_service();
+  for (const nt::Service* s : all) {
     fmt::print("{:<40} {:<9} {}\n", s->name, level_name(s->level), s->note.empty() ? s->argument_names : s->note);
   }
   fmt::print("{} services. A service that is not listed names itself once and returns STATUS_NOT_IMPLEMENTED.\n",
-             nt::all_services().size());
+             all.size());
 }
 
 void print_json() {
   nlohmann::json list = nlohmann::json::array();
-  for (const nt::Service* s : nt::all_services()) {
+  for (const nt::Service* s : every_service()) {
     list.push_back({{"name", s->name}, {"level", level_name(s->level)}, {"arguments", s->argument_names}, {"note", s->note}});
   }
   fmt::print("{}\n", list.dump(2));

@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include "cm/initial_keys.h"
+#include "cm/multimedia_keys.h"
+#include "cm/registry_read.h"
 #include "cm/registry_text.h"
 #include "mm/section.h"
 #include "nt/executive_state.h"
 #include "ob/standard_directories.h"
+#include "ps/dpc_threads.h"
 #include "ps/job.h"
 #include "vitrine/tear_down.h"
+#include "win32k/subsystem.h"
 
 namespace vitrine {
 namespace {
@@ -34,6 +38,12 @@ constexpr u64 kLeastRamBytes = 16ull << 20;
 Machine::Options with_profile(Machine::Options options, const sim::Profile& profile) {
   options.profile = &profile;
   return options;
+}
+
+// NT: threaded DPCs are on unless this value is 0 [WDK "Introduction to Threaded DPCs"].
+bool wants_dpc_threads(const cm::Registry& registry, const sim::Profile& profile) {
+  constexpr std::u16string_view kKey = u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager\\Kernel";
+  return ps::has_dpc_threads(profile) && cm::read_dword(registry, kKey, u"ThreadDpcEnable").value_or(1) != 0;
 }
 
 constexpr const char* kTooLittleRam = "--ram is too small to start a program; give it at least 16M";
@@ -153,6 +163,7 @@ Status Machine::boot() {
   VITRINE_TRY(balance_set->start(*processes));
   VITRINE_TRY(make_devices());
   VITRINE_TRY(fill_registry());
+  if (wants_dpc_threads(registry, profile)) VITRINE_TRY(ps::start_dpc_threads(kernel, *processes));
   auto subsystem = csr::Subsystem::create({*options.profile, kernel, hal, objects, *processes, ports, trace},
                                           options.csrss.value_or(csr::default_strategy(*options.profile)));
   if (!subsystem) return subsystem.error();
@@ -197,7 +208,23 @@ Status Machine::make_devices() {
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\PIPE", u"\\Device\\NamedPipe"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CON", u"\\Device\\ConDrv\\Console"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CONIN$", u"\\Device\\ConDrv\\CurrentIn"));
-  return objects.make_symbolic_link(u"\\??\\CONOUT$", u"\\Device\\ConDrv\\CurrentOut");
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CONOUT$", u"\\Device\\ConDrv\\CurrentOut"));
+  return make_multimedia();
+}
+
+// NT: the multimedia class scheduler came with 6.0, as threaded DPCs did. Its thread begins with the first registration.
+Status Machine::make_multimedia() {
+  if (!ps::has_dpc_threads(profile)) return Status::success;
+  multimedia = std::make_unique<ke::MultimediaScheduler>(kernel, profile.scheduler.clock_interval_100ns);
+  const auto start = [this] {
+    multimedia->set_responsiveness(cm::multimedia_responsiveness(registry));
+    const auto thread = processes->create_system_thread(ke::MultimediaScheduler::kOwnPriority,
+                                                        [this](ke::Thread* self) { return multimedia->run(self); });
+    return thread ? Status::success : thread.error();
+  };
+  multimedia_device = std::make_unique<io::MultimediaDevice>(io::MultimediaDevice::Dependencies{
+      io, *multimedia, [this](std::u16string_view name) { return cm::multimedia_task(registry, name); }, start});
+  return io.add_device(u"\\Device\\MMCSS", *multimedia_device);
 }
 
 Status Machine::make_executive() {
@@ -208,13 +235,18 @@ Status Machine::make_executive() {
   executive->state->wait_packets = std::make_unique<io::WaitPackets>(objects, kernel);
   executive->state->worker_factories =
       std::make_unique<ps::WorkerFactories>(ps::WorkerFactories::Dependencies{kernel, objects, io, *processes});
+  auto win32k = win32k::Subsystem::create({kernel, objects, *processes});
+  if (!win32k) return win32k.error();
+  executive->state->win32.subsystem = std::move(*win32k);
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
   io.set_completion_sink(completion_sink.get());
   processes->on_thread_rundown = [this](ps::Thread& thread) {
+    // In NT's order: win32k's callout, requests, executive timers [facts 5.14 steps 6 and 7].
+    executive->state->win32.thread_ends(*executive, thread);
     io.cancel_thread(thread.tcb);
     sync.rundown_thread(thread.tcb);
-    executive->state->win32.thread_ends(*executive, thread);
+    if (multimedia_device != nullptr) multimedia_device->thread_ends(thread.tcb);
   };
   return Status::success;
 }

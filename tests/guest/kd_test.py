@@ -120,6 +120,17 @@ class Looking(unittest.TestCase):
         self.assertFalse(why["understood"])
         self.assertEqual(why["parts"], ["there is no thread 0x4; `!thread` lists them"])
 
+    def test_json_has_a_report_for_each_command(self):
+        listed = re.findall(r"^\s*(![a-z]+|dt)\b", run("--kd", "help").stdout, re.MULTILINE)
+        self.assertIn("!why", listed)
+        objects = {"!why": ".", "dt": "KTHREAD", "!object": ".:0x4", "!pte": "0x7ffe0000"}
+        commands = [f"{name} {objects[name]}" if name in objects else name for name in dict.fromkeys(listed)]
+        reports = json.loads(run("--kd", "; ".join(commands), "--json", "--cpus", "2", "four_threads.exe").stderr)["reports"]
+        self.assertEqual([report["command"] for report in reports], commands)
+        for report in reports:
+            self.assertTrue(report["understood"], report)
+            self.assertTrue(report["parts"], report)
+
     def test_a_moment_in_an_idle_stretch_is_met(self):
         # The consumer sleeps from 0.3 ms to the tick at 25 ms; the producer's pulse, at 9.6 ms, is the last thing before.
         said = run("--kd", "!why consumer", "--kd-at", "15ms", "lost_wakeup.exe").stderr

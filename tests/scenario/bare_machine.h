@@ -17,8 +17,9 @@ class BareMachine {
     u64 seed = 0;
     std::string_view profile = sim::kDefaultProfile;
     const sim::Profile* scaled_profile = nullptr;  // not null: instead of `profile`
-    std::optional<csr::Strategy> csrss;  // absent: the process is none of CSRSS's
+    std::optional<csr::Strategy> csrss = {};  // absent: the process is none of CSRSS's
     u64 system_pte_bytes = 0;
+    std::string registry = {};  // text of its registry; empty: a fresh one
   };
   explicit BareMachine(const Options& options) {
     Machine::Options machine_options;
@@ -28,6 +29,7 @@ class BareMachine {
     machine_options.seed = options.seed;
     machine_options.csrss = options.csrss;
     machine_options.system_pte_bytes = options.system_pte_bytes;
+    machine_options.registry = options.registry;
     tells_csrss_ = options.csrss.has_value();
     machine_options.show_output = false;
     machine_options.processor_kind = ProcessorKind::scripted;
