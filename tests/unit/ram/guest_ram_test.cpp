@@ -1,11 +1,15 @@
 #include "ram/guest_ram.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <utility>
 
 namespace vitrine::ram {
 namespace {
+
+class EitherGuestRam : public ::testing::TestWithParam<Sharing> {};
+INSTANTIATE_TEST_SUITE_P(Kinds, EitherGuestRam, ::testing::Values(Sharing::anonymous, Sharing::shared));
 
 TEST(GuestRam, RoundsUpToWholePages) {
   auto ram = GuestRam::create(kPageSize + 1);
@@ -18,8 +22,8 @@ TEST(GuestRam, RefusesSizesThatNoHostHas) {
   EXPECT_FALSE(GuestRam::create(~0ull));
 }
 
-TEST(GuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
-  auto ram = GuestRam::create(64ull << 30);
+TEST_P(EitherGuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
+  auto ram = GuestRam::create(64ull << 30, GetParam());
   ASSERT_TRUE(ram);
   EXPECT_EQ(ram->page(Pfn{12'345'678})[17], std::byte{0});
   EXPECT_LE(ram->resident_bytes(), 4u << 20);
@@ -32,8 +36,8 @@ TEST(GuestRam, FramesAreDistinctAndKeepTheirBytes) {
   for (u64 n = 0; n < 16; ++n) EXPECT_EQ(ram->page(Pfn{n})[n], std::byte(n + 1));
 }
 
-TEST(GuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
-  auto ram = GuestRam::create(4 * kPageSize);
+TEST_P(EitherGuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
+  auto ram = GuestRam::create(4 * kPageSize, GetParam());
   ASSERT_TRUE(ram);
   for (u64 n = 0; n < 4; ++n) ram->page(Pfn{n})[9] = std::byte{7};
   ram->discard(Pfn{1}, 2);
@@ -41,6 +45,16 @@ TEST(GuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
   EXPECT_EQ(ram->page(Pfn{1})[9], std::byte{0});
   EXPECT_EQ(ram->page(Pfn{2})[9], std::byte{0});
   EXPECT_EQ(ram->page(Pfn{3})[9], std::byte{7});
+}
+
+// What the kvm back end takes away to make the host's kernel forget translations comes back as it was.
+TEST(GuestRam, ASharedFrameThatIsTakenAwayKeepsItsBytes) {
+  auto ram = GuestRam::create(2 * kPageSize, Sharing::shared);
+  ASSERT_TRUE(ram);
+  EXPECT_EQ(ram->sharing(), Sharing::shared);
+  ram->page(Pfn{1})[5] = std::byte{8};
+  ASSERT_EQ(madvise(ram->page(Pfn{1}), kPageSize, MADV_DONTNEED), 0);
+  EXPECT_EQ(ram->page(Pfn{1})[5], std::byte{8});
 }
 
 TEST(GuestRam, MovingKeepsTheMapping) {
