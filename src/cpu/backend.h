@@ -1,11 +1,10 @@
 // Backend: runs guest instructions in user mode until a trap. Three implementations: translator/ (the default: same
-// ISA, deterministic), kvm/ (native speed where the host has /dev/kvm), scripted/ (C++ coroutines, for tests).
+// ISA, deterministic), scripted/ (C++ coroutines, for tests), and kvm/ (native; its budget is a time, `retired` a guess).
 //
 // Contract between kernel and back end: the kernel owns the page tables (in GuestRam) and every policy; the back end
 // only walks them, sets accessed and dirty bits as hardware does, and caches what it read. The kernel writes entries,
-// then commits the batch with `commit` before anything runs again. Entries that go from not present to present, or only
-// gain rights, need no commit (as on hardware). A table that is taken out is committed even if it never had a present
-// entry: processors remember the way to tables as well (SDM vol. 3A 4.10.3).
+// then commits the batch before anything runs again, with an edit for each table that it takes out (at an address below
+// it, to 0). Entries that go from not present to present, or only gain rights, need no commit (as on hardware).
 #pragma once
 
 #include <memory>
@@ -47,7 +46,6 @@ struct PteEdit {
   Va address;    // any address in the page
   u64 old_entry;
   u64 new_entry;
-  bool table = false;  // an entry of an upper level that led to the table of `address`; the table is gone
 };
 
 // What the virtual processor says of itself: CPUID leaves, RDTSC, RDRAND. Implemented by hal, from the profile and the
@@ -72,7 +70,7 @@ class Backend {
 
   // Runs `context` on virtual processor `processor` in `space` for at most `budget` guest instructions (> 0). Counting
   // is exact: the same call from the same state retires the same instructions on every host. `rep` iterations count one
-  // each. (kvm/ cannot count: there the budget is a span of host time, and `retired` an estimate.)
+  // each.
   virtual Exit run(u32 processor, Space& space, GuestContext& context, u64 budget) = 0;
 
   // Page-table edits made by the kernel since the last run; see above.

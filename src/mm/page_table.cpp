@@ -155,7 +155,7 @@ void PageTable::free_empty_path(Va va) {
     if (memory_.pfn().used_entries(path[level]) != 0) return;
     if (level == 0 && cached_region_ == va >> shift_of(1)) cached_region_ = ~0ull;
     u64& entry = table(path[level + 1])[index_of(va, level + 1)];
-    edits_.push_back({space_.get(), page_floor(va), std::exchange(entry, 0), 0, true});
+    edits_.push_back({space_.get(), page_floor(va), std::exchange(entry, 0), 0});
     memory_.pfn().drop_used_entry(path[level + 1]);
     free_table(path[level]);
   }

@@ -1,10 +1,8 @@
-// GuestRam: the machine's physical memory. One host mapping, reserved without commitment: a frame costs host memory
-// only once somebody writes it. Private and anonymous, so that a fork of the host process is a checkpoint of it
-// (DESIGN 3.8); or a shared mapping of a memfd for the back end that needs to take pages away behind their back without
-// losing their bytes (cpu/kvm).
+// GuestRam: the machine's physical memory. One private anonymous host mapping, reserved without commitment: a frame costs
+// host memory only once somebody writes it, and a fork of the host process is a checkpoint of it (DESIGN 3.8). See also shared_ram.h.
 //
-// Owns the mapping. Refuses any address outside it: `page` checks. It knows nothing of who uses a frame (that is mm's
-// PFN database) and nothing of NT.
+// Owns the mapping. Refuses any address outside it: `page` checks. It knows nothing of who uses a frame (that is mm's PFN
+// database) and nothing of NT.
 #pragma once
 
 #include <cstring>
@@ -16,19 +14,16 @@
 
 namespace vitrine::ram {
 
-enum class Sharing : u8 { anonymous, shared };
-
 class GuestRam {
  public:
   // `bytes` is rounded up to whole pages. The error is the host's reason, for the user.
-  [[nodiscard]] static std::expected<GuestRam, std::string> create(u64 bytes, Sharing sharing = Sharing::anonymous);
+  [[nodiscard]] static std::expected<GuestRam, std::string> create(u64 bytes);
   GuestRam(GuestRam&& other) noexcept;
   GuestRam& operator=(GuestRam&& other) noexcept;
   ~GuestRam();
 
   [[nodiscard]] u64 page_count() const { return page_count_; }
   [[nodiscard]] std::byte* base() const { return base_; }
-  [[nodiscard]] Sharing sharing() const { return sharing_; }
 
   // The 4,096 bytes of a frame. Valid as long as the GuestRam lives.
   [[nodiscard]] std::byte* page(Pfn pfn) const {
@@ -46,11 +41,9 @@ class GuestRam {
   [[nodiscard]] u64 resident_bytes() const { return resident_bytes(Pfn{0}, page_count_); }
 
  private:
-  GuestRam(std::byte* base, u64 page_count, Sharing sharing)
-      : base_(base), page_count_(page_count), sharing_(sharing) {}
+  GuestRam(std::byte* base, u64 page_count) : base_(base), page_count_(page_count) {}
   std::byte* base_ = nullptr;
   u64 page_count_ = 0;
-  Sharing sharing_ = Sharing::anonymous;
 };
 
 }  // namespace vitrine::ram

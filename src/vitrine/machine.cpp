@@ -8,6 +8,7 @@
 #include "nt/executive_state.h"
 #include "ob/standard_directories.h"
 #include "ps/job.h"
+#include "ram/shared_ram.h"
 #include "vitrine/tear_down.h"
 
 namespace vitrine {
@@ -120,7 +121,7 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
   if (kvm) {
     if (std::string problem = cpu::kvm_problem(options.ram_bytes); !problem.empty()) return std::unexpected(std::move(problem));
   }
-  auto ram = ram::GuestRam::create(options.ram_bytes, kvm ? ram::Sharing::shared : ram::Sharing::anonymous);
+  auto ram = kvm ? ram::create_shared_ram(options.ram_bytes) : ram::GuestRam::create(options.ram_bytes);
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
   const auto profile = sim::lay_out(*options.profile, {options.ram_bytes, options.system_pte_bytes});
   if (!profile) return std::unexpected(fmt::format("--system-ptes: {}", profile.error()));

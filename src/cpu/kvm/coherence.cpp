@@ -26,10 +26,11 @@ void Coherence::commit(std::span<const PteEdit> edits) {
     count = 0;
   };
   for (const PteEdit& edit : edits) {
-    // KVM keeps its copies of tables by frame, and the ways to them; only a slot that goes makes it forget those.
-    zap_ |= edit.table;
+    // An entry that becomes 0 may be that of a table that is gone. KVM keeps its copies of tables by frame, and the
+    // ways to them; only a slot that goes makes it forget those.
+    if (edit.new_entry == 0) zap_ = true;
     const u64 frame = pte::frame(edit.old_entry).value;
-    if (edit.table || (edit.old_entry & pte::kPresent) == 0 || frame >= ram_.page_count()) continue;
+    if (edit.new_entry == 0 || (edit.old_entry & pte::kPresent) == 0 || frame >= ram_.page_count()) continue;
     if (count != 0 && frame == first + count) {
       ++count;
       continue;

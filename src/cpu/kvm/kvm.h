@@ -2,7 +2,7 @@
 // ring 0 is a page of HLT instructions; every trap ends there and is explained here.
 //
 // Owns the virtual machine, one virtual processor for each processor of the machine, and the few pages that only ring 0
-// can see. Refuses private memory: `ram` must be shared. It cannot count instructions: a budget is a span of host time,
+// can see. `ram` must be shared (ram/shared_ram.h). It cannot count instructions: a budget is a span of host time,
 // and `Exit::retired` what that time is worth at the price of an instruction. Runs are therefore not deterministic.
 // README.md explains the design.
 #pragma once
@@ -37,8 +37,8 @@ class Kvm : public Backend {
 // Empty if /dev/kvm can be used, with so much RAM; else one line that says what to do.
 [[nodiscard]] std::string kvm_problem(u64 ram_bytes = 0);
 
-// `ram` and `identity` must outlive the back end; `ram` is Sharing::shared. 1 <= processors <= 64. The error is that of
-// `kvm_problem`.
+// `ram` and `identity` must outlive the back end; `ram` is of create_shared_ram. 1 <= processors <= 64. The error is
+// that of `kvm_problem`.
 [[nodiscard]] std::expected<std::unique_ptr<Kvm>, std::string> make_kvm(ram::GuestRam& ram, Identity& identity,
                                                                         u32 processors, const KvmOptions& options = {});
 

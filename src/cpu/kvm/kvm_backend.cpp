@@ -109,17 +109,15 @@ void KvmBackend::kick(u32 processor) {
 }
 
 // What this host does in ways that differ: reads a page, puts another one in its place, and reads again after a flush
-// of the TLB. Each time the guest ends by a system call, which shows how those arrive.
+// of the TLB. Each time the guest ends by a system call, which shows how those arrive. Then CPUID and RDTSC: a
+// hypervisor may agree to trap them and not do it.
 void KvmBackend::probe() {
   const OwnMemory::Probe probe = own_.make_probe();
-  constexpr u8 kCode[] = {0x48, 0x8B, 0x07, 0x0F, 0x05};  // mov rax,[rdi]; syscall
-  std::copy_n(reinterpret_cast<const std::byte*>(kCode), sizeof kCode, probe.code);
-  *probe.data = 1;
-  *probe.other = 2;
   VirtualProcessor& cpu = virtual_processor(0);
-  traps_identity_ = cpu.traps_identity();
-  const auto read = [&](bool flush) {
-    GuestContext context;
+  GuestContext context;
+  const auto run = [&](std::span<const u8> code, bool flush) {
+    std::ranges::copy(code, reinterpret_cast<u8*>(probe.code));
+    context = GuestContext();
     context.rip = OwnMemory::kProbe;
     context[Gpr::rdi] = OwnMemory::kProbe + kPageSize;
     Trap trap;
@@ -127,17 +125,31 @@ void KvmBackend::probe() {
       *cpu.immediate_exit() = 0;
       trap = cpu.run(own_.root(probe.root), context, flush);
     } while (trap.kind == Trap::Kind::interrupted);
+    return trap;
+  };
+  const auto read = [&](bool flush) {
+    constexpr u8 kRead[] = {0x48, 0x8B, 0x07, 0x0F, 0x05};  // mov rax,[rdi]; syscall
+    const Trap trap = run(kRead, flush);
     if (trap.kind != Trap::Kind::system_call) {
       system_calls_fault_ = true;
       VITRINE_CHECK(looks_like_system_call(trap, context));
     }
     return context[Gpr::rax];
   };
+  *probe.data = 1;
+  *probe.other = 2;
   VITRINE_CHECK(read(false) == 1);
   constexpr u64 kAll = pte::kPresent | pte::kWrite | pte::kUser;
   probe.entries[1] = probe.other_frame | kAll;
   coherence_.set_paging(read(true) == 2 ? KvmPaging::nested : KvmPaging::shadow);
   coherence_.forget_all();
+  const auto traps = [&](std::span<const u8> code) {
+    const Trap trap = run(code, false);
+    return trap.kind == Trap::Kind::vector && trap.vector == static_cast<u32>(Vector::general_protection) &&
+           context.rip == OwnMemory::kProbe;
+  };
+  constexpr u8 kCpuid[] = {0x0F, 0xA2, 0x0F, 0x05}, kRdtsc[] = {0x0F, 0x31, 0x0F, 0x05};
+  traps_identity_ = cpu.traps_identity() && traps(kCpuid) && traps(kRdtsc);
 }
 
 // Under a hypervisor that runs ring 0 of its guests outside ring 0, SYSCALL may arrive as a fault at the stub, still in
@@ -340,7 +352,7 @@ std::string kvm_problem(u64 ram_bytes) {
 
 std::expected<std::unique_ptr<Kvm>, std::string> make_kvm(ram::GuestRam& ram, Identity& identity, u32 processors,
                                                           const KvmOptions& options) {
-  VITRINE_CHECK(ram.sharing() == ram::Sharing::shared && processors >= 1 && processors <= kvm::kMostProcessors);
+  VITRINE_CHECK(processors >= 1 && processors <= kvm::kMostProcessors);
   VITRINE_CHECK(options.instruction_picoseconds > 0);
   if (std::string problem = kvm_problem(ram.page_count() << kPageShift); !problem.empty())
     return std::unexpected(std::move(problem));

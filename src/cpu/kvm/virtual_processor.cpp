@@ -41,6 +41,14 @@ kvm_segment segment(u16 selector, u8 type, u8 level) {
   return made;
 }
 
+bool set_one(int processor, u32 index, u64 value) {
+  MsrTable table;
+  table.count = 1;
+  table.entries[0].index = index;
+  table.entries[0].data = value;
+  return set_msrs(processor, table);
+}
+
 }  // namespace
 
 VirtualProcessor::VirtualProcessor(const Vm& vm, OwnMemory& own, u32 number, const CpuidTable& cpuid)
@@ -64,18 +72,15 @@ void VirtualProcessor::make_ring0() {
   const std::pair<u32, u64> values[] = {{kMsrStar, u64{0x23} << 48 | u64{kRing0Code} << 32},
                                         {kMsrLstar, kStubs + kSystemCallStub},
                                         {kMsrCstar, kStubs + kCompatibilityStub},
-                                        {kMsrFmask, kAllFlags},
-                                        {kMsrTscAux, number_}};
+                                        {kMsrFmask, kAllFlags}};
   for (const auto& [index, value] : values) {
     msrs.entries[msrs.count].index = index;
     msrs.entries[msrs.count++].data = value;
   }
   VITRINE_CHECK(set_msrs(processor_.get(), msrs));
-  MsrTable faulting;
-  faulting.count = 1;
-  faulting.entries[0].index = kMsrMiscFeatures;
-  faulting.entries[0].data = 1;  // CPUID of ring 3 gives #GP
-  traps_identity_ = set_msrs(processor_.get(), faulting);
+  // Those that not every host has: what RDTSCP reads where it is not trapped, and that CPUID of ring 3 gives #GP.
+  (void)set_one(processor_.get(), kMsrTscAux, number_);
+  traps_identity_ = set_one(processor_.get(), kMsrMiscFeatures, 1);
 
   kvm_xcrs xcrs{};
   xcrs.nr_xcrs = 1;

@@ -240,7 +240,7 @@ TEST_P(BackendContract, ATableThatIsTakenOutIsNotWalkedAnyMore) {
   u64* const leaf = guest().tables.entry(kFar, false);
   u64* const directory = guest().tables.directory_entry(kFar);
   u64* const other = guest().tables.directory_entry(kOther);
-  const PteEdit edits[] = {{guest().space.get(), kFar, *leaf, 0}, {guest().space.get(), kFar, *directory, 0, true}};
+  const PteEdit edits[] = {{guest().space.get(), kFar, *leaf, 0}, {guest().space.get(), kFar, *directory, 0}};
   *leaf = 0;
   *other = std::exchange(*directory, 0);
   guest().backend->commit(edits);

@@ -8,6 +8,7 @@
 
 #include "cpu/kvm/kvm.h"
 #include "cpu/translator/translator.h"
+#include "ram/shared_ram.h"
 
 namespace vitrine::cpu::test {
 
@@ -66,8 +67,7 @@ class GuestMachine {
 
   explicit GuestMachine(const TranslatorOptions& options = {}) : GuestMachine(BackendKind::translator, options) {}
   explicit GuestMachine(BackendKind kind, const TranslatorOptions& options = {})
-      : ram(ram::GuestRam::create(64ull << 20,
-                                  kind == BackendKind::kvm ? ram::Sharing::shared : ram::Sharing::anonymous)
+      : ram((kind == BackendKind::kvm ? ram::create_shared_ram(64ull << 20) : ram::GuestRam::create(64ull << 20))
                 .value()),
         tables(ram),
         backend(make_backend(kind, options)),

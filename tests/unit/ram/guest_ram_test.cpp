@@ -1,15 +1,22 @@
-#include "ram/guest_ram.h"
-
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 
 #include <utility>
 
+#include "ram/shared_ram.h"
+
 namespace vitrine::ram {
 namespace {
 
-class EitherGuestRam : public ::testing::TestWithParam<Sharing> {};
-INSTANTIATE_TEST_SUITE_P(Kinds, EitherGuestRam, ::testing::Values(Sharing::anonymous, Sharing::shared));
+// The parameter: shared or private.
+class EitherGuestRam : public ::testing::TestWithParam<bool> {
+ protected:
+  static std::expected<GuestRam, std::string> create(u64 bytes) {
+    return GetParam() ? create_shared_ram(bytes) : GuestRam::create(bytes);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Kinds, EitherGuestRam, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "shared" : "anonymous"; });
 
 TEST(GuestRam, RoundsUpToWholePages) {
   auto ram = GuestRam::create(kPageSize + 1);
@@ -23,7 +30,7 @@ TEST(GuestRam, RefusesSizesThatNoHostHas) {
 }
 
 TEST_P(EitherGuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
-  auto ram = GuestRam::create(64ull << 30, GetParam());
+  auto ram = create(64ull << 30);
   ASSERT_TRUE(ram);
   EXPECT_EQ(ram->page(Pfn{12'345'678})[17], std::byte{0});
   EXPECT_LE(ram->resident_bytes(), 4u << 20);
@@ -37,7 +44,7 @@ TEST(GuestRam, FramesAreDistinctAndKeepTheirBytes) {
 }
 
 TEST_P(EitherGuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
-  auto ram = GuestRam::create(4 * kPageSize, GetParam());
+  auto ram = create(4 * kPageSize);
   ASSERT_TRUE(ram);
   for (u64 n = 0; n < 4; ++n) ram->page(Pfn{n})[9] = std::byte{7};
   ram->discard(Pfn{1}, 2);
@@ -49,9 +56,8 @@ TEST_P(EitherGuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
 
 // What the kvm back end takes away to make the host's kernel forget translations comes back as it was.
 TEST(GuestRam, ASharedFrameThatIsTakenAwayKeepsItsBytes) {
-  auto ram = GuestRam::create(2 * kPageSize, Sharing::shared);
+  auto ram = create_shared_ram(2 * kPageSize);
   ASSERT_TRUE(ram);
-  EXPECT_EQ(ram->sharing(), Sharing::shared);
   ram->page(Pfn{1})[5] = std::byte{8};
   ASSERT_EQ(madvise(ram->page(Pfn{1}), kPageSize, MADV_DONTNEED), 0);
   EXPECT_EQ(ram->page(Pfn{1})[5], std::byte{8});
