@@ -1,10 +1,10 @@
 // Backend: runs guest instructions in user mode until a trap. Three implementations: translator/ (the default: same
-// ISA, deterministic), scripted/ (C++ coroutines, for tests), and later kvm/.
+// ISA, deterministic), scripted/ (C++ coroutines, for tests), and kvm/ (native; its budget is a time, `retired` a guess).
 //
 // Contract between kernel and back end: the kernel owns the page tables (in GuestRam) and every policy; the back end
 // only walks them, sets accessed and dirty bits as hardware does, and caches what it read. The kernel writes entries,
-// then commits the batch with `commit` before anything runs again. Entries that go from not present to present, or only
-// gain rights, need no commit (as on hardware).
+// then commits the batch before anything runs again, with an edit for each table that it takes out (at an address below
+// it, to 0). Entries that go from not present to present, or only gain rights, need no commit (as on hardware).
 #pragma once
 
 #include <memory>

@@ -1,6 +1,7 @@
 #include "mm/page_table.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace vitrine::mm {
 namespace {
@@ -153,7 +154,8 @@ void PageTable::free_empty_path(Va va) {
   for (u32 level = lowest; level < kLevels - 1; ++level) {
     if (memory_.pfn().used_entries(path[level]) != 0) return;
     if (level == 0 && cached_region_ == va >> shift_of(1)) cached_region_ = ~0ull;
-    table(path[level + 1])[index_of(va, level + 1)] = 0;
+    u64& entry = table(path[level + 1])[index_of(va, level + 1)];
+    edits_.push_back({space_.get(), page_floor(va), std::exchange(entry, 0), 0});
     memory_.pfn().drop_used_entry(path[level + 1]);
     free_table(path[level]);
   }

@@ -39,8 +39,10 @@ void GuestRam::discard(Pfn first, u64 count) {
   VITRINE_CHECK(first.value <= page_count_ && count <= page_count_ - first.value);
   if (count == 0) return;
   std::byte* start = base_ + first.address();
-  // A private anonymous mapping reads as zero after MADV_DONTNEED; where the host refuses (locked pages) the bytes are cleared by hand.
-  if (madvise(start, count << kPageShift, MADV_DONTNEED) != 0) std::memset(start, 0, count << kPageShift);
+  // Shared RAM reads as zero after MADV_REMOVE, which the host refuses for a private anonymous mapping; that one reads as zero after
+  // MADV_DONTNEED. Where the host refuses both (locked pages) the bytes are cleared by hand.
+  const u64 bytes = count << kPageShift;
+  if (madvise(start, bytes, MADV_REMOVE) != 0 && madvise(start, bytes, MADV_DONTNEED) != 0) std::memset(start, 0, bytes);
 }
 
 u64 GuestRam::resident_bytes(Pfn first, u64 count) const {

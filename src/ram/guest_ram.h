@@ -1,5 +1,5 @@
 // GuestRam: the machine's physical memory. One private anonymous host mapping, reserved without commitment: a frame costs
-// host memory only once somebody writes it, and a fork of the host process is a checkpoint of it (DESIGN 3.8).
+// host memory only once somebody writes it, and a fork of the host process is a checkpoint of it (DESIGN 3.8). See also shared_ram.h.
 //
 // Owns the mapping. Refuses any address outside it: `page` checks. It knows nothing of who uses a frame (that is mm's PFN
 // database) and nothing of NT.

@@ -98,8 +98,8 @@ void print_threads(const RunResult& result) {
 
 void print_statistics(const RunResult& result) {
   const RunStatistics& s = result.statistics;
-  fmt::print(stderr, "\n{}, exit code {:#x}, trace {:016x}\n", end_name(result.end), result.exit_code,
-             result.trace_hash);
+  fmt::print(stderr, "\n{}, exit code {:#x}, trace {:016x}{}\n", end_name(result.end), result.exit_code,
+             result.trace_hash, result.repeats ? "" : " (of this run only: --backend kvm)");
   fmt::print(stderr, "time          {:.3f} ms virtual, {:.3f} ms on the host\n", milliseconds(s.virtual_nanoseconds),
              milliseconds(s.host_nanoseconds));
   fmt::print(stderr,

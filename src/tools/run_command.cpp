@@ -95,6 +95,7 @@ struct Settings {
   std::string system_ptes;
   std::string csrss;
   u64 seed = 0;
+  std::string backend = "translator";
   double timeout = 0;
   std::string host_limit;
   std::string system32;
@@ -196,6 +197,12 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     options.nodes = topology->nodes;
   }
   options.seed = settings.seed;
+  if (settings.backend == "kvm") {
+    if (settings.verify) {
+      return std::unexpected("--verify compares two runs, and --backend kvm cannot repeat one: leave one of them away");
+    }
+    options.backend = BackendChoice::kvm;
+  }
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
   options.check_invariants = settings.check;
@@ -298,6 +305,15 @@ int run(const Settings& settings) {
   return settle_overlay(settings, *result, verifies ? verify(*options, *result) : exit_code_of(*result));
 }
 
+void add_backend_option(CLI::App& command, Settings& settings) {
+  command
+      .add_option("--backend", settings.backend,
+                  "What runs the program's code: translator, or kvm (native speed where there is /dev/kvm; counts no instructions, "
+                  "so no run is like the other)")
+      ->check(CLI::IsMember({"translator", "kvm"}))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_run_command(CLI::App& app, int& exit_code) {
@@ -312,6 +328,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
       ->capture_default_str();
+  add_backend_option(*command, *settings);
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")
       ->capture_default_str();
   command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")

@@ -11,6 +11,7 @@
 #include "ob/standard_directories.h"
 #include "ps/dpc_threads.h"
 #include "ps/job.h"
+#include "ram/shared_ram.h"
 #include "vitrine/tear_down.h"
 #include "win32k/subsystem.h"
 
@@ -90,6 +91,12 @@ std::unique_ptr<cpu::Backend> Machine::make_processor() {
     scripted = made.get();
     return made;
   }
+  if (options.processor_kind == ProcessorKind::kvm) {
+    auto made = cpu::make_kvm(ram, identity, options.processors,
+                              {.instruction_picoseconds = std::max<u64>(profile.costs.instruction.picoseconds, 1)});
+    VITRINE_CHECK(made.has_value());  // `create` has asked
+    return std::move(*made);
+  }
   auto made = cpu::make_translator(ram, identity, options.processors);
   translator = made.get();
   return made;
@@ -122,12 +129,15 @@ Machine::~Machine() {
 }
 
 std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options options) {
-  if (options.processor_kind == ProcessorKind::translator && !cpu::host_supports_translator()) {
-    return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the translator needs");
+  const bool real_code = options.processor_kind != ProcessorKind::scripted, kvm = options.processor_kind == ProcessorKind::kvm;
+  if (real_code && !cpu::host_supports_translator()) {
+    return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the virtual processor has");
   }
-  if (options.processor_kind == ProcessorKind::translator && options.ram_bytes < kLeastRamBytes)
-    return std::unexpected(kTooLittleRam);
-  auto ram = ram::GuestRam::create(options.ram_bytes);
+  if (real_code && options.ram_bytes < kLeastRamBytes) return std::unexpected(kTooLittleRam);
+  if (kvm) {
+    if (std::string problem = cpu::kvm_problem(options.ram_bytes); !problem.empty()) return std::unexpected(std::move(problem));
+  }
+  auto ram = kvm ? ram::create_shared_ram(options.ram_bytes) : ram::GuestRam::create(options.ram_bytes);
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
   const auto profile = sim::lay_out(*options.profile, {options.ram_bytes, options.system_pte_bytes});
   if (!profile) return std::unexpected(fmt::format("--system-ptes: {}", profile.error()));

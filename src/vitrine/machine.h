@@ -12,6 +12,7 @@
 
 #include "cc/cache_manager.h"
 #include "cm/registry.h"
+#include "cpu/kvm/kvm.h"
 #include "cpu/scripted/scripted.h"
 #include "cpu/translator/translator.h"
 #include "csr/subsystem.h"
@@ -58,6 +59,7 @@ inline constexpr Ticks kUptimeAtStart{600'000'000};  // a minute
 // What runs guest instructions.
 enum class ProcessorKind : u8 {
   translator,  // real x86-64 code; boots with Wine's user-mode half from the mounts
+  kvm,         // the same, by the host's virtualisation
   scripted,    // C++ coroutines; boots bare: no ntdll, services numbered in the order of nt::all_services()
 };
 

@@ -51,7 +51,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
   s.host_nanoseconds = host_nanoseconds;
   s.peak_host_bytes = host_peak_bytes();
   s.guest_frames_used = machine.physical.pfn().resident_bytes() / kPageSize;
-  s.translated_bytes = machine.translator->statistics().host_bytes;
+  if (machine.translator != nullptr) s.translated_bytes = machine.translator->statistics().host_bytes;
   const auto calls = machine.dispatcher->counts();
   for (u32 number = 0; number < calls.size(); ++number) {
     if (calls[number] != 0) s.services.emplace(machine.services->name(number), calls[number]);
@@ -62,7 +62,7 @@ RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nano
 // Instructions that the virtual processor does not have, named so that a user knows why a program ended with an illegal
 // instruction.
 void report_unsupported(const Machine& machine, const RunOptions& options) {
-  if (!options.on_notice) return;
+  if (!options.on_notice || machine.translator == nullptr) return;
   for (const cpu::Translator::Unsupported& u : machine.translator->unsupported()) {
     options.on_notice(fmt::format(
         "the virtual processor has no {}; the program executed it at {:#x} and got an illegal-instruction exception",
@@ -96,6 +96,8 @@ Machine::Options machine_options(const RunOptions& options, const std::vector<io
           .overlay = overlay,
           .streams = options.streams,
           .show_output = options.show_output,
+          .processor_kind =
+              options.backend == BackendChoice::kvm ? ProcessorKind::kvm : ProcessorKind::translator,
           .replay = options.replay.get(),
           .notice = options.on_notice};
 }
@@ -158,6 +160,7 @@ std::expected<RunResult, StartError> run_program(const RunOptions& options, cons
   result.exit_code = static_cast<u32>((*process)->exit_status);
   if (result.end == RunEnd::exited) machine.trace.absorb(&result.exit_code, sizeof result.exit_code);
   result.trace_hash = machine.trace.hash();
+  result.repeats = options.backend == BackendChoice::translator;
   result.registry = cm::to_text(machine.registry);
   result.explanation = explain(result.end, options, machine);
   result.input_log = std::make_shared<sim::InputLog>(std::move(machine.input_log));

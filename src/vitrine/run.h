@@ -56,6 +56,12 @@ struct HostSignals {
   std::atomic<u32> resized{0};    // the terminal has, or may have, another size
 };
 
+// What runs guest code (docs/decisions/0031).
+enum class BackendChoice : u8 {
+  translator,  // deterministic
+  kvm,         // native speed; no run is like the other, and trace hashes mean nothing
+};
+
 struct RunOptions {
   std::filesystem::path program;        // host path of the .exe
   std::vector<std::string> arguments;   // UTF-8, without the program's name
@@ -67,6 +73,7 @@ struct RunOptions {
   u64 system_pte_bytes = 0;             // 0: the profile's region of system PTEs
   std::optional<csr::Strategy> csrss;   // how CSRSS finds threads; absent: as the profile's Windows does
   u64 seed = 0;
+  BackendChoice backend = BackendChoice::translator;
   double timeout_seconds = 0;           // host time; 0: none
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found
@@ -113,6 +120,7 @@ struct RunResult {
   RunEnd end = RunEnd::exited;
   u32 exit_code = 0;
   u64 trace_hash = 0;
+  bool repeats = true;  // false: another run has another trace (BackendChoice::kvm)
   RunStatistics statistics;
   std::vector<ThreadRecord> threads;  // every thread that existed, by birth; empty unless record_threads
   std::shared_ptr<sim::InputLog> input_log;  // what the run learned from outside, for a replay

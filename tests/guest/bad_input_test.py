@@ -178,11 +178,17 @@ class BadInput(unittest.TestCase):
     def test_bad_options(self):
         hello = self.program("hello_write.exe")
         for bad in (["--cpus", "0"], ["--cpus", "65"], ["--cpus", "x"], ["--ram", "lots"], ["--profile", "nt99"], ["--profile", "nt52-x86"],
-                    ["--host-limit", "-3"], ["--no-such-option"], ["--timeout", "-1"]):
+                    ["--host-limit", "-3"], ["--backend", "other"], ["--no-such-option"], ["--timeout", "-1"]):
             with self.subTest(bad=bad):
                 returned, output, errors = self.run_vitrine(*bad, hello)
                 self.assertEqual((returned, output), (OWN, b""), errors)
                 self.assertTrue(errors.strip(), "no word of why")
+
+    def test_the_back_end_kvm(self):
+        program = self.program("hello_write.exe")
+        self.assert_refused(OWN, "--backend", "kvm", "--verify", program, says="--verify")
+        if not pathlib.Path("/dev/kvm").exists():
+            self.assert_refused(OWN, "--backend", "kvm", program, says="/dev/kvm is not there")
 
     def test_no_wine_dlls(self):
         self.assert_refused(OWN, "--system32", str(self.folder / "tmp"), self.program("hello_write.exe"), says="libwine")

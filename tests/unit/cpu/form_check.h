@@ -1,8 +1,10 @@
 // InstanceCheck: runs one instance of a form natively and translated, whole and in single steps, and says what differs
-// at its end, be that its breakpoint or a fault.
+// at its end, be that its breakpoint or a fault. With VITRINE_FUZZ_ORACLE=kvm a guest under KVM takes the place of the
+// native run.
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 
 #include "form_instance.h"
@@ -12,8 +14,8 @@ namespace vitrine::cpu::test {
 class InstanceCheck {
  public:
   InstanceCheck();
-  // False: the host would not give the fixed addresses.
-  [[nodiscard]] bool usable() const { return native_.usable(); }
+  // Empty, or why nothing can be checked here.
+  [[nodiscard]] std::string problem() const;
   // Empty if all is well.
   [[nodiscard]] std::string check(const Instance& instance);
   // How many native runs ended by which vector.
@@ -27,6 +29,8 @@ class InstanceCheck {
   [[nodiscard]] std::string compare_fault(const Exit& exit, const NativeEnd& end) const;
 
   NativeRunner native_;
+  std::unique_ptr<GuestTwin> oracle_;  // null: the host is the oracle
+  std::string problem_;
   GuestTwin twin_;
   std::map<u64, u64> ends_;
 };

@@ -2,7 +2,7 @@
 // same registers, flags, vector and x87 state and memory afterwards, the same fault at the same place before. Forms are
 // found by walking the decoder's tables; none is left out, and the few that cannot be compared are counted and named
 // with the reason. VITRINE_FUZZ_SECONDS=n sweeps for so long; VITRINE_FUZZ_SEED=n starts elsewhere;
-// VITRINE_FUZZ_FORM=text takes matching forms only.
+// VITRINE_FUZZ_FORM=text takes matching forms only; VITRINE_FUZZ_ORACLE=kvm compares with a guest under KVM instead.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -18,7 +18,7 @@ class Forms : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!host_supports_translator()) GTEST_SKIP() << "the host lacks x86-64-v3";
-    if (!checker_.usable()) GTEST_SKIP() << "the fixed test addresses are taken";
+    if (const std::string problem = checker_.problem(); !problem.empty()) GTEST_SKIP() << problem;
     const char* only = std::getenv("VITRINE_FUZZ_FORM");
     for (CodeForm& form : list_forms(translator::Decoder{})) {
       if (only == nullptr || form.name.find(only) != std::string::npos) forms_.push_back(std::move(form));

@@ -21,7 +21,7 @@ void for_each_page(const Visit& visit) {
 
 }  // namespace
 
-GuestTwin::GuestTwin() {
+GuestTwin::GuestTwin(BackendKind kind) : guest_(kind) {
   for (u64 at = 0; at < NativeRunner::kCodeBytes; at += kPageSize) guest_.tables.map(NativeRunner::kCode + at);
   for_each_page([&](Va page, u64, bool written) {
     guest_.tables.map(page, (written ? pte::kWrite : 0) | pte::kUser);
@@ -67,6 +67,29 @@ NativeEnd GuestTwin::run_natively(NativeRunner& native, std::span<const u8> code
     if (end.vector != static_cast<u64>(Vector::invalid_opcode)) break;
   }
   return end;
+}
+
+NativeEnd GuestTwin::run_as_oracle(std::span<const u8> code, Va at, std::span<const u8> memory, NativeState& state) {
+  std::vector<u8> bytes(code.begin(), code.end());
+  bytes.push_back(0xCC);
+  guest_.poke(at, bytes);
+  load_memory(memory);
+  load(state, at);
+  Exit exit;
+  do exit = guest_.run();
+  while (exit.reason == ExitReason::budget);
+  const GuestContext& context = guest_.context;
+  state.gpr = context.gpr;
+  state.rflags = context.rflags;
+  std::memcpy(state.fxsave.data(), context.xsave.data(), state.fxsave.size());
+  for (std::size_t n = 0; n < 16; ++n) {
+    std::memcpy(state.ymm[n].data(), context.xsave.data() + 160 + 16 * n, 16);
+    std::memcpy(state.ymm[n].data() + 16, context.xsave.data() + 576 + 16 * n, 16);
+  }
+  for_each_page([&](Va page, u64, bool written) {
+    if (written) std::memcpy(reinterpret_cast<u8*>(page), guest_.byte(page), kPageSize);
+  });
+  return {static_cast<u64>(exit.vector), exit.error_code, exit.fault_address, context.rip};
 }
 
 std::string GuestTwin::page_difference(Va page, const u8* native, std::span<const Ignored> ignored) {

@@ -18,7 +18,7 @@ struct Ignored {
 
 class GuestTwin {
  public:
-  GuestTwin();
+  explicit GuestTwin(BackendKind kind = BackendKind::translator);
   // The state as a guest has it, about to run at `entry`.
   [[nodiscard]] static GuestContext context_of(const NativeState& state, Va entry);
   void load(const NativeState& state, Va entry) { guest_.context = context_of(state, entry); }
@@ -29,6 +29,9 @@ class GuestTwin {
   // instructions that run the next time.
   static NativeEnd run_natively(NativeRunner& native, std::span<const u8> code, Va at, std::span<const u8> memory,
                                 NativeState& state);
+  // The same on this guest, in place of the host: where `kind` is kvm, the oracle for the other back end. What it
+  // leaves in memory is copied to where a native run leaves it.
+  NativeEnd run_as_oracle(std::span<const u8> code, Va at, std::span<const u8> memory, NativeState& state);
   // Empty if the guest is as the native run left it.
   [[nodiscard]] std::string differences(const NativeState& native, u32 undefined_flags,
                                         std::span<const Ignored> ignored = {});

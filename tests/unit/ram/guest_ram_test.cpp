@@ -1,11 +1,22 @@
-#include "ram/guest_ram.h"
-
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <utility>
 
+#include "ram/shared_ram.h"
+
 namespace vitrine::ram {
 namespace {
+
+// The parameter: shared or private.
+class EitherGuestRam : public ::testing::TestWithParam<bool> {
+ protected:
+  static std::expected<GuestRam, std::string> create(u64 bytes) {
+    return GetParam() ? create_shared_ram(bytes) : GuestRam::create(bytes);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Kinds, EitherGuestRam, ::testing::Bool(),
+                         [](const auto& info) { return info.param ? "shared" : "anonymous"; });
 
 TEST(GuestRam, RoundsUpToWholePages) {
   auto ram = GuestRam::create(kPageSize + 1);
@@ -18,8 +29,8 @@ TEST(GuestRam, RefusesSizesThatNoHostHas) {
   EXPECT_FALSE(GuestRam::create(~0ull));
 }
 
-TEST(GuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
-  auto ram = GuestRam::create(64ull << 30);
+TEST_P(EitherGuestRam, UntouchedFramesReadAsZeroAndCostNothing) {
+  auto ram = create(64ull << 30);
   ASSERT_TRUE(ram);
   EXPECT_EQ(ram->page(Pfn{12'345'678})[17], std::byte{0});
   EXPECT_LE(ram->resident_bytes(), 4u << 20);
@@ -32,8 +43,8 @@ TEST(GuestRam, FramesAreDistinctAndKeepTheirBytes) {
   for (u64 n = 0; n < 16; ++n) EXPECT_EQ(ram->page(Pfn{n})[n], std::byte(n + 1));
 }
 
-TEST(GuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
-  auto ram = GuestRam::create(4 * kPageSize);
+TEST_P(EitherGuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
+  auto ram = create(4 * kPageSize);
   ASSERT_TRUE(ram);
   for (u64 n = 0; n < 4; ++n) ram->page(Pfn{n})[9] = std::byte{7};
   ram->discard(Pfn{1}, 2);
@@ -41,6 +52,15 @@ TEST(GuestRam, DiscardedFramesReadAsZeroAndTheirNeighboursStay) {
   EXPECT_EQ(ram->page(Pfn{1})[9], std::byte{0});
   EXPECT_EQ(ram->page(Pfn{2})[9], std::byte{0});
   EXPECT_EQ(ram->page(Pfn{3})[9], std::byte{7});
+}
+
+// What the kvm back end takes away to make the host's kernel forget translations comes back as it was.
+TEST(GuestRam, ASharedFrameThatIsTakenAwayKeepsItsBytes) {
+  auto ram = create_shared_ram(2 * kPageSize);
+  ASSERT_TRUE(ram);
+  ram->page(Pfn{1})[5] = std::byte{8};
+  ASSERT_EQ(madvise(ram->page(Pfn{1}), kPageSize, MADV_DONTNEED), 0);
+  EXPECT_EQ(ram->page(Pfn{1})[5], std::byte{8});
 }
 
 TEST(GuestRam, MovingKeepsTheMapping) {
