@@ -9,6 +9,7 @@
 #include <ctime>
 #include <cstdio>
 
+#include "cpu/translator/translator.h"
 #include "kd/command.h"
 #include "hal/topology.h"
 #include "tools/commands.h"
@@ -95,6 +96,7 @@ struct Settings {
   std::string system_ptes;
   std::string csrss;
   u64 seed = 0;
+  bool avx512 = false;
   double timeout = 0;
   std::string host_limit;
   std::string system32;
@@ -196,6 +198,11 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     options.nodes = topology->nodes;
   }
   options.seed = settings.seed;
+  options.avx512 = settings.avx512;
+  if (options.avx512 && !cpu::host_supports_avx512()) {
+    return std::unexpected(
+        std::string("--avx512: this host has no AVX-512 (F, CD, BW, DQ, VL); run the program without it, or on a host that has"));
+  }
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
   options.check_invariants = settings.check;
@@ -312,6 +319,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
       ->capture_default_str();
+  command->add_flag("--avx512", settings->avx512, "AVX-512 (x86-64-v4) for the program: its results and the trace hash are this host's");
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")
       ->capture_default_str();
   command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")

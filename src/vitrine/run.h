@@ -67,6 +67,7 @@ struct RunOptions {
   u64 system_pte_bytes = 0;             // 0: the profile's region of system PTEs
   std::optional<csr::Strategy> csrss;   // how CSRSS finds threads; absent: as the profile's Windows does
   u64 seed = 0;
+  bool avx512 = false;                  // the program sees AVX-512; needs cpu::host_supports_avx512
   double timeout_seconds = 0;           // host time; 0: none
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found
