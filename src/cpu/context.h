@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstddef>
+#include <vector>
 
 #include "base/types.h"
 
@@ -27,6 +28,9 @@ struct alignas(64) GuestContext {
   std::array<u64, 6> debug{};  // DR0-DR3, DR6, DR7
   // 0..511 FXSAVE image (x87, MXCSR at 24, XMM at 160); 512..575 XSAVE header; 576..831 upper halves of YMM0-15.
   alignas(64) std::array<std::byte, 832> xsave{};
+  // What AVX-512 adds, once the thread has run where it is on request: K0-K7, upper halves of ZMM0-15, ZMM16-31, as
+  // XSAVE lays them in a row (64, 512 and 1024 bytes). Empty: all zero.
+  std::vector<std::byte> avx512;
 
   GuestContext();
 

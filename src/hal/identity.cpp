@@ -28,6 +28,7 @@ constexpr u32 kLeaf1Edx = bits({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 14, 15
 constexpr u32 kHyperThreadingBit = 28;  // more than one logical processor in the package
 // BMI1 AVX2 SMEP BMI2 ERMS. Not FSGSBASE: user mode may not move GS (NT of this era left it off).
 constexpr u32 kLeaf7Ebx = bits({3, 5, 7, 8, 9});
+constexpr u32 kLeaf7EbxAvx512 = bits({16, 17, 28, 30, 31});  // AVX512F DQ CD BW VL
 constexpr u32 kExtended1Ecx = bits({0, 5});        // LAHF in 64-bit mode, LZCNT
 constexpr u32 kExtended1Edx = bits({11, 20, 27, 29});  // SYSCALL, NX, RDTSCP, long mode
 
@@ -64,14 +65,20 @@ CpuidResult topology_leaf(u32 subleaf, const Topology& topology) {
   return {0, 0, subleaf, 0};
 }
 
-CpuidResult xsave_leaf(u32 subleaf) {
-  constexpr u32 kX87SseAvx = 7;
+CpuidResult xsave_leaf(u32 subleaf, bool avx512) {
+  constexpr u32 kX87SseAvx = 7, kWithAvx512 = 0xE7, kAvx512Bytes = 2688;
+  if (avx512) {  // opmask, upper halves of ZMM0-15, ZMM16-31: size and offset in the standard format
+    if (subleaf == 0) return {kWithAvx512, kAvx512Bytes, kAvx512Bytes, 0};
+    if (subleaf == 5) return {64, 1088, 0, 0};
+    if (subleaf == 6) return {512, 1152, 0, 0};
+    if (subleaf == 7) return {1024, 1664, 0, 0};
+  }
   if (subleaf == 0) return {kX87SseAvx, kXsaveBytes, kXsaveBytes, 0};
   if (subleaf == 2) return {256, 576, 0, 0};  // AVX: size and offset in the standard format
   return {};
 }
 
-CpuidResult basic_leaf(u32 leaf, u32 subleaf, const Topology& topology) {
+CpuidResult basic_leaf(u32 leaf, u32 subleaf, const Topology& topology, bool avx512) {
   const u32 processors = topology.processors_per_node();
   switch (leaf) {
     case 0:
@@ -86,11 +93,11 @@ CpuidResult basic_leaf(u32 leaf, u32 subleaf, const Topology& topology) {
     case 4:
       return cache_leaf(subleaf, topology);
     case 7:
-      return subleaf == 0 ? CpuidResult{0, kLeaf7Ebx, 0, 0} : CpuidResult{};
+      return subleaf == 0 ? CpuidResult{0, kLeaf7Ebx | (avx512 ? kLeaf7EbxAvx512 : 0), 0, 0} : CpuidResult{};
     case 0xB:
       return topology_leaf(subleaf, topology);
     case 0xD:
-      return xsave_leaf(subleaf);
+      return xsave_leaf(subleaf, avx512);
     default:
       return {};
   }
@@ -121,8 +128,8 @@ CpuidResult extended_leaf(u32 leaf) {
 
 }  // namespace
 
-Identity::Identity(const Machine& machine, u64 instruction_picoseconds)
-    : machine_(machine), instruction_picoseconds_(instruction_picoseconds) {
+Identity::Identity(const Machine& machine, u64 instruction_picoseconds, bool avx512)
+    : machine_(machine), instruction_picoseconds_(instruction_picoseconds), avx512_(avx512) {
   for (u32 p = 0; p < machine.processor_count(); ++p) {
     random_.emplace_back(machine.seed(), "rdrand " + std::to_string(p));
   }
@@ -131,7 +138,7 @@ Identity::Identity(const Machine& machine, u64 instruction_picoseconds)
 CpuidResult Identity::cpuid(u32 leaf, u32 subleaf) const {
   if (leaf >= 0x8000'0000 && leaf <= kHighestExtendedLeaf) return extended_leaf(leaf);
   // SDM: above the highest leaf, Intel processors return the data of the highest basic one.
-  return basic_leaf(leaf > kHighestBasicLeaf ? kHighestBasicLeaf : leaf, subleaf, machine_.topology());
+  return basic_leaf(leaf > kHighestBasicLeaf ? kHighestBasicLeaf : leaf, subleaf, machine_.topology(), avx512_);
 }
 
 u64 Identity::time_stamp(u32 processor, u64 retired_in_run) {

@@ -1,5 +1,5 @@
 // Identity: what the virtual processor says of itself, the same on every host: an x86-64-v3 processor (up to AVX2, FMA, BMI2,
-// AES, PCLMULQDQ, RDRAND; no AVX-512, no TSX, no hypervisor leaf), its time stamp counter driven by the virtual clock, its
+// AES, PCLMULQDQ, RDRAND; AVX-512 only on request, no TSX, no hypervisor leaf), its time stamp counter driven by the virtual clock, its
 // random numbers by the seed. Owns the random streams; refuses nothing: an unknown leaf reads as the highest basic leaf
 // does on Intel processors [SDM vol. 2A, CPUID].
 //
@@ -18,7 +18,8 @@ namespace vitrine::hal {
 class Identity final : public cpu::Identity {
  public:
   // `instruction_picoseconds`: the profile's price of one instruction. The machine must outlive this.
-  Identity(const Machine& machine, u64 instruction_picoseconds);
+  // `avx512`: an x86-64-v4 processor.
+  Identity(const Machine& machine, u64 instruction_picoseconds, bool avx512 = false);
 
   [[nodiscard]] CpuidResult cpuid(u32 leaf, u32 subleaf) const override;
   [[nodiscard]] u64 time_stamp(u32 processor, u64 retired_in_run) override;
@@ -27,6 +28,7 @@ class Identity final : public cpu::Identity {
  private:
   const Machine& machine_;
   u64 instruction_picoseconds_;
+  bool avx512_;
   std::vector<sim::Random> random_;  // one stream per processor
 };
 

@@ -9,6 +9,7 @@
 #include <ctime>
 #include <cstdio>
 
+#include "cpu/translator/translator.h"
 #include "kd/command.h"
 #include "hal/topology.h"
 #include "tools/commands.h"
@@ -96,6 +97,7 @@ struct Settings {
   std::string csrss;
   u64 seed = 0;
   std::string backend = "translator";
+  bool avx512 = false;
   double timeout = 0;
   std::string host_limit;
   std::string system32;
@@ -143,6 +145,19 @@ std::expected<hal::Topology, std::string> parse_topology(const std::string& text
   if (read == 3 && static_cast<std::size_t>(end) == text.size() && topology.nodes != 0 && topology.valid()) return topology;
   return std::unexpected(fmt::format("--topology {}: expected CORESxTHREADSxNODES such as 4x2x1: at most 64 processors, and as many "
                                      "cores on each node", text));
+}
+
+// What is wrong with the choice; empty: nothing.
+std::string choose_processor(const Settings& settings, RunOptions& options) {
+  const bool kvm = settings.backend == "kvm";
+  if (kvm && settings.verify) return "--verify compares two runs, and --backend kvm cannot repeat one: leave one of them away";
+  if (kvm && settings.avx512) return "--avx512 is the translator's: leave it or --backend kvm away";
+  if (settings.avx512 && !cpu::host_supports_avx512()) {
+    return "--avx512: this host has no AVX-512 (F, CD, BW, DQ, VL); run the program without it, or on a host that has";
+  }
+  options.backend = kvm ? BackendChoice::kvm : BackendChoice::translator;
+  options.avx512 = settings.avx512;
+  return {};
 }
 
 std::expected<RunOptions, std::string> make_options(const Settings& settings) {
@@ -197,12 +212,7 @@ std::expected<RunOptions, std::string> make_options(const Settings& settings) {
     options.nodes = topology->nodes;
   }
   options.seed = settings.seed;
-  if (settings.backend == "kvm") {
-    if (settings.verify) {
-      return std::unexpected("--verify compares two runs, and --backend kvm cannot repeat one: leave one of them away");
-    }
-    options.backend = BackendChoice::kvm;
-  }
+  if (std::string problem = choose_processor(settings, options); !problem.empty()) return std::unexpected(std::move(problem));
   options.timeout_seconds = settings.timeout;
   options.system32 = settings.system32;
   options.check_invariants = settings.check;
@@ -305,13 +315,14 @@ int run(const Settings& settings) {
   return settle_overlay(settings, *result, verifies ? verify(*options, *result) : exit_code_of(*result));
 }
 
-void add_backend_option(CLI::App& command, Settings& settings) {
+void add_processor_options(CLI::App& command, Settings& settings) {
   command
       .add_option("--backend", settings.backend,
                   "What runs the program's code: translator, or kvm (native speed where there is /dev/kvm; counts no instructions, "
                   "so no run is like the other)")
       ->check(CLI::IsMember({"translator", "kvm"}))
       ->capture_default_str();
+  command.add_flag("--avx512", settings.avx512, "AVX-512 (x86-64-v4) for the program: its results and the trace hash are this host's");
 }
 
 }  // namespace
@@ -328,7 +339,7 @@ void add_run_command(CLI::App& app, int& exit_code) {
   command->add_option("--csrss", settings->csrss, "How CSRSS finds threads: chained:N, constant, resizing or bypass");
   command->add_option("--seed", settings->seed, "Varies address layout, processor phase and random numbers")
       ->capture_default_str();
-  add_backend_option(*command, *settings);
+  add_processor_options(*command, *settings);
   command->add_option("--profile", settings->profile, "Whose books and policies: nt52-x64 or nt61-x64")
       ->capture_default_str();
   command->add_option("--timeout", settings->timeout, "Seconds of host time after which the run is ended")

@@ -61,7 +61,7 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
            .seed = options.seed,
            .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns,
            .uptime = kUptimeAtStart}),
-      identity(hal, options.profile->costs.instruction.picoseconds),
+      identity(hal, options.profile->costs.instruction.picoseconds, options.avx512),
       ram(std::move(ram_)),
       processor(make_processor()),
       kernel(*options.profile, hal, trace, options.processors),
@@ -97,7 +97,7 @@ std::unique_ptr<cpu::Backend> Machine::make_processor() {
     VITRINE_CHECK(made.has_value());  // `create` has asked
     return std::move(*made);
   }
-  auto made = cpu::make_translator(ram, identity, options.processors);
+  auto made = cpu::make_translator(ram, identity, options.processors, {.avx512 = options.avx512});
   translator = made.get();
   return made;
 }

@@ -74,6 +74,7 @@ class Machine {
     u64 system_pte_bytes = 0;            // 0: the profile's region
     std::optional<csr::Strategy> csrss;  // absent: the profile's
     u64 seed = 0;
+    bool avx512 = false;                   // x86-64-v4, with the host's own results
     std::vector<io::Mount> mounts;         // of C:, system32 included
     std::string registry;                  // text of an earlier run's registry; empty: a fresh one
     std::shared_ptr<io::Overlay> overlay;  // takes what is written below them; null: the host does

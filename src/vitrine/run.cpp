@@ -91,6 +91,7 @@ Machine::Options machine_options(const RunOptions& options, const std::vector<io
           .system_pte_bytes = options.system_pte_bytes,
           .csrss = options.csrss,
           .seed = options.seed,
+          .avx512 = options.avx512,
           .mounts = mounts,
           .registry = options.registry,
           .overlay = overlay,

@@ -74,6 +74,7 @@ struct RunOptions {
   std::optional<csr::Strategy> csrss;   // how CSRSS finds threads; absent: as the profile's Windows does
   u64 seed = 0;
   BackendChoice backend = BackendChoice::translator;
+  bool avx512 = false;                  // the program sees AVX-512; needs cpu::host_supports_avx512
   double timeout_seconds = 0;           // host time; 0: none
   u64 host_limit_bytes = 0;             // 0: none
   std::filesystem::path system32;       // empty: found

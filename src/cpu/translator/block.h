@@ -50,6 +50,7 @@ struct Site {
   u16 offset = 0;        // guest address of the instruction, from the block's
   u8 size = 0;           // bytes accessed (memory sites)
   u8 length = 0;         // of the instruction
+  bool fetch = false;    // a masked instruction that is yet to run
   bool charged = false;  // the block's instructions are already taken off Frame::budget
   bool write = false;
   Reach reach = Reach::general;

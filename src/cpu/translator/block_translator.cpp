@@ -8,7 +8,11 @@
 namespace vitrine::cpu::translator {
 
 BlockTranslator::BlockTranslator(CodeCache& cache, const Stubs& stubs, const TranslatorOptions& options)
-    : cache_(cache), stubs_(stubs), options_(options), decoder_(cache.arena()), instructions_(kMaxBlock) {}
+    : cache_(cache),
+      stubs_(stubs),
+      options_(options),
+      decoder_(cache.arena(), options.avx512),
+      instructions_(kMaxBlock) {}
 
 bool BlockTranslator::decode(const BlockRequest& request) {
   const u32 limit = request.variant.one ? 1 : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
@@ -309,6 +313,9 @@ void BlockTranslator::emit_instruction() {
       break;
     case Form::ret:
       emit_return();
+      break;
+    case Form::masked:
+      emit_masked();
       break;
     case Form::helper:
     case Form::push_flags:

@@ -118,6 +118,8 @@ class BlockTranslator {
   void emit_plain();
   void emit_plain_memory();
   void emit_plain_high8();
+  void emit_masked();
+  void emit_rewritten_evex(const Instruction& instruction, const Rewrite& rewrite);
   void emit_rewritten(const Instruction& instruction, const Rewrite& rewrite);
   void emit_lea();
   void emit_divide();

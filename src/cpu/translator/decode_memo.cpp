@@ -117,8 +117,8 @@ bool may_keep(Form form) {
 
 static_assert(std::is_trivially_copyable_v<Instruction> && std::is_standard_layout_v<Instruction>);
 
-DecodeMemo::DecodeMemo(Arena& arena)
-    : slots_(static_cast<Slot*>(arena.allocate(kSlots * sizeof(Slot))), kSlots), entries_(arena) {
+DecodeMemo::DecodeMemo(Arena& arena, bool avx512)
+    : decoder_(avx512), slots_(static_cast<Slot*>(arena.allocate(kSlots * sizeof(Slot))), kSlots), entries_(arena) {
   std::uninitialized_value_construct(slots_.begin(), slots_.end());
 }
 

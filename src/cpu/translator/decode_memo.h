@@ -15,7 +15,7 @@ namespace vitrine::cpu::translator {
 
 class DecodeMemo {
  public:
-  explicit DecodeMemo(Arena& arena);
+  explicit DecodeMemo(Arena& arena, bool avx512 = false);
   [[nodiscard]] DecodeResult decode(std::span<const u8> code, Va rip, Instruction& out);
   [[nodiscard]] const Decoder& decoder() const { return decoder_; }
 

@@ -82,7 +82,7 @@ void note_implied_memory(Instruction& out) {
 
 bool is_vector_register(ZydisRegister reg) {
   const ZydisRegisterClass kind = ZydisRegisterGetClass(reg);
-  return kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM;
+  return kind == ZYDIS_REGCLASS_XMM || kind == ZYDIS_REGCLASS_YMM || kind == ZYDIS_REGCLASS_ZMM;
 }
 
 void note_register(Instruction& out, const ZydisDecodedOperand& operand) {
@@ -215,7 +215,9 @@ bool is_shift(ZydisMnemonic mnemonic) {
 
 RegisterName general_register(ZydisRegister reg) { return kGeneralRegisters[static_cast<std::size_t>(reg)]; }
 
-Decoder::Decoder() { ZydisDecoderInit(&zydis_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
+Decoder::Decoder(bool avx512) : avx512_(avx512) {
+  ZydisDecoderInit(&zydis_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
+}
 
 DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out) const {
   ZydisDecoderContext decoding;
@@ -241,7 +243,7 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
   if (out.mnemonic() == ZYDIS_MNEMONIC_ROUNDSS || out.mnemonic() == ZYDIS_MNEMONIC_ROUNDSD) out.simd_float = true;
   note_x87(out);
   note_flags(out);
-  out.form = classify(out);
+  out.form = classify(out, avx512_);
   if (out.form == Form::helper || out.form == Form::string) {  // C++ executes them with their implied operands
     if (!decode_operands(out.z.operand_count)) return DecodeResult::invalid;
     if (out.mnemonic() == ZYDIS_MNEMONIC_XLAT) note_implied_memory(out);
@@ -260,6 +262,7 @@ DecodeResult Decoder::decode(std::span<const u8> code, Va rip, Instruction& out)
     case Form::direction:
     case Form::divide:
     case Form::helper:
+    case Form::masked:
       out.ends_block = false;
       break;
     case Form::string:

@@ -31,6 +31,7 @@ enum class Form : u8 {
   divide,
   string,  // executed by the dispatcher when repeated, by a helper otherwise
   helper,  // executed by C++ (helpers.h)
+  masked,  // AVX-512 with a masked memory operand: runs on a copy of what the mask lets it touch
   system_call,
   breakpoint,
   interrupt,
@@ -94,16 +95,18 @@ enum class DecodeResult : u8 { ok, invalid, truncated };
 
 class Decoder {
  public:
-  Decoder();
+  // `avx512`: instructions of x86-64-v4 are allowed.
+  explicit Decoder(bool avx512 = false);
   // Decodes the instruction at guest address `rip` from the bytes that follow it in memory.
   [[nodiscard]] DecodeResult decode(std::span<const u8> code, Va rip, Instruction& out) const;
 
  private:
   ZydisDecoder zydis_;
+  bool avx512_;
 };
 
 // instruction_table.cpp: the allow-list.
-[[nodiscard]] Form classify(const Instruction& instruction);
+[[nodiscard]] Form classify(const Instruction& instruction, bool avx512);
 // Legacy SSE instructions that take 16-byte operands at any address, and VEX instructions that do not (SDM vol.
 // 1, 14.9).
 [[nodiscard]] bool requires_alignment(const Instruction& instruction);

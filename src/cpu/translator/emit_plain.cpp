@@ -240,6 +240,7 @@ void BlockTranslator::emit_plain_memory() {
 // Encodes the instruction anew with other registers and another memory operand.
 void BlockTranslator::emit_rewritten(const Instruction& instruction, const Rewrite& rewrite) {
   const ZydisDecodedInstruction& z = instruction.z;
+  if (z.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) return emit_rewritten_evex(instruction, rewrite);
   const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   const bool modrm = (z.attributes & ZYDIS_ATTRIB_HAS_MODRM) != 0;
   const u8* vex_bytes = instruction.bytes.data() + z.raw.vex.offset;
@@ -281,6 +282,65 @@ void BlockTranslator::emit_rewritten(const Instruction& instruction, const Rewri
     const u8 offset = z.raw.imm[0].offset;
     e().put(instruction.bytes.data() + offset, z.length - offset);
   }
+}
+
+// SDM vol. 2A, 2.7.1. Fields that extend a register number are inverted; X extends the register in ModRM.rm, too.
+void BlockTranslator::emit_rewritten_evex(const Instruction& instruction, const Rewrite& rewrite) {
+  constexpr u32 kR = 0x80, kX = 0x40, kB = 0x20, kR2 = 0x10;
+  const ZydisDecodedInstruction& z = instruction.z;
+  const u8* const prefix = instruction.bytes.data() + z.raw.evex.offset;
+  u32 first = prefix[1];
+  int reg = z.raw.modrm.reg, rm = z.raw.modrm.rm;
+  const auto field = [&](u32 bit, bool extended) { first = extended ? first & ~bit : first | bit; };
+  for (u8 n = 0; n < instruction.register_count; ++n) {
+    const EncodedRegister& encoded = instruction.registers[n];
+    const int host = rewrite.map[static_cast<std::size_t>(encoded.number)];
+    if (encoded.field == EncodedRegister::Field::reg) {
+      reg = host;
+      field(kR, host >= 8);
+      field(kR2, false);
+    } else if (encoded.field == EncodedRegister::Field::rm) {
+      rm = host;
+      field(kB, host >= 8);
+      field(kX, false);
+    }
+  }
+  if (rewrite.memory != nullptr) {
+    field(kB, rewrite.memory->base >= 8);
+    field(kX, rewrite.memory->index >= 8);
+  }
+  e().byte(0x62);
+  e().byte(first);
+  e().byte(prefix[2]);
+  e().byte(prefix[3]);
+  e().byte(z.opcode);
+  if (rewrite.memory != nullptr)
+    e().modrm_memory_wide(reg, *rewrite.memory);
+  else
+    e().byte(0xC0u | static_cast<u32>(reg & 7) << 3 | static_cast<u32>(rm & 7));
+  if (z.raw.imm[0].size != 0) e().byte(instruction.bytes[z.raw.imm[0].offset]);
+}
+
+// C++ fetches what the mask lets the instruction touch, it runs on that copy, and C++ writes what the mask let it
+// change.
+void BlockTranslator::emit_masked() {
+  const Instruction& instruction = current();
+  in_scratch0_ = nullptr;
+  clobber_flags();
+  Site site = site_at(static_cast<u16>(index_));
+  site.instruction = cache_.keep(instruction);
+  site.fetch = true;
+  e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
+  e().call(stubs_.callout);
+  const HostMemory copy = frame_field(offsetof(Frame, bounce));
+  const u8* const begin = e().here();
+  emit_rewritten(instruction, {kHostRegisters, &copy});
+  if (instruction.simd_float)
+    cache_.add_fault_range({begin, e().here(), make_site(static_cast<u16>(index_)), flags_ == Flags::saved});
+  if (!instruction.memory_written) return;
+  site.fetch = false;
+  e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
+  e().call(stubs_.callout);
 }
 
 void BlockTranslator::emit_lea() {

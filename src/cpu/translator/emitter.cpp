@@ -51,6 +51,14 @@ void Emitter::modrm_memory(int reg, HostMemory memory) {
   put_low(out.bits, out.count);
 }
 
+void Emitter::modrm_memory_wide(int reg, HostMemory memory) {
+  const u32 base = static_cast<u32>(memory.base & 7),
+            index = memory.index >= 0 ? static_cast<u32>(memory.index & 7) : 4u;
+  byte(0x84u | static_cast<u32>(reg & 7) << 3);
+  byte(static_cast<u32>(memory.scale) << 6 | index << 3 | base);
+  dword(static_cast<u32>(memory.disp));
+}
+
 void Emitter::op_memory(Width width, u32 opcode, int reg, HostMemory memory) {
   const u32 rex = 0x40u | (width == Width::b64 ? 8u : 0u) | (high(reg) ? 4u : 0u) |
                   (memory.index >= 0 && high(memory.index) ? 2u : 0u) | (high(memory.base) ? 1u : 0u);

@@ -43,6 +43,8 @@ class Emitter {
   void op_memory(Width width, u32 opcode, int reg, HostMemory memory);
   void op_register(Width width, u32 opcode, int reg, int rm);
   void modrm_memory(int reg, HostMemory memory);
+  // With four bytes of displacement: EVEX scales a single one. Precondition: there is a base.
+  void modrm_memory_wide(int reg, HostMemory memory);
 
   void mov(int to, int from) {
     if (to != from) op_register(Width::b64, 0x89, from, to);

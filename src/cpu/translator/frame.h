@@ -97,6 +97,10 @@ struct alignas(kPageSize) Frame {
                                // the truth about vectors outside call-outs
   alignas(64) std::array<u8, 64> bounce{};
   alignas(64) std::array<std::array<u8, 32>, 16> ymm{};  // the truth about vectors during a call-out
+  // The same for AVX-512, and true whenever C++ runs; unused where it is not on request.
+  alignas(64) std::array<u64, 8> mask;
+  std::array<std::array<u8, 32>, 16> zmm_high;   // of ZMM0-15
+  std::array<std::array<u8, 64>, 16> zmm_upper;  // ZMM16-31
   // Direct-mapped, by jump_index; fresh memory as in the TLB.
   alignas(kPageSize) std::array<JumpEntry, kJumpEntries> jump;  // whole pages, so that they can
                                                                 // be given back

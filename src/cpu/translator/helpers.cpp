@@ -6,7 +6,6 @@ namespace vitrine::cpu::translator {
 namespace {
 
 constexpr u64 kCarry = 1;
-constexpr u64 kXcr0 = 7;  // x87, SSE, AVX
 
 u64& gpr(Frame& frame, Gpr reg) { return frame.gpr[static_cast<u8>(reg)]; }
 
@@ -231,6 +230,7 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
   if (instruction.x87_waits && runtime.x87_error_pending()) return runtime.raise(Vector::x87_error);
   if (instruction.form == Form::string) return do_one_string_step(runtime, instruction);
   if (instruction.form == Form::push_flags) return do_push_flags(runtime, instruction);
+  if (instruction.z.encoding == ZYDIS_INSTRUCTION_ENCODING_EVEX) return execute_avx512(runtime, site);
   switch (instruction.mnemonic()) {
     case ZYDIS_MNEMONIC_CPUID:
       return do_cpuid(runtime);
@@ -242,7 +242,7 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
       return do_random(runtime, instruction);
     case ZYDIS_MNEMONIC_XGETBV:
       if (static_cast<u32>(gpr(runtime.frame(), Gpr::rcx)) != 0) return runtime.raise(Vector::general_protection);
-      gpr(runtime.frame(), Gpr::rax) = kXcr0;
+      gpr(runtime.frame(), Gpr::rax) = runtime.state_components();
       gpr(runtime.frame(), Gpr::rdx) = 0;
       return HelperResult::next;
     case ZYDIS_MNEMONIC_POPF:
@@ -265,7 +265,10 @@ HelperResult execute_helper(Runtime& runtime, const Site& site) {
   if (const HelperResult result = execute_segment(runtime, instruction); result != HelperResult::not_mine)
     return result;
   if (const HelperResult result = execute_state(runtime, instruction); result != HelperResult::not_mine) return result;
-  return execute_vector(runtime, instruction);
+  const HelperResult result = execute_vector(runtime, instruction);
+  const bool vex = instruction.z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
+  if (vex && result == HelperResult::next) clear_zmm_high(runtime.frame(), instruction);
+  return result;
 }
 
 }  // namespace vitrine::cpu::translator

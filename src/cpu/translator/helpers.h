@@ -13,6 +13,11 @@ namespace vitrine::cpu::translator {
 // helpers_vector.cpp: masked moves, gathers, reciprocal estimates.
 [[nodiscard]] HelperResult execute_vector(Runtime& runtime, const Instruction& instruction);
 
+// helpers_avx512.cpp: gathers and scatters, and both halves of a masked access.
+[[nodiscard]] HelperResult execute_avx512(Runtime& runtime, const Site& site);
+// A VEX instruction clears what lies above the halves that it knows of its vector destinations.
+void clear_zmm_high(Frame& frame, const Instruction& instruction);
+
 // General registers by their Zydis names, with x86's rules for partial writes.
 [[nodiscard]] u64 read_register(const Frame& frame, ZydisRegister reg);
 void write_register(Frame& frame, ZydisRegister reg, u64 value);

@@ -97,6 +97,26 @@ HelperResult do_fxrstor(Runtime& runtime, const Instruction& instruction, Va at)
 }
 
 u64 requested(Runtime& runtime) { return runtime.frame().gpr[0] & kAll; }
+u64 requested_avx512(Runtime& runtime) { return runtime.frame().gpr[0] & runtime.state_components() & ~kAll; }
+
+// The components of AVX-512, which lie in a row from Frame::mask on. `layout`: XCOMP_BV of the compacted format, 0 for
+// the standard one. Calls `part(offset, data, bytes)` for those that are wanted until one fails.
+template <typename Part>
+bool for_each_avx512_part(Runtime& runtime, u64 wanted, u64 layout, Part&& part) {
+  struct Component {
+    u64 bit, offset, bytes;
+  };
+  constexpr Component kComponents[] = {{1u << 5, 1088, 64}, {1u << 6, 1152, 512}, {1u << 7, 1664, 1024}};
+  u64 compact = (layout & kAvx) != 0 ? kImageEnd : kYmmHigh;
+  auto* data = reinterpret_cast<std::byte*>(&runtime.frame()) + offsetof(Frame, mask);
+  for (const auto& [bit, standard, bytes] : kComponents) {
+    const u64 offset = layout != 0 ? compact : standard;
+    if ((wanted & bit) != 0 && !part(offset, data, bytes)) return false;
+    if ((layout & bit) != 0) compact += bytes;
+    data += bytes;
+  }
+  return true;
+}
 
 HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
   if (misaligned(at, 64)) return runtime.raise(Vector::general_protection);
@@ -106,6 +126,11 @@ HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
   const u64 length = (mask & kAvx) != 0 ? kImageEnd : kYmmHigh;
   Image old{};
   const bool stack = instruction.memory.stack;
+  const u64 more = requested_avx512(runtime), layout = compact ? mask | more | 1ull << 63 : 0;
+  const auto may_write = [&](u64 offset, std::byte*, u64 bytes) {
+    return runtime.may_write(at + offset, bytes, stack);
+  };
+  if (!for_each_avx512_part(runtime, more, layout, may_write)) return HelperResult::fault;
   if (!runtime.may_write(at, length, stack) || !runtime.read(at, old.data(), length, stack)) return HelperResult::fault;
   const Image now = capture(runtime);
   if ((mask & kX87) != 0) {
@@ -117,10 +142,14 @@ HelperResult do_xsave(Runtime& runtime, const Instruction& instruction, Va at) {
   if ((mask & kAvx) != 0) std::memcpy(old.data() + kYmmHigh, now.data() + kYmmHigh, kImageEnd - kYmmHigh);
   u64 header[2];
   std::memcpy(header, old.data() + kHeader, sizeof header);
-  header[0] = compact ? mask : (header[0] & ~mask) | mask;
-  if (compact) header[1] = mask | 1ull << 63;
+  header[0] = compact ? mask | more : header[0] | mask | more;
+  if (compact) header[1] = layout;
   std::memcpy(old.data() + kHeader, header, sizeof header);
-  return runtime.write(at, old.data(), length, stack) ? HelperResult::next : HelperResult::fault;
+  if (!runtime.write(at, old.data(), length, stack)) return HelperResult::fault;
+  const auto write = [&](u64 offset, std::byte* data, u64 bytes) {
+    return runtime.write(at + offset, data, bytes, stack);
+  };
+  return for_each_avx512_part(runtime, more, layout, write) ? HelperResult::next : HelperResult::fault;
 }
 
 HelperResult do_xrstor(Runtime& runtime, Va at, bool stack) {
@@ -131,12 +160,19 @@ HelperResult do_xrstor(Runtime& runtime, Va at, bool stack) {
   u64 header[2];
   std::memcpy(header, image.data() + kHeader, sizeof header);
   const bool compact = (header[1] >> 63) != 0;
-  if ((header[0] & ~kAll) != 0 || (!compact && header[1] != 0) || (compact && (header[0] & ~header[1]) != 0)) {
+  if ((header[0] & ~runtime.state_components()) != 0 || (!compact && header[1] != 0) ||
+      (compact && (header[0] & ~header[1]) != 0)) {
     return runtime.raise(Vector::general_protection);
   }
   const u64 load = mask & header[0];
   if ((load & kAvx) != 0 && !runtime.read(at + kYmmHigh, image.data() + kYmmHigh, kImageEnd - kYmmHigh, stack))
     return HelperResult::fault;
+  const u64 more = requested_avx512(runtime), layout = compact ? header[1] : 0;
+  const auto may_read = [&](u64 offset, std::byte*, u64 bytes) {
+    std::array<std::byte, 1024> ignored;
+    return runtime.read(at + offset, ignored.data(), bytes, stack);
+  };
+  if (!for_each_avx512_part(runtime, more & header[0], layout, may_read)) return HelperResult::fault;
   if ((mask & (kSse | kAvx)) != 0) {
     u32 mxcsr;
     std::memcpy(&mxcsr, image.data() + kMxcsr, 4);
@@ -150,7 +186,15 @@ HelperResult do_xrstor(Runtime& runtime, Va at, bool stack) {
   }
   if ((load & kSse) == 0) std::memset(image.data() + kXmm, 0, kXmmEnd - kXmm);
   restore_vectors(runtime, image.data(), (mask & kSse) != 0, (mask & kAvx) != 0);
-  return HelperResult::next;
+  const auto initialise = [](u64, std::byte* data, u64 bytes) {
+    std::memset(data, 0, bytes);
+    return true;
+  };
+  const auto read = [&](u64 offset, std::byte* data, u64 bytes) {
+    return runtime.read(at + offset, data, bytes, stack);
+  };
+  (void)for_each_avx512_part(runtime, more & ~header[0], layout, initialise);
+  return for_each_avx512_part(runtime, more & header[0], layout, read) ? HelperResult::next : HelperResult::fault;
 }
 
 // The protected-mode environments (SDM vol. 1, figures 8-9 and 8-11): 32-bit fields, or 16-bit ones when the operand

@@ -140,6 +140,31 @@ bool computational_set(ZydisISASet set) {
   }
 }
 
+// What x86-64-v4 adds: F, CD, BW, DQ and VL.
+bool avx512_set(ZydisISASet set) {
+  switch (set) {
+    case ZYDIS_ISA_SET_AVX512F_128: case ZYDIS_ISA_SET_AVX512F_128N: case ZYDIS_ISA_SET_AVX512F_256:
+    case ZYDIS_ISA_SET_AVX512F_512: case ZYDIS_ISA_SET_AVX512F_KOP: case ZYDIS_ISA_SET_AVX512F_SCALAR:
+    case ZYDIS_ISA_SET_AVX512CD_128: case ZYDIS_ISA_SET_AVX512CD_256: case ZYDIS_ISA_SET_AVX512CD_512:
+    case ZYDIS_ISA_SET_AVX512BW_128: case ZYDIS_ISA_SET_AVX512BW_128N: case ZYDIS_ISA_SET_AVX512BW_256:
+    case ZYDIS_ISA_SET_AVX512BW_512: case ZYDIS_ISA_SET_AVX512BW_KOP:
+    case ZYDIS_ISA_SET_AVX512DQ_128: case ZYDIS_ISA_SET_AVX512DQ_128N: case ZYDIS_ISA_SET_AVX512DQ_256:
+    case ZYDIS_ISA_SET_AVX512DQ_512: case ZYDIS_ISA_SET_AVX512DQ_KOP: case ZYDIS_ISA_SET_AVX512DQ_SCALAR:
+      return true;
+    default: return false;
+  }
+}
+
+// Gathers, scatters: C++. Whatever a mask keeps from some of its bytes: on a copy. The rest as any other instruction.
+Form classify_avx512(const Instruction& instruction) {
+  if (!instruction.has_memory) return Form::plain;
+  for (u8 n = 0; n < instruction.z.operand_count_visible; ++n) {
+    const ZydisDecodedOperand& operand = instruction.operands[n];
+    if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY && operand.mem.type == ZYDIS_MEMOP_TYPE_VSIB) return Form::helper;
+  }
+  return instruction.z.avx.mask.mode > ZYDIS_MASK_MODE_DISABLED ? Form::masked : Form::plain;
+}
+
 bool base_set(ZydisISASet set) {
   switch (set) {
     case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486:
@@ -181,8 +206,9 @@ bool is_hint(const Instruction& instruction) {
 
 }  // namespace
 
-Form classify(const Instruction& instruction) {
+Form classify(const Instruction& instruction, bool avx512) {
   const ZydisDecodedInstruction& z = instruction.z;
+  if (avx512 && avx512_set(z.meta.isa_set)) return classify_avx512(instruction);
   const bool vex = z.encoding == ZYDIS_INSTRUCTION_ENCODING_VEX;
   if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY && !vex) return Form::refused;
   if (const Form form = classify_control(instruction); form != Form::plain) return form;
@@ -207,6 +233,7 @@ bool requires_alignment(const Instruction& instruction) {
   const ZydisDecodedInstruction& z = instruction.z;
   switch (z.mnemonic) {
     case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA: case ZYDIS_MNEMONIC_VMOVNTPS:
+    case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64:
     case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA:
     case ZYDIS_MNEMONIC_CMPXCHG16B: return true;
     case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:

@@ -71,6 +71,11 @@ class Runtime final : public Translator {
     return debug_.watches() && debug_.at_access(va, bytes, true) != 0;
   }
   [[nodiscard]] bool met_breakpoint() const { return debug_.met(); }
+  // Whether an access of a masked instruction meets a data breakpoint that its block is too long for; then it has to be
+  // run again as a block of its own.
+  [[nodiscard]] bool must_step_over(const Site& site, Va va, u64 bytes, bool write);
+  // The components that XGETBV names.
+  [[nodiscard]] u64 state_components() const { return options_.avx512 ? 0xE7 : 7; }
   // The host bytes of a guest page, for bulk work; null: fault set. A write drops translations of the page.
   [[nodiscard]] std::byte* host_page(Va va, bool write, bool stack = false);
   HelperResult raise(Vector vector, u32 error_code = 0);
@@ -87,6 +92,8 @@ class Runtime final : public Translator {
   struct Pass;  // one run: what is left of the budget and where the guest is
 
   void load_context(GuestContext& context);
+  void load_avx512(GuestContext& context);
+  void store_avx512(GuestContext& context) const;
   u32 leave_callout(Frame& frame);
   void store_context();
   void step(Pass& pass);

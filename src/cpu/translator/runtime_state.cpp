@@ -39,8 +39,22 @@ void Runtime::load_context(GuestContext& context) {
   frame.x87_loaded = 0;
   frame.bounced = 0;
   frame.image = context.xsave.data();
+  if (options_.avx512) load_avx512(context);
   note_unmasked_exceptions();
   load_breakpoints();
+}
+
+// Frame::mask, zmm_high and zmm_upper lie as GuestContext::avx512 does.
+constexpr std::size_t kAvx512Bytes = sizeof(Frame::mask) + sizeof(Frame::zmm_high) + sizeof(Frame::zmm_upper);
+static_assert(offsetof(Frame, zmm_upper) + sizeof(Frame::zmm_upper) == offsetof(Frame, mask) + kAvx512Bytes);
+
+void Runtime::load_avx512(GuestContext& context) {
+  context.avx512.resize(kAvx512Bytes);
+  std::memcpy(reinterpret_cast<std::byte*>(frame_) + offsetof(Frame, mask), context.avx512.data(), kAvx512Bytes);
+}
+
+void Runtime::store_avx512(GuestContext& context) const {
+  std::memcpy(context.avx512.data(), reinterpret_cast<const std::byte*>(frame_) + offsetof(Frame, mask), kAvx512Bytes);
 }
 
 // What is watched must not be in the tables that generated code asks by itself; other threads of the space may have put
@@ -59,6 +73,7 @@ void Runtime::store_context() {
   GuestContext& context = *context_;
   if (frame.x87_loaded != 0) store_x87();
   context.gpr = frame.gpr;
+  if (options_.avx512) store_avx512(context);
   context.rflags = rflags();
   context.set_mxcsr(frame.guest_mxcsr);
 }
@@ -229,6 +244,7 @@ u32 Runtime::on_callout(Frame& frame) {
     return 0;
   }
   helper_result_ = execute_helper(*this, site);
+  if (site.fetch && helper_result_ == HelperResult::next) return 0;
   const bool ends = site.block->dead || (debug_.met() && site.instruction != nullptr);  // null: it is yet to run
   if (helper_result_ == HelperResult::next && ends) {
     helper_result_ = HelperResult::leave;
@@ -243,6 +259,12 @@ bool Runtime::note_watched_access(const Site& site, Va va) {
   step_over_ = conditions != 0 && !site.block->variant.one;
   if (!step_over_) debug_.note(conditions);
   return !step_over_;
+}
+
+bool Runtime::must_step_over(const Site& site, Va va, u64 bytes, bool write) {
+  if (!debug_.watches() || site.block->variant.one || debug_.at_access(va, bytes, write) == 0) return false;
+  step_over_ = true;
+  return true;
 }
 
 u32 Runtime::on_slow_memory(Frame& frame) {
@@ -299,6 +321,11 @@ bool host_supports_translator() {
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
          __builtin_cpu_supports("fma") && __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("aes") &&
          __builtin_cpu_supports("pclmul");
+}
+
+bool host_supports_avx512() {
+  return host_supports_translator() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512cd") &&
+         __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
 std::unique_ptr<Translator> make_translator(ram::GuestRam& ram, Identity& identity, u32 processors,

@@ -55,18 +55,45 @@ void load_registers(Emitter& e, i32 bias) {
 HostMemory ymm_field(int base, int ymm, i32 bias) {
   return {base, -1, 0, static_cast<i32>(offsetof(Frame, ymm)) + 32 * ymm + bias};
 }
+// EVEX.512 with a memory operand at RSP; `zmm` is also the second source where there is one.
+void evex512(Emitter& e, u32 first, u32 second, u32 opcode, int zmm, bool two_sources, i32 disp) {
+  const auto number = static_cast<u32>(zmm);
+  const u32 source = two_sources ? ~number : ~0u;
+  e.byte(0x62);
+  e.byte(first | ((number >> 3 & 1) != 0 ? 0u : 0x80u) | 0x60u | ((number >> 4 & 1) != 0 ? 0u : 0x10u));
+  e.byte((second & 0x87u) | (source & 15u) << 3 | 4u);
+  e.byte(0x40u | (source >> 4 & 1u) << 3);
+  e.byte(opcode);
+  e.modrm_memory_wide(zmm, {kHostRsp, -1, 0, disp});
+}
+// What AVX-512 adds, between the frame at RSP and the registers. Loads: after the lower halves.
+void move_avx512(Emitter& e, i32 bias, bool load) {
+  const auto at = [bias](std::size_t offset, int n, int bytes) { return static_cast<i32>(offset) + n * bytes + bias; };
+  for (int n = 0; n < 16; ++n) {  // VINSERTF64X4, VEXTRACTF64X4
+    evex512(e, 3, 0x81, load ? 0x1A : 0x1B, n, load, at(offsetof(Frame, zmm_high), n, 32));
+    e.byte(1);
+  }
+  for (int n = 0; n < 16; ++n)  // VMOVUPS
+    evex512(e, 1, 0, load ? 0x10 : 0x11, n + 16, false, at(offsetof(Frame, zmm_upper), n, 64));
+  for (int n = 0; n < 8; ++n) {  // KMOVQ
+    for (const u32 byte : {0xC4u, 0xE1u, 0xF8u, load ? 0x90u : 0x91u}) e.byte(byte);
+    e.modrm_memory_wide(n, {kHostRsp, -1, 0, at(offsetof(Frame, mask), n, 8)});
+  }
+}
 // Gives C++ its own floating-point control and clean upper halves.
 void leave_vectors(Emitter& e, i32 bias) {
   stmxcsr(e, frame_field(offsetof(Frame, guest_mxcsr), bias));
   ldmxcsr(e, frame_field(offsetof(Frame, host_mxcsr), bias));
   vzeroupper(e);
 }
-void store_vectors(Emitter& e, i32 bias) {
+void store_vectors(Emitter& e, i32 bias, bool avx512) {
   for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x11, ymm, ymm_field(kHostRsp, ymm, bias));
+  if (avx512) move_avx512(e, bias, false);
   leave_vectors(e, bias);
 }
-void load_vectors(Emitter& e, int base, i32 bias) {
+void load_vectors(Emitter& e, int base, i32 bias, bool avx512) {
   for (int ymm = 0; ymm < 16; ++ymm) vmovups(e, 0x10, ymm, ymm_field(base, ymm, bias));
+  if (avx512) move_avx512(e, bias, true);
   ldmxcsr(e, {base, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr)) + bias});
 }
 
@@ -104,7 +131,7 @@ void store_image(Emitter& e, int base) {
   }
 }
 
-Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
+Stubs::Enter emit_enter(Emitter& e, bool flags_live, bool avx512) {
   u8* start = e.here();
   for (int reg : kCalleeSaved) push(e, reg);
   e.alu_immediate(Width::b64, 5, kHostRsp,
@@ -115,6 +142,7 @@ Stubs::Enter emit_enter(Emitter& e, bool flags_live) {
   load_image(e, kRax);
   ldmxcsr(e, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, guest_mxcsr))});
   e.mov(kHostRsp, kRdi);
+  if (avx512) move_avx512(e, 0, true);
   e.mov(kScratch0, kRsi);
   load_registers(e, 0);
   if (flags_live) emit_restore_flags(e);
@@ -164,14 +192,14 @@ enum class Returns { registers, address, flags };
 
 // The body of a call into C++. On entry the return address is at [RSP] (and the
 // flags below it for Returns::flags).
-const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, const u8* leave) {
+const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, const u8* leave, bool avx512) {
   const u8* start = e.here();
   const i32 bias = returns == Returns::flags ? 16 : 8;
   if (returns == Returns::flags) e.byte(0x9C);  // pushfq
   e.store(frame_field(offsetof(Frame, scratch0), bias), kScratch0);
   e.store(frame_field(offsetof(Frame, scratch1), bias), kScratch1);
   store_registers(e, bias);
-  store_vectors(e, bias);
+  store_vectors(e, bias, avx512);
   e.lea(kRdi, {kHostRsp, -1, 0, bias});
   e.mov(kRbx, kRdi);
   e.load(kHostRsp, {kRdi, -1, 0, static_cast<i32>(offsetof(Frame, host_rsp))});
@@ -183,7 +211,7 @@ const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, co
   e.mov(kHostRsp, kRbx);
   e.jump(leave);
   Emitter::patch(go_on, e.here());
-  load_vectors(e, kHostRsp, bias);
+  load_vectors(e, kHostRsp, bias, avx512);
   load_registers(e, bias);
   e.load(kScratch0, frame_field(offsetof(Frame, scratch0), bias));
   if (returns == Returns::address) {
@@ -220,14 +248,15 @@ void emit_restore_flags(Emitter& e) {
   e.mov(kRax, kScratch1);
 }
 
-Stubs emit_stubs(Emitter& e) {
+Stubs emit_stubs(Emitter& e, bool avx512) {
   Stubs stubs;
-  stubs.enter_flags_saved = emit_enter(e, false);
-  stubs.enter_flags_live = emit_enter(e, true);
+  stubs.enter_flags_saved = emit_enter(e, false, avx512);
+  stubs.enter_flags_live = emit_enter(e, true, avx512);
   const u8* common = e.here();
   store_registers(e, 0);
   e.load(kRax, frame_field(offsetof(Frame, image)));
   store_image(e, kRax);
+  if (avx512) move_avx512(e, 0, false);
   leave_vectors(e, 0);
   const u8* leave = emit_leave(e);
   stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
@@ -237,9 +266,9 @@ Stubs emit_stubs(Emitter& e) {
   stubs.exit_budget = emit_exit(e, ExitKind::budget, common);
   stubs.exit_special = emit_exit(e, ExitKind::special, common);
   stubs.host_fault = emit_exit(e, ExitKind::host_fault, common);
-  stubs.callout = emit_call_out(e, vitrine_translator_callout, Returns::registers, leave);
-  stubs.slow_memory = emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave);
-  stubs.finish = emit_call_out(e, vitrine_translator_finish, Returns::flags, leave);
+  stubs.callout = emit_call_out(e, vitrine_translator_callout, Returns::registers, leave, avx512);
+  stubs.slow_memory = emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave, avx512);
+  stubs.finish = emit_call_out(e, vitrine_translator_finish, Returns::flags, leave, avx512);
   return stubs;
 }
 

@@ -41,7 +41,8 @@ extern "C" u32 vitrine_translator_callout(Frame* frame);
 extern "C" u32 vitrine_translator_slow_memory(Frame* frame);
 extern "C" u32 vitrine_translator_finish(Frame* frame);
 
-[[nodiscard]] Stubs emit_stubs(Emitter& emitter);
+// `avx512`: the state that it adds goes in and out, too.
+[[nodiscard]] Stubs emit_stubs(Emitter& emitter, bool avx512 = false);
 
 // The flag moves that blocks and stubs share. Both use scratch 1 and leave the
 // flags in the host's register as they say.

@@ -21,6 +21,7 @@ struct TranslatorOptions {
       64ull << 20;              // host memory for generated code; everything is dropped when it is full. At least 1 MiB
   u32 block_instructions = 64;  // longest block, 1..64
   bool chain = true;            // false: every block returns to the dispatcher (diagnosis)
+  bool avx512 = false;          // AVX-512 F, CD, BW, DQ and VL, with the host's own results. Needs host_supports_avx512
 };
 
 struct TranslatorStatistics {
@@ -49,6 +50,9 @@ class Translator : public Backend {
 // True when the host's processor can run translated code: AVX2, BMI1/2, FMA, F16C, MOVBE, LZCNT, POPCNT, AES, PCLMULQDQ
 // (x86-64-v3).
 [[nodiscard]] bool host_supports_translator();
+
+// True when it can also run AVX-512 F, CD, BW, DQ and VL (x86-64-v4).
+[[nodiscard]] bool host_supports_avx512();
 
 // `ram` and `identity` must outlive the translator. `processors` >= 1: the valid processor numbers are 0..processors-1.
 [[nodiscard]] std::unique_ptr<Translator> make_translator(ram::GuestRam& ram, Identity& identity, u32 processors,

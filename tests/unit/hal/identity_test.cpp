@@ -32,6 +32,22 @@ TEST_F(IdentityTest, HasNoAvx512NoTsxNoHypervisorAndNoFsgsbase) {
   EXPECT_FALSE(bit(identity.cpuid(1, 0).ecx, 31));
 }
 
+TEST_F(IdentityTest, HasAvx512OnRequest) {
+  const Identity on_request{machine, 333, true};
+  const auto seven = on_request.cpuid(7, 0);
+  for (const u32 n : {5u, 16u, 17u, 28u, 30u, 31u}) EXPECT_TRUE(bit(seven.ebx, n)) << n;
+  EXPECT_EQ(seven.ecx | seven.edx, 0u);
+  const auto main = on_request.cpuid(0xD, 0);
+  EXPECT_EQ(main.eax, 0xE7u);
+  u32 end = 576 + 256;  // of AVX; the others follow, with a gap that MPX and the like would fill
+  for (const u32 n : {5u, 6u, 7u}) {
+    const auto part = on_request.cpuid(0xD, n);
+    EXPECT_GE(part.ebx, end) << n;
+    end = part.ebx + part.eax;
+  }
+  EXPECT_EQ(main.ebx, end);
+}
+
 // What XGETBV-guarded code computes from leaf 0xD must agree with cpu::GuestContext::xsave.
 TEST_F(IdentityTest, XsaveSizesAgreeWithTheContext) {
   const auto main = identity.cpuid(0xD, 0), avx = identity.cpuid(0xD, 2);
