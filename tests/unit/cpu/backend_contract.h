@@ -42,7 +42,7 @@ class BackendContract : public ::testing::TestWithParam<BackendKind> {
   }
   // From kCode to the system call that ends the code.
   void run_to_system_call() {
-    guest().context.rip = kCode;
+    guest().context.rip = GuestMachine::kCode;
     const Exit exit = guest().run();
     EXPECT_EQ(exit.reason, ExitReason::system_call) << "vector " << static_cast<int>(exit.vector);
   }
