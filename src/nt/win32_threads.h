@@ -1,7 +1,7 @@
 // Win32Threads: what a thread becomes at its first GUI service (PsConvertToGuiThread): it gets a large kernel stack,
 // the service table that has win32k's services as well, and win32k's own record of it (W32THREAD); its process, with
-// the first of its threads, a W32PROCESS. Owns and books these records. There is no win32k behind them: the services
-// themselves are refused.
+// the first of its threads, a W32PROCESS. Owns these records and books them in session space. There is no win32k behind
+// them: the services themselves are refused.
 #pragma once
 
 #include <map>

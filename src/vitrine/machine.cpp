@@ -18,7 +18,8 @@ namespace {
 std::vector<ldr::Stub> exported_stubs(const ldr::Loader* loader) {
   if (loader != nullptr) return loader->stubs();
   std::vector<ldr::Stub> stubs;
-  for (const nt::Service* service : nt::all_services()) stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
+  for (const nt::Service* service : nt::all_services())
+    stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
   return stubs;
 }
 
@@ -28,7 +29,8 @@ std::vector<std::string_view> service_names() {
   return names;
 }
 
-// Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain nothing.
+// Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain
+// nothing.
 constexpr u64 kLeastRamBytes = 16ull << 20;
 Machine::Options with_profile(Machine::Options options, const sim::Profile& profile) {
   options.profile = &profile;
@@ -43,9 +45,12 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
     : profile(profile_),
       options(with_profile(std::move(options_), profile)),
       random(options.seed, "guest"),
-      hal({.processor_count = options.processors, .threads_per_core = options.threads_per_core, .nodes = options.nodes,
+      hal({.processor_count = options.processors,
+           .threads_per_core = options.threads_per_core,
+           .nodes = options.nodes,
            .seed = options.seed,
-           .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
+           .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns,
+           .uptime = kUptimeAtStart}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
       processor(make_processor()),
@@ -55,6 +60,7 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
       objects(*options.profile, pool),
       ports(objects, kernel, hal),
       memory({*options.profile, physical, pool, *processor, trace}),
+      cache(memory, pool),
       execution(kernel, hal),
       snapshot(hal),
       streams(trace, options.streams, options.show_output,
@@ -140,7 +146,8 @@ Status Machine::boot() {
   start_time_ = hal.clock(0);
   VITRINE_TRY(ob::make_standard_directories(objects));
   objects.register_type(mm::section_type_traits(options.profile->sizes.section_object));
-  ps::ProcessManager::Dependencies dependencies{*options.profile, kernel, hal, objects, memory, pool, trace, options.seed};
+  ps::ProcessManager::Dependencies dependencies{*options.profile, kernel, hal,   objects,
+                                                memory,           pool,   trace, options.seed};
   // Wine's DLLs need the range that current Windows gives them (decision 0011); without them the profile's is right.
   dependencies.profile_user_range = options.processor_kind == ProcessorKind::scripted;
   auto manager = ps::ProcessManager::create(dependencies);
@@ -186,6 +193,7 @@ Status Machine::make_devices() {
   if (!host_volume) return host_volume.error();
   volume = std::move(*host_volume);
   volume->set_memory_manager(&memory);
+  volume->set_cache_manager(&cache);
   volume->set_io_manager(&io);
   VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume, u"\\??\\C:"));
   VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
@@ -205,8 +213,8 @@ Status Machine::make_devices() {
 Status Machine::make_executive() {
   services = std::make_unique<nt::ServiceTable>(exported_stubs(loader.get()));
   executive = std::make_unique<nt::Executive>(nt::Executive{
-      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, sockets, registry, *processes,
-      loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
+      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, cache, io, pipes, sockets,
+      registry, *processes, loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
   executive->state->wait_packets = std::make_unique<io::WaitPackets>(objects, kernel);
   executive->state->worker_factories =
       std::make_unique<ps::WorkerFactories>(ps::WorkerFactories::Dependencies{kernel, objects, io, *processes});
