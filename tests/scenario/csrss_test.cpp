@@ -121,7 +121,8 @@ TEST(Csrss, EverythingIsGivenBackAfterTheLastDeathIsHandled) {
     EXPECT_EQ(machine.csrss->process().space->commit_charge(), commit) << strategy;
     EXPECT_EQ(machine.csrss->statistics().deaths, 3001u) << strategy;
     EXPECT_EQ(machine.pool.usage(ex::PoolType::nonpaged).bytes, nonpaged) << strategy;
-    EXPECT_EQ(machine.processes->ids().count(), 6u) << "System and its two threads, CSRSS, its worker, the ended process: " << strategy;
+    EXPECT_EQ(machine.processes->ids().count(), 8u)
+        << "System and its four threads (two for DPCs), CSRSS, its worker, the ended process: " << strategy;
   }
 }
 

@@ -32,7 +32,8 @@ ThreadLimitReport measure(const Case& c, const sim::Profile* scaled = nullptr) {
 }
 
 // How many threads the machine has besides those that were made.
-constexpr u64 system_threads() { return 3; }  // balance set manager, swapper, CSRSS's worker
+// The balance set manager, the swapper, CSRSS's worker, and the one processor's thread for DPCs (6.0 on).
+constexpr u64 system_threads() { return 4; }
 
 std::string kept(const ThreadLimitReport& report) {
   std::string text;
