@@ -1,5 +1,5 @@
-// SYSTEM_INFORMATION_CLASS and its records as a 64-bit guest lays them out. [winternl.h; public symbols; the names of the fields
-// as in "Windows NT/2000 Native API Reference", Nebbett]
+// SYSTEM_INFORMATION_CLASS and its records as a 64-bit guest lays them out. [winternl.h; public symbols; the names of
+// the fields as in "Windows NT/2000 Native API Reference", Nebbett]
 #pragma once
 
 #include <array>
@@ -10,12 +10,35 @@
 namespace vitrine::abi {
 
 enum class SystemInformationClass : u32 {
-  basic = 0, processor = 1, performance = 2, time_of_day = 3, process = 5, processor_performance = 8, module = 11,
-  handle = 16, file_cache = 21, interrupt = 23, time_adjustment = 28, kernel_debugger = 35, registry_quota = 37,
-  current_time_zone = 44, extended_process = 57, shared_data_alignment = 58, emulation_basic = 62, emulation_processor = 63,
-  extended_handle = 64, logical_processor = 73, firmware_table = 76, dynamic_time_zone = 102, code_integrity = 103,
-  logical_processor_ex = 107, native_basic = 114, kernel_debugger_ex = 149, cpu_set = 175,
-  supported_architectures = 181, wine_version = 1000,
+  basic = 0,
+  processor = 1,
+  performance = 2,
+  time_of_day = 3,
+  process = 5,
+  processor_performance = 8,
+  module = 11,
+  handle = 16,
+  file_cache = 21,
+  interrupt = 23,
+  time_adjustment = 28,
+  kernel_debugger = 35,
+  registry_quota = 37,
+  current_time_zone = 44,
+  extended_process = 57,
+  shared_data_alignment = 58,
+  emulation_basic = 62,
+  emulation_processor = 63,
+  extended_handle = 64,
+  logical_processor = 73,
+  firmware_table = 76,
+  dynamic_time_zone = 102,
+  code_integrity = 103,
+  logical_processor_ex = 107,
+  native_basic = 114,
+  kernel_debugger_ex = 149,
+  cpu_set = 175,
+  supported_architectures = 181,
+  wine_version = 1000,
 };
 
 struct SystemBasicInformation {
@@ -40,13 +63,18 @@ inline constexpr u16 kArchitectureIntel = 0, kArchitectureAmd64 = 9;  // PROCESS
 struct SystemPerformanceInformation {
   i64 idle_time, read_transfer_count, write_transfer_count, other_transfer_count;
   u32 read_operations, write_operations, other_operations;
-  u32 available_pages, committed_pages, commit_limit, peak_commitment, page_faults, copy_on_write_faults, transition_faults;
+  u32 available_pages, committed_pages, commit_limit, peak_commitment, page_faults, copy_on_write_faults,
+      transition_faults;
   u32 cache_transition_faults, demand_zero_faults, pages_read, page_read_ios, cache_reads, cache_ios;
   u32 dirty_pages_written, dirty_write_ios, mapped_pages_written, mapped_write_ios;
   u32 paged_pool_pages, nonpaged_pool_pages, paged_pool_allocations, paged_pool_frees, nonpaged_pool_allocations,
       nonpaged_pool_frees;
   u32 free_system_ptes;
-  std::array<u32, 39> system_code_and_cache;  // resident system code, and counts of the file cache
+  std::array<u32, 5> system_code;
+  u32 available_paged_pool_pages;
+  std::array<u32, 21> resident_and_cache;
+  u32 copy_read_wait, copy_read_no_wait_miss, copy_read_wait_miss;  // CcCopyReadXxx
+  std::array<u32, 9> cache_writing;
   u32 context_switches, first_level_tb_fills, second_level_tb_fills, system_calls;
 };
 static_assert(sizeof(SystemPerformanceInformation) == 312);
@@ -156,7 +184,7 @@ struct SystemRegistryQuota {
 };
 
 struct TimeZoneInformation {  // RTL_DYNAMIC_TIME_ZONE_INFORMATION; the older form ends after daylight_bias
-  i32 bias;  // minutes
+  i32 bias;                   // minutes
   std::array<char16_t, 32> standard_name;
   std::array<u16, 8> standard_date;
   i32 standard_bias;
@@ -170,7 +198,9 @@ struct TimeZoneInformation {  // RTL_DYNAMIC_TIME_ZONE_INFORMATION; the older fo
 static_assert(sizeof(TimeZoneInformation) == 432);
 inline constexpr u32 kTimeZoneFirstFormBytes = 172;
 
-struct CodeIntegrityInformation { u32 length, options; };
+struct CodeIntegrityInformation {
+  u32 length, options;
+};
 inline constexpr u32 kCodeIntegrityEnabled = 1;
 
 // Processor topology.
@@ -188,7 +218,9 @@ struct LogicalProcessor {  // SYSTEM_LOGICAL_PROCESSOR_INFORMATION
   std::array<u8, 16> detail;  // core and node: a number first; cache: CacheDescriptor
 };
 static_assert(sizeof(LogicalProcessor) == 32);
-struct RelationHeader { u32 relation, size; };
+struct RelationHeader {
+  u32 relation, size;
+};
 struct ProcessorRelationship {
   u8 flags, efficiency_class;
   std::array<u8, 20> reserved;

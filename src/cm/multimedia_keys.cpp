@@ -1,9 +1,8 @@
 #include "cm/multimedia_keys.h"
 
 #include <algorithm>
-#include <cstring>
 
-#include "ex/unicode.h"
+#include "cm/registry_read.h"
 
 namespace vitrine::cm {
 namespace {
@@ -43,16 +42,6 @@ Status fill_task(Registry& registry, const Task& task) {
   return registry.put_string(**node, u"SFIO Priority", u"Normal");
 }
 
-std::u16string text_of(const KeyNode& node, std::u16string_view name) {
-  for (const KeyValue& value : node.values) {
-    if (value.type != kTypeString || !ex::equal_ignoring_case(value.name, name)) continue;
-    std::u16string text(value.data.size() / 2, u'\0');
-    std::memcpy(text.data(), value.data.data(), text.size() * 2);
-    return text.substr(0, text.find(u'\0'));
-  }
-  return {};
-}
-
 }  // namespace
 
 Status fill_multimedia_keys(Registry& registry) {
@@ -68,11 +57,9 @@ std::optional<ke::MultimediaTask> multimedia_task(const Registry& registry, std:
   // One component: a name with a backslash would look elsewhere.
   if (name.empty() || name.find(u'\\') != std::u16string_view::npos) return std::nullopt;
   const std::u16string path = task_path(name);
-  const KeyNode* const node = registry.find(path);
-  if (node == nullptr) return std::nullopt;
   ke::MultimediaTask task;
-  task.priority = static_cast<u8>(std::min<u32>(registry.dword(path, u"Priority").value_or(1), 8));
-  const std::u16string category = text_of(*node, u"Scheduling Category");
+  task.priority = static_cast<u8>(std::min<u32>(read_dword(registry, path, u"Priority").value_or(1), 8));
+  const std::u16string category = read_text(registry, path, u"Scheduling Category");
   if (ex::equal_ignoring_case(category, u"High")) {
     task.category = ke::MultimediaCategory::high;
   } else if (ex::equal_ignoring_case(category, u"Medium")) {
@@ -86,7 +73,7 @@ std::optional<ke::MultimediaTask> multimedia_task(const Registry& registry, std:
 }
 
 u32 multimedia_responsiveness(const Registry& registry) {
-  return registry.dword(kProfile, u"SystemResponsiveness").value_or(ke::MultimediaScheduler::kDefaultResponsiveness);
+  return read_dword(registry, kProfile, u"SystemResponsiveness").value_or(ke::MultimediaScheduler::kDefaultResponsiveness);
 }
 
 }  // namespace vitrine::cm

@@ -1,7 +1,6 @@
 #include "cm/registry.h"
 
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -316,16 +315,6 @@ Status Registry::put(KeyNode& node, std::u16string_view name, u32 type, std::spa
 
 Status Registry::put_string(KeyNode& node, std::u16string_view name, std::u16string_view text) {
   return put(node, name, kTypeString, bytes_of(text, true));
-}
-
-std::optional<u32> Registry::dword(std::u16string_view path, std::u16string_view name) const {
-  KeyNode* const node = find(path);
-  if (node == nullptr) return std::nullopt;
-  const auto found = find_value(*node, name);
-  u32 value = 0;
-  if (found == node->values.end() || found->type != kTypeDword || found->data.size() != sizeof value) return std::nullopt;
-  std::memcpy(&value, found->data.data(), sizeof value);
-  return value;
 }
 
 Status Registry::put_dword(KeyNode& node, std::u16string_view name, u32 value) {

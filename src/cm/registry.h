@@ -10,7 +10,6 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string>
 
@@ -99,8 +98,6 @@ class Registry {
   [[nodiscard]] Status put(KeyNode& node, std::u16string_view name, u32 type, std::span<const std::byte> data);
   [[nodiscard]] Status put_string(KeyNode& node, std::u16string_view name, std::u16string_view text);
   [[nodiscard]] Status put_dword(KeyNode& node, std::u16string_view name, u32 value);
-  // A REG_DWORD of the key at `path`; nullopt: no such key or value, or it is of another type or length.
-  [[nodiscard]] std::optional<u32> dword(std::u16string_view path, std::u16string_view name) const;
   [[nodiscard]] Status put_link(std::u16string_view path, std::u16string_view target);
   [[nodiscard]] KeyNode& root() const { return *root_; }
   [[nodiscard]] u64 bytes() const { return bytes_; }

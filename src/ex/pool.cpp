@@ -45,6 +45,9 @@ Pool::Pool(const sim::Profile& profile, PageSource* source)
   };
   make(PoolType::nonpaged, profile.layout.nonpaged_pool);
   make(PoolType::paged, profile.layout.paged_pool);
+  // As much of session space as a block can name; on x64 the rest is views and images, which this kernel does not have.
+  const sim::Region& session = profile.layout.session;
+  make(PoolType::session, {session.start, std::min(session.bytes, u64{granule_bytes_} << kGranuleBits)});
   sites_.push_back({.name = "(nobody)", .usage = {}});
 }
 

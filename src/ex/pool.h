@@ -2,8 +2,8 @@
 // profile's pool region, the size that NT would round it to, and a line in the books per site; no bytes exist behind
 // it.
 //
-// Owns the addresses of both pool regions. Refuses: contents, per-processor look-aside lists (they change when a page
-// is returned, not what is charged), session pool.
+// Owns the addresses of the pool regions. Refuses: contents, per-processor look-aside lists (they change when a page
+// is returned, not what is charged).
 //
 // How a block is placed [facts 1.7, 8.13]: a request is rounded to (header + bytes) up to the granule (8 on x86, 16 on
 // x64). Requests of more than page - header - granule bytes get whole pages without a header. Smaller ones share pages:
@@ -132,7 +132,7 @@ class Pool {
   [[nodiscard]] u32 site_count() const { return static_cast<u32>(sites_.size()) - 1; }
   // Sorted by type, then tag bytes as text.
   [[nodiscard]] std::vector<PoolTagInfo> tags() const;
-  // Whether `address` lies in an allocated granule of either region (kd's !pool).
+  // Whether `address` lies in an allocated granule of any region (kd's !pool).
   [[nodiscard]] bool is_allocated(Va address) const;
 
   // At most one listener; an empty function removes it. It must not allocate from this pool.
@@ -149,8 +149,8 @@ class Pool {
 
   const u32 header_bytes_;
   const u32 granule_bytes_;
-  std::array<std::unique_ptr<PoolRegion>, 2> regions_;
-  std::array<PoolUsage, 2> totals_{};
+  std::array<std::unique_ptr<PoolRegion>, kPoolTypes.size()> regions_;
+  std::array<PoolUsage, kPoolTypes.size()> totals_{};
   std::vector<PoolSiteInfo> sites_;
   Listener listener_;
   trace::CallTrace calls_;

@@ -11,10 +11,10 @@ namespace {
 constexpr u32 kMaximumAllowed = 0x02000000;  // MAXIMUM_ALLOWED
 constexpr u32 kWriteData = abi::kFileWriteData | abi::kFileAppendData;
 // Rights that a read-only mount never grants: writing, deleting, WRITE_DAC and WRITE_OWNER.
-constexpr u32 kModifyAccess = kWriteData | abi::kFileWriteEa | abi::kFileWriteAttributes | abi::kFileDeleteChild |
-                              abi::kFileDelete | 0x000C0000;
-constexpr u32 kStoredAttributes = abi::kFileAttributeHidden | abi::kFileAttributeSystem | abi::kFileAttributeArchive |
-                                  abi::kFileAttributeTemporary;
+constexpr u32 kModifyAccess =
+    kWriteData | abi::kFileWriteEa | abi::kFileWriteAttributes | abi::kFileDeleteChild | abi::kFileDelete | 0x000C0000;
+constexpr u32 kStoredAttributes =
+    abi::kFileAttributeHidden | abi::kFileAttributeSystem | abi::kFileAttributeArchive | abi::kFileAttributeTemporary;
 
 bool overwrites(abi::CreateDisposition disposition) {
   return disposition == abi::CreateDisposition::supersede || disposition == abi::CreateDisposition::overwrite ||
@@ -85,6 +85,7 @@ Result<std::unique_ptr<HostVolume>> HostVolume::create(std::vector<Mount> mounts
 }
 
 void HostVolume::set_memory_manager(mm::MemoryManager* memory) { state_->memory = memory; }
+void HostVolume::set_cache_manager(cc::CacheManager* cache) { state_->cache = cache; }
 void HostVolume::set_io_manager(IoManager* manager) { state_->manager = manager; }
 abi::DeviceType HostVolume::type(const FileObject&) const { return abi::DeviceType::disk; }
 u32 HostVolume::characteristics() const { return abi::kDeviceIsMounted; }
@@ -177,7 +178,7 @@ Result<abi::CreateAction> HostVolume::open_existing(FileObject& file, const Crea
   if (!overwriting) return abi::CreateAction::opened;
   state_->tell({{abi::NotifyAction::modified, file.name}}, abi::kNotifySize | abi::kNotifyLastWrite);
   return parameters.disposition == abi::CreateDisposition::supersede ? abi::CreateAction::superseded
-                                                                    : abi::CreateAction::overwritten;
+                                                                     : abi::CreateAction::overwritten;
 }
 
 namespace {
@@ -257,8 +258,8 @@ Result<abi::CreateAction> HostVolume::create_new(FileObject& file, const CreateP
 namespace {
 
 bool is_empty_directory(const OpenFile& open) {
-  return open.directory && open.directory->places.size() == 1 && open.directory->places.front().list().value_or(
-             std::vector<std::string>{""}).empty();
+  return open.directory && open.directory->places.size() == 1 &&
+         open.directory->places.front().list().value_or(std::vector<std::string>{""}).empty();
 }
 
 // Takes the name away on the host, if it is still this file's.
@@ -287,7 +288,7 @@ void HostVolume::cleanup(FileObject& file) {
   fcb.locks.unlock_all(file);
   grant_waiting_locks(fcb);
   fcb.share.remove(file.access, file.share);
-  --fcb.handles;
+  if (--fcb.handles == 0) fcb.cache_map.reset();  // NT: CcUninitializeCacheMap
   if (open.delete_on_close && (!fcb.is_directory || is_empty_directory(open))) fcb.delete_pending = true;
   if (fcb.delete_pending && (fcb.handles == 0 || open.posix_delete)) remove_from_host(*state_, open);
 }

@@ -15,10 +15,13 @@
 
 #include "io/device.h"
 
+namespace vitrine::cc {
+class CacheManager;
+}
 namespace vitrine::mm {
 class FileBacking;
 class MemoryManager;
-}
+}  // namespace vitrine::mm
 
 namespace vitrine::io {
 
@@ -30,18 +33,18 @@ struct VolumeState;
 enum class MountAccess : u8 { read_only, read_write };
 
 struct Mount {
-  std::u16string guest_path;               // below the volume: u"" (its root), u"\\windows\\system32"
-  std::vector<std::string> host_folders;   // several make a union: the first that has a name wins, writes go to it
+  std::u16string guest_path;              // below the volume: u"" (its root), u"\\windows\\system32"
+  std::vector<std::string> host_folders;  // several make a union: the first that has a name wins, writes go to it
   MountAccess access = MountAccess::read_only;
   bool overlaid = true;  // false: changes go to the host even when the volume has an overlay
 };
 
 // What the guest may learn of a host file. The one place where metadata of the host enters the machine.
 struct HostMetadata {
-  u64 id = 0;                      // virtual
-  i64 modified_time = 0;           // 100 ns since 1601
-  u64 size = 0;                    // bytes
-  u32 mode = 0;                    // host permission bits
+  u64 id = 0;             // virtual
+  i64 modified_time = 0;  // 100 ns since 1601
+  u64 size = 0;           // bytes
+  u32 mode = 0;           // host permission bits
   u32 links = 1;
   bool is_directory = false;
 };
@@ -96,6 +99,8 @@ class HostVolume final : public Device {
 
   // Whose views are the truth of a mapped file's pages. Null (the default): nothing is ever mapped.
   void set_memory_manager(mm::MemoryManager* memory);
+  // Reads and writes go through its views. It outlives the volume.
+  void set_cache_manager(cc::CacheManager* cache);
   void set_io_manager(IoManager* manager);  // completes byte-range locks that had to wait
 
   // "C:\..."-style path of a host file below some mount, without the drive: for turning a command-line argument into a

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/intrusive_list.h"
+#include "cc/cache_manager.h"
 #include "io/byte_range_locks.h"
 #include "io/directory_watch.h"
 #include "io/file_object.h"
@@ -55,7 +56,7 @@ struct OpenFile final : FileContext {
   std::string host_name;
   MountAccess mount_access = MountAccess::read_only;
   bool is_mount_point = false;
-  bool counted = false;           // in fcb's share access and handle count
+  bool counted = false;  // in fcb's share access and handle count
   bool delete_on_close = false;
   bool posix_delete = false;
   HostFile data;  // opened with the access that reads and writes need
@@ -90,8 +91,9 @@ class Fcb final : public mm::FileBacking {
   HostNode node;     // identity and metadata even after a rename; none for synthetic directories
   HostFile backing;  // opened for the first section, reopened when one needs to write
   bool backing_writable = false;
-  u32 handles = 0;                // opens that were not cleaned up
-  u32 sections = 0;               // control areas of mm
+  u32 handles = 0;                                // opens that were not cleaned up
+  u32 sections = 0;                               // control areas of mm
+  std::unique_ptr<cc::SharedCacheMap> cache_map;  // since the first cached transfer, until the last handle is gone
   bool delete_pending = false;
   ShareAccess share;
   ByteRangeLocks locks;
@@ -109,6 +111,7 @@ struct VolumeState {
   VolumeOptions options;
   HostSnapshot* snapshot = nullptr;
   mm::MemoryManager* memory = nullptr;
+  cc::CacheManager* cache = nullptr;  // null: nothing is cached
   IoManager* manager = nullptr;
   std::map<FileKey, std::unique_ptr<Fcb>> fcbs;
   std::map<FileKey, u64> ids;       // in the order in which the guest first met the files

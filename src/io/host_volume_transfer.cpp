@@ -8,6 +8,20 @@
 namespace vitrine::io {
 namespace {
 
+// The transfer goes through the file's views in the system cache, unless its open asked for none [Microsoft:
+// CreateFile, FILE_FLAG_NO_BUFFERING].
+Status map_cached(OpenFile& open, cc::Transfer transfer, u64 file_bytes, u64 offset, u64 length) {
+  Fcb& fcb = *open.fcb;
+  cc::CacheManager* cache = fcb.volume.cache;
+  if (cache == nullptr || (open.file->options & abi::kFileNoIntermediateBuffering) != 0) return Status::success;
+  if (fcb.cache_map == nullptr) {
+    auto made = cache->initialize();
+    if (!made) return made.error();
+    fcb.cache_map = std::move(*made);
+  }
+  return cache->copy(*fcb.cache_map, transfer, file_bytes, offset, length);
+}
+
 Status flush_host(OpenFile& open) {
   if (open.fcb->volume.memory != nullptr) VITRINE_TRY(open.fcb->volume.memory->flush_file(open.fcb->identity()));
   if (!open.data) return Status::success;
@@ -54,6 +68,7 @@ Status HostVolume::read(Irp& irp) {
   if (offset >= size) return Status::end_of_file;
   const u64 wanted = std::min({irp.length, size - offset, kMaximumTransferBytes});
   VITRINE_TRY(fcb.locks.check(TransferKind::read, offset, wanted, *irp.file, irp.key));
+  VITRINE_TRY(map_cached(open, cc::Transfer::read, size, offset, wanted));
   irp.output.resize(wanted);
   const auto got = open.data.read(offset, std::as_writable_bytes(std::span(irp.output)));
   if (!got) return got.error();
@@ -78,6 +93,7 @@ Status HostVolume::write(Irp& irp) {
   if (irp.offset < 0 || irp.offset > INT64_MAX - static_cast<i64>(bytes)) return Status::invalid_parameter;
   VITRINE_TRY(fcb.locks.check(TransferKind::write, offset, bytes, *irp.file, irp.key));
   const u64 size_before = fcb.size();
+  VITRINE_TRY(map_cached(open, cc::Transfer::write, std::max(size_before, offset + bytes), offset, bytes));
   const auto put = open.data.write(offset, std::as_bytes(std::span(irp.input)));
   if (!put) return put.error();
   const u64 done = *put;
@@ -123,8 +139,12 @@ Status get_object_id(Irp& irp, const Fcb& fcb) {
   return Status::success;
 }
 
-struct ZeroData { i64 from, beyond; };        // FILE_ZERO_DATA_INFORMATION
-struct AllocatedRange { i64 offset, length; };  // FILE_ALLOCATED_RANGE_BUFFER
+struct ZeroData {
+  i64 from, beyond;
+};  // FILE_ZERO_DATA_INFORMATION
+struct AllocatedRange {
+  i64 offset, length;
+};  // FILE_ALLOCATED_RANGE_BUFFER
 
 Status zero_data(Irp& irp, OpenFile& open) {
   if (irp.input.size() < sizeof(ZeroData)) return Status::invalid_parameter;
@@ -179,9 +199,12 @@ Status HostVolume::fs_control(Irp& irp) {
   OpenFile& open = open_file(*irp.file);
   switch (code) {
     case abi::FsControl::get_object_id:
-    case abi::FsControl::create_or_get_object_id: return get_object_id(irp, *open.fcb);
-    case abi::FsControl::get_reparse_point: return Status::not_a_reparse_point;  // links are followed, never shown
-    case abi::FsControl::delete_reparse_point: return Status::not_a_reparse_point;
+    case abi::FsControl::create_or_get_object_id:
+      return get_object_id(irp, *open.fcb);
+    case abi::FsControl::get_reparse_point:
+      return Status::not_a_reparse_point;  // links are followed, never shown
+    case abi::FsControl::delete_reparse_point:
+      return Status::not_a_reparse_point;
     case abi::FsControl::get_compression:
       if (irp.length < sizeof(u16)) return Status::buffer_too_small;
       irp.output.assign(sizeof(u16), 0);  // COMPRESSION_FORMAT_NONE
@@ -189,10 +212,13 @@ Status HostVolume::fs_control(Irp& irp) {
       return Status::success;
     case abi::FsControl::set_sparse:  // a hint: whether zeroes take space is the host's business
       return (irp.file->access & (abi::kFileWriteData | abi::kFileWriteAttributes)) != 0 ? Status::success
-                                                                                          : Status::access_denied;
-    case abi::FsControl::set_zero_data: return zero_data(irp, open);
-    case abi::FsControl::query_allocated_ranges: return query_allocated_ranges(irp, *open.fcb);
-    default: return Status::invalid_device_request;
+                                                                                         : Status::access_denied;
+    case abi::FsControl::set_zero_data:
+      return zero_data(irp, open);
+    case abi::FsControl::query_allocated_ranges:
+      return query_allocated_ranges(irp, *open.fcb);
+    default:
+      return Status::invalid_device_request;
   }
 }
 

@@ -57,7 +57,8 @@ class Kernel {
   [[nodiscard]] AffinityMask idle_summary() const { return idle_summary_; }
   [[nodiscard]] Thread* current(u32 number) const { return processors_[number]->current; }  // the idle thread when idle
   [[nodiscard]] bool is_idle(u32 number) const { return processors_[number]->is_idle(); }
-  void enter(u32 number);  // kernel functions now run on its behalf: placement prefers it, costs and DPCs go to it
+  // The processor on whose behalf kernel functions run now: placement prefers it, costs and DPCs go to it.
+  void enter(u32 number);
   [[nodiscard]] u32 executing_processor() const { return executing_; }
   // The busy processor with the least clock (then the lowest number), after delivering every clock interrupt due up to
   // then. When all are idle, skips to the earliest timer and returns processor 0, which may be idle still. nullopt: all
@@ -219,7 +220,6 @@ class Kernel {
   Priority set_priority(Thread& thread, Priority priority);           // current priority; returns the old one
   i32 set_base_priority(Thread& thread, i32 increment);               // relative to the process; returns the old increment
   [[nodiscard]] i32 query_base_priority(const Thread& thread) const;  // the increment; +-16 when saturated
-  Priority set_actual_base_priority(Thread& thread, Priority priority);  // absolute, in either range; returns the old one
   void boost_priority(Thread& thread, i8 increment);                  // KeBoostPriorityThread
   i32 set_event_boost_priority(Event& event);                         // wakes the first waiter with the lock boost
   // invalid_parameter: empty or outside the process's affinity. Returns the old mask.

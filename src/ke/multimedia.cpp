@@ -36,8 +36,12 @@ MultimediaScheduler::Member* MultimediaScheduler::find(const Thread& thread) {
   return found == members_.end() ? nullptr : &*found;
 }
 
+// NT: KeSetActualBasePriorityThread (6.0+): into the real-time range and out of it, whatever the thread's process is.
 void MultimediaScheduler::apply(Member& member) {
-  kernel_.set_actual_base_priority(*member.thread, raised_ ? priority_of(member.task, member.relative) : kExhausted);
+  const Priority priority = raised_ ? priority_of(member.task, member.relative) : kExhausted;
+  member.thread->base_priority = priority;
+  member.thread->saturation = 0;
+  kernel_.set_priority(*member.thread, priority);
 }
 
 bool MultimediaScheduler::join(Thread& thread, const MultimediaTask& task) {

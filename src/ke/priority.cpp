@@ -207,21 +207,6 @@ i32 Kernel::set_base_priority(Thread& thread, i32 increment) {
   return old_increment;
 }
 
-// NT: KeSetActualBasePriorityThread (6.0+), with which the multimedia class service moves a thread into the real-time range
-// and out of it, whatever its process is [facts 6.5; the name in 6.1's exports].
-Priority Kernel::set_actual_base_priority(Thread& thread, Priority priority) {
-  VITRINE_CHECK(priority > 0 && priority < kPriorityLevels);
-  const Priority old = std::exchange(thread.base_priority, priority);
-  thread.saturation = 0;
-  thread.priority_decrement = 0;
-  if (priority != thread.priority) {
-    refill_quantum(thread, thread.quantum_reset);
-    apply_priority(thread, priority, PriorityChange::set);
-  }
-  exit_dispatcher();
-  return old;
-}
-
 void Kernel::boost_priority(Thread& thread, i8 increment) {
   if (thread.is_realtime() || thread.priority_decrement != 0 || thread.disable_boost) return;
   const i32 boosted = std::min<i32>(thread.base_priority + increment, kHighestDynamicPriority);

@@ -88,9 +88,9 @@ Ledger take_ledger(const Machine& machine) {
   const auto add = [&](std::string name, u64 value) { ledger.push_back({std::move(name), static_cast<i64>(value)}); };
   const Tables tables = lasting_tables(machine);
   add_memory(ledger, machine.memory.books().held, tables);
-  for (const auto type : {ex::PoolType::nonpaged, ex::PoolType::paged}) {
+  for (const ex::PoolType type : ex::kPoolTypes) {
     const bool paged = type == ex::PoolType::paged;  // as handle tables are
-    const std::string name = paged ? "paged pool" : "nonpaged pool";
+    const std::string name(ex::pool_type_name(type));
     add("blocks of " + name, machine.pool.usage(type).blocks - (paged ? tables.blocks : 0));
     add("bytes of " + name, machine.pool.usage(type).bytes - (paged ? tables.bytes : 0));
   }

@@ -42,7 +42,44 @@ Va export_offset(const pe::Image& image, std::string_view name) {
   return found ? found->rva : 0;
 }
 
-std::vector<Stub> collect_stubs(const pe::Image& image) {
+Result<ob::Ref<io::FileObject>> open_to_execute(io::IoManager& io, std::u16string_view nt_path) {
+  io::CreateParameters parameters;
+  parameters.access = abi::kFileReadData | abi::kFileExecute | se::access::kSynchronize;
+  parameters.share = abi::kFileShareRead | abi::kFileShareDelete;
+  parameters.options = abi::kFileSynchronousIoNonalert | abi::kFileNonDirectoryFile;
+  auto opened = io.open_path(nullptr, nt_path, parameters);
+  if (!opened) return Failure(opened.error());
+  return std::move(opened->file);
+}
+
+struct ParsedFile {
+  std::vector<std::byte> bytes;
+  pe::Image image;  // of `bytes`
+};
+
+// Without the sections behind the last one that stays in memory: debug information, four fifths of Wine's ntdll.
+Result<ParsedFile> read_parsed(io::IoManager& io, io::FileObject& file) {
+  const auto backing = io.section_backing(file);
+  if (!backing) return Failure(backing.error());
+  const HeldBacking held(**backing);
+  const u64 file_bytes = held.file.size();
+  std::vector<std::byte> bytes(std::min<u64>(file_bytes, pe::kMaximumHeaderBytes));
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  auto headers = pe::parse_headers(bytes, file_bytes);
+  if (!headers) return Failure(pe::to_status(headers.error()));
+  u64 used = headers->size_of_headers;
+  for (const pe::Section& section : headers->sections) {
+    if ((section.characteristics & pe::kSectionDiscardable) == 0) {
+      used = std::max(used, section.raw_offset + section.raw_size);
+    }
+  }
+  bytes.resize(used);
+  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
+  pe::Image image(std::move(*headers), bytes);
+  return ParsedFile{std::move(bytes), std::move(image)};
+}
+
+std::vector<Stub> stubs_in(const pe::Image& image) {
   std::map<u32, std::string_view> by_number;
   for (const pe::Export& e : image.exports()) {
     const auto code = image.bytes_at(e.rva, 8);
@@ -74,15 +111,7 @@ Result<std::unique_ptr<Loader>> Loader::create(const Dependencies& dependencies)
   return loader;
 }
 
-Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) {
-  io::CreateParameters parameters;
-  parameters.access = abi::kFileReadData | abi::kFileExecute | se::access::kSynchronize;
-  parameters.share = abi::kFileShareRead | abi::kFileShareDelete;
-  parameters.options = abi::kFileSynchronousIoNonalert | abi::kFileNonDirectoryFile;
-  auto opened = on_.io.open_path(nullptr, nt_path, parameters);
-  if (!opened) return Failure(opened.error());
-  return std::move(opened->file);
-}
+Result<ob::Ref<io::FileObject>> Loader::open_file(std::u16string_view nt_path) { return open_to_execute(on_.io, nt_path); }
 
 Result<ob::Ref<mm::SectionObject>> Loader::image_section(io::FileObject& file) {
   const auto backing = on_.io.section_backing(file);
@@ -113,26 +142,10 @@ struct Loader::FileImage {
   pe::Image image;
 };
 
-// Without the sections behind the last one that stays in memory: debug information, four fifths of Wine's ntdll.
 Result<Loader::FileImage> Loader::read_image(io::FileObject& file) {
-  const auto backing = on_.io.section_backing(file);
-  if (!backing) return Failure(backing.error());
-  const HeldBacking held(**backing);
-  const u64 file_bytes = held.file.size();
-  std::vector<std::byte> bytes(std::min<u64>(file_bytes, pe::kMaximumHeaderBytes));
-  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
-  auto headers = pe::parse_headers(bytes, file_bytes);
-  if (!headers) return Failure(pe::to_status(headers.error()));
-  u64 used = headers->size_of_headers;
-  for (const pe::Section& section : headers->sections) {
-    if ((section.characteristics & pe::kSectionDiscardable) == 0) {
-      used = std::max(used, section.raw_offset + section.raw_size);
-    }
-  }
-  bytes.resize(used);
-  if (const Status status = held.file.read(0, bytes); !is_success(status)) return Failure(status);
-  pe::Image image(std::move(*headers), bytes);
-  return FileImage{std::move(bytes), std::move(image)};
+  auto read = read_parsed(on_.io, file);
+  if (!read) return Failure(read.error());
+  return FileImage{std::move(read->bytes), std::move(read->image)};
 }
 
 Status Loader::load_ntdll() {
@@ -162,7 +175,7 @@ Status Loader::load_ntdll() {
     entry_offsets_.minimum_stack_commit = kWineStackCommit;
     entry_offsets_.minimum_teb_bytes = abi::kTebRegionBytes;
   }
-  stubs_ = collect_stubs(image);
+  collect_stubs(image);
   auto section = ntdll_section(**file, image);
   if (!section) return section.error();
   ntdll_ = std::move(*section);
@@ -182,12 +195,14 @@ Result<ob::Ref<mm::SectionObject>> Loader::ntdll_section(io::FileObject& file, c
   return section;
 }
 
-Result<std::vector<Stub>> Loader::stubs_of(std::u16string_view nt_path) {
-  auto file = open_file(nt_path);
+void Loader::collect_stubs(const pe::Image& image) { stubs_ = stubs_in(image); }
+
+Result<std::vector<Stub>> stubs_of(io::IoManager& io, std::u16string_view nt_path) {
+  const auto file = open_to_execute(io, nt_path);
   if (!file) return Failure(file.error());
-  const auto read = read_image(**file);
+  const auto read = read_parsed(io, **file);
   if (!read) return Failure(read.error());
-  return collect_stubs(read->image);
+  return stubs_in(read->image);
 }
 
 // NT: the API set schema is published in the PEB: the address of the raw data of section .apiset, mapped read-only.
@@ -231,19 +246,18 @@ Status Loader::map_shared_data(ps::Process& process) {
   return process.space->map_shared_frame(abi::kUserSharedDataAddress + kPageSize, stub_frame_, mm::SharedFrameUse::code);
 }
 
-Result<Va> Loader::map_ntdll(ps::Process& process) {
+Status Loader::map_ntdll(ps::Process& process) {
   const auto base = map_image(process, *ntdll_);
-  if (!base) return base;
+  if (!base) return base.error();
   ps::UserEntryPoints& entry = process.entry_points;
   entry = entry_offsets_;
   for (Va* address : {&entry.ldr_initialize_thunk, &entry.rtl_user_thread_start, &entry.user_exception_dispatcher,
                       &entry.user_apc_dispatcher, &entry.user_callback_dispatcher, &entry.control_routine}) {
     if (*address != 0) *address += *base;
   }
-  if (unix_call_dispatcher_offset_ == 0) return base;
+  if (unix_call_dispatcher_offset_ == 0) return Status::success;
   const Va stub = kUnixCallStubAddress;
-  const Status status = process.space->write_value(*base + unix_call_dispatcher_offset_, stub);
-  return is_success(status) ? base : Failure(status);
+  return process.space->write_value(*base + unix_call_dispatcher_offset_, stub);
 }
 
 Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, const ParameterBlock& parameters) {
@@ -260,8 +274,7 @@ Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, co
                    .subsystem_minor = information->subsystem_minor, .characteristics = information->image_characteristics,
                    .dll_characteristics = information->dll_characteristics};
   process.section = image;
-  const auto ntdll = map_ntdll(process);
-  if (!ntdll) return ntdll.error();
+  VITRINE_TRY(map_ntdll(process));
   const auto api_set = map_image(process, *api_set_);
   if (!api_set) return api_set.error();
   const auto block = write_parameters(*process.space, parameters);
@@ -270,7 +283,8 @@ Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, co
   VITRINE_TRY(make_peb(process, *api_set + api_set_offset_));
   // NT: the image first, then ntdll; what ntdll maps is told by the service that maps it.
   on_.processes.image_notify.call(process, process.image_path, *base, image->section.size());
-  on_.processes.image_notify.call(process, ntdll_->section.segment()->backing->name(), *ntdll, ntdll_->section.size());
+  const Va ntdll = process.entry_points.ldr_initialize_thunk - entry_offsets_.ldr_initialize_thunk;
+  on_.processes.image_notify.call(process, ntdll_->section.segment()->backing->name(), ntdll, ntdll_->section.size());
   return Status::success;
 }
 

@@ -68,9 +68,6 @@ class Loader {
   // The system-call stubs of ntdll, those that it was given included, by number; an Nt name is preferred to its Zw twin.
   [[nodiscard]] const std::vector<Stub>& stubs() const { return stubs_; }
 
-  // Those of another DLL, by the NT path of its file. Errors: those of opening; invalid_image_format.
-  [[nodiscard]] Result<std::vector<Stub>> stubs_of(std::u16string_view nt_path);
-
   // Brings the clocks of the shared user data page up to date; called at each clock interrupt of processor 0.
   void update_time();
 
@@ -83,11 +80,12 @@ class Loader {
   struct FileImage;  // a parsed image and the bytes behind it
   [[nodiscard]] Result<FileImage> read_image(io::FileObject& file);
   [[nodiscard]] Status load_ntdll();
+  void collect_stubs(const pe::Image& image);
   [[nodiscard]] Status load_api_set();
   [[nodiscard]] Status make_shared_data();
   [[nodiscard]] Result<Va> map_image(ps::Process& process, const mm::SectionObject& section);
   [[nodiscard]] Status map_shared_data(ps::Process& process);
-  [[nodiscard]] Result<Va> map_ntdll(ps::Process& process);  // its base
+  [[nodiscard]] Status map_ntdll(ps::Process& process);
   [[nodiscard]] Status make_peb(ps::Process& process, Va api_set);
 
   Dependencies on_;

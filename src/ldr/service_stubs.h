@@ -24,6 +24,9 @@ struct StubbedImage {
 [[nodiscard]] std::optional<StubbedImage> with_service_stubs(const pe::Image& ntdll, u64 file_bytes, std::span<const Stub> known,
                                                              std::span<const std::string_view> wanted);
 
+// The stubs of another DLL, by the NT path of its file. Errors: those of opening; invalid_image_format.
+[[nodiscard]] Result<std::vector<Stub>> stubs_of(io::IoManager& io, std::u16string_view nt_path);
+
 // A file with an extension laid over it. It keeps itself for as long as anybody has it retained. Read-only.
 class ExtendedFile final : public mm::FileBacking {
  public:

@@ -16,6 +16,7 @@ constexpr u64 kRandomGranules = 256;  // NT 6.0: 8 bits of bottom-up randomisati
 AddressSpace::AddressSpace(MemoryManager& manager, const SpaceOptions& options)
     : manager_(manager),
       page_table_(manager.memory()),
+      hyperspace_(manager.memory(), manager.profile(), manager.hyperspace_pages_),
       vads_(options.lowest, options.highest_plus_one),
       quota_(options.quota),
       search_floor_(options.lowest),
@@ -106,8 +107,7 @@ Status AddressSpace::check_room(Va start, Va end) const {
 Status AddressSpace::charge(Vad& vad, u64 pages) {
   if (const Status status = charge_pages(pages); !is_success(status)) return status;
   vad.set_commit_charge(vad.commit_charge() + pages);
-  manager_.wiring_.pool.calls().allocated(
-      {"committed pages", trace::AllocationKind::committed, 0, pages * kPageSize});
+  manager_.wiring_.pool.calls().allocated({"committed pages", trace::AllocationKind::committed, 0, pages * kPageSize});
   return Status::success;
 }
 
@@ -202,7 +202,7 @@ void AddressSpace::delete_entry(Va va, Pte pte) {
   if (!locks_.empty()) release_lock(va);
   PfnDatabase& pfn = manager_.memory().pfn();
   if (pte.is_valid()) {
-    --working_set_;
+    hyperspace_.remove_entry();
     if (pte.maps_prototype())
       manager_.drop_resident(pte.pfn(), pte.is_dirty());
     else if (pfn.use(pte.pfn()) != FrameUse::system)

@@ -16,6 +16,7 @@
 
 #include "ex/quota.h"
 #include "ke/types.h"
+#include "mm/hyperspace.h"
 #include "mm/memory_manager.h"
 #include "mm/page_table.h"
 #include "mm/section.h"
@@ -145,19 +146,20 @@ class AddressSpace {
   // --- views
   // -----------------------------------------------------------------------------------------------------------
   [[nodiscard]] Result<MapOutcome> map_view(const Section& section, const MapRequest& request);
-  // Any address in the view. Errors: not_mapped_view, invalid_page_protection (secured). `leaves` reserve: a placeholder
-  // takes its place.
+  // Any address in the view. Errors: not_mapped_view, invalid_page_protection (secured). `leaves` reserve: a
+  // placeholder takes its place.
   Status unmap_view(Va va, Placeholder leaves = Placeholder::none);
 
   // --- placeholders [Microsoft: VirtualFree]. Errors of both: memory_not_allocated, conflicting_addresses.
-  // MEM_PRESERVE_PLACEHOLDER: a part of a placeholder becomes one of its own, memory that replaced one is a placeholder again.
+  // MEM_PRESERVE_PLACEHOLDER: a part of a placeholder becomes one of its own, memory that replaced one is a placeholder
+  // again.
   [[nodiscard]] Result<Range> preserve_placeholder(Va base, u64 size);
   // MEM_COALESCE_PLACEHOLDERS: the placeholders that make up the range become one.
   [[nodiscard]] Result<Range> coalesce_placeholders(Va base, u64 size);
 
-  // --- write watch: what was written in a region allocated with MEM_WRITE_WATCH, told by the dirty bits of its entries.
-  // The first `capacity` such pages in order of address; `forget` makes them unwritten. Error: invalid_parameter_1 (not inside one
-  // such region).
+  // --- write watch: what was written in a region allocated with MEM_WRITE_WATCH, told by the dirty bits of its
+  // entries. The first `capacity` such pages in order of address; `forget` makes them unwritten. Error:
+  // invalid_parameter_1 (not inside one such region).
   [[nodiscard]] Result<std::vector<Va>> written_pages(Va base, u64 size, u64 capacity, bool forget);
 
   // --- faults
@@ -216,8 +218,10 @@ class AddressSpace {
   // --------------------------------------------------------------------------------------
   [[nodiscard]] u64 commit_charge() const { return commit_charge_; }  // pages, page tables included
   [[nodiscard]] u64 peak_commit_charge() const { return peak_commit_charge_; }
-  [[nodiscard]] u64 working_set_pages() const { return working_set_; }
-  [[nodiscard]] u64 peak_working_set_pages() const { return peak_working_set_; }
+  [[nodiscard]] u64 working_set_pages() const { return hyperspace_.entries(); }
+  [[nodiscard]] u64 peak_working_set_pages() const { return hyperspace_.peak_entries(); }
+  // The process's part of kernel address space.
+  [[nodiscard]] const Hyperspace& hyperspace() const { return hyperspace_; }
   [[nodiscard]] u64 virtual_bytes() const { return virtual_bytes_; }
   [[nodiscard]] u64 peak_virtual_bytes() const { return peak_virtual_bytes_; }
   [[nodiscard]] u64 fault_count() const { return fault_count_; }
@@ -303,6 +307,7 @@ class AddressSpace {
 
   MemoryManager& manager_;
   PageTable page_table_;
+  Hyperspace hyperspace_;
   VadTree vads_;
   ex::QuotaCharger* quota_;
   Va search_floor_, search_ceiling_;  // where searches start, after randomisation
@@ -310,7 +315,6 @@ class AddressSpace {
   u64 charged_tables_ = 0;  // table pages already counted in commit_charge_
   u64 own_commit_limit_ = ~0ull;
   CommitGuard* commit_guard_ = nullptr;
-  u64 working_set_ = 0, peak_working_set_ = 0;
   u64 virtual_bytes_ = 0, peak_virtual_bytes_ = 0;
   u64 fault_count_ = 0;
   u64 locked_pages_ = 0;

@@ -114,6 +114,7 @@ Result<UserStack> AddressSpace::create_user_stack(u64 reserve_bytes, u64 commit_
 Status AddressSpace::map_shared_frame(Va va, Pfn pfn, SharedFrameUse use) {
   VITRINE_CHECK(va % kPageSize == 0 && manager_.memory().pfn().use(pfn) == FrameUse::system);
   VITRINE_TRY(check_room(va, va + kPageSize));
+  VITRINE_TRY(hyperspace_.make_room());
   const auto made = new_vad(va, va + kPageSize, false, false);
   if (!made) return made.error();
   Vad& vad = **made;
@@ -125,8 +126,7 @@ Status AddressSpace::map_shared_frame(Va va, Pfn pfn, SharedFrameUse use) {
     delete_vad(vad);
     return status;
   }
-  ++working_set_;
-  peak_working_set_ = std::max(peak_working_set_, working_set_);
+  hyperspace_.add_entry();
   finish();
   return Status::success;
 }

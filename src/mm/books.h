@@ -20,6 +20,9 @@ struct HeldBooks {
   u64 system_pages = 0;
   u64 system_ptes = 0;
   u64 system_table_pages = 0;
+  u64 system_cache_pages = 0;  // addresses of views
+  u64 system_cache_table_pages = 0;
+  u64 hyperspace_pages = 0;  // frames: working-set lists, VAD bitmaps and the tables that map them
   u64 kernel_stacks = 0;
   u64 vads = 0;
   u64 views = 0;

@@ -32,6 +32,7 @@ Status AddressSpace::resolve(Fault& fault) {
   if (vad == nullptr || !is_committed(*vad, fault.page, pte)) return Status::access_violation;
   Protection protection = protection_of(*vad, fault.page, pte);
   if (!fault.is_allowed_by(protection)) return Status::access_violation;
+  VITRINE_TRY(hyperspace_.make_room());
   Pte now = pte;
   if (protection.is_guard()) {
     VITRINE_TRY(resolve_guard(fault, *vad, pte, protection));
@@ -58,7 +59,7 @@ Status AddressSpace::resolve_valid(Fault& fault, Pte pte) {
   return Status::success;
 }
 
-// Precondition: the leaf table exists; the frame counts this entry among its shares.
+// Precondition: the leaf table exists, and the working-set list has room; the frame counts this entry among its shares.
 void AddressSpace::make_valid(Fault& fault, Pfn pfn, Protection protection, bool is_prototype) {
   Pte pte = Pte::valid(pfn, protection, is_prototype);
   if (fault.is_write && (pte.bits & cpu::pte::kWrite) != 0) pte.bits |= cpu::pte::kDirty;
@@ -67,8 +68,7 @@ void AddressSpace::make_valid(Fault& fault, Pfn pfn, Protection protection, bool
     manager_.memory().pfn().set_pte(pfn, page_table_.location(fault.page), Pte::demand_zero(protection), false);
   }
   fault.pfn = pfn;
-  ++working_set_;
-  peak_working_set_ = std::max(peak_working_set_, working_set_);
+  hyperspace_.add_entry();
 }
 
 // The commit was charged when the page was committed; only a frame is needed now.
@@ -133,7 +133,7 @@ Status AddressSpace::copy_on_write(Fault& fault, Pfn source, Protection protecti
     pfn.add_reference(frame->pfn);
     pfn.drop_reference(source);
   }
-  --working_set_;
+  hyperspace_.remove_entry();
   make_valid(fault, frame->pfn, protection.after_copy(), false);
   manager_.drop_resident(source, false);
   fault.zeroed_page = true;

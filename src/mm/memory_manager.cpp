@@ -11,7 +11,9 @@ constexpr u32 kLargeStackBit = 1u << 31;
 }  // namespace
 
 MemoryManager::MemoryManager(const Wiring& wiring)
-    : wiring_(wiring), system_ptes_(wiring.profile.layout.system_ptes, wiring.profile.pointer_size, wiring.memory) {
+    : wiring_(wiring),
+      system_ptes_(wiring.profile.layout.system_ptes, wiring.profile.pointer_size, wiring.memory),
+      system_cache_(wiring.profile.layout.system_cache, wiring.profile.pointer_size, wiring.memory) {
   ex::Pool& pool = wiring_.pool;
   // NT: tags of the three VAD sizes, control areas with their subsections, segments and prototype PTEs
   // [facts 8.6, 8.8].
@@ -32,6 +34,7 @@ MemoryManager::~MemoryManager() {
 Result<std::unique_ptr<AddressSpace>> MemoryManager::create_space(const SpaceOptions& options) {
   std::unique_ptr<AddressSpace> space(new AddressSpace(*this, options));
   if (const Status status = space->page_table_.create(wiring_.backend); !is_success(status)) return Failure(status);
+  if (const Status status = space->hyperspace_.create(); !is_success(status)) return Failure(status);
   space->note_tables();
   return space;
 }
@@ -136,6 +139,9 @@ Books MemoryManager::books() const {
   b.held.system_pages = pfn.used_for(FrameUse::system);
   b.held.system_ptes = system_ptes_.used();
   b.held.system_table_pages = system_ptes_.table_pages();
+  b.held.system_cache_pages = system_cache_.used();
+  b.held.system_cache_table_pages = system_cache_.table_pages();
+  b.held.hyperspace_pages = hyperspace_pages_;
   b.held.kernel_stacks = kernel_stacks_;
   b.held.vads = vad_count_;
   b.held.views = view_count_;

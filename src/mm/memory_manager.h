@@ -1,8 +1,8 @@
 // MemoryManager: what all address spaces of a machine share: frames and commit (PhysicalMemory), sections, system PTEs,
 // kernel stacks, and the wiring to the processor, the pool and the trace. NT: Mm.
 //
-// Owns Segments and the system PTE region. Refuses: files (FileBacking), threads (it knows a kernel stack and a TEB
-// only as ranges), anything that suspends.
+// Owns Segments and the regions of system PTEs and of the system cache. Refuses: files (FileBacking), threads (it knows
+// a kernel stack and a TEB only as ranges), anything that suspends.
 #pragma once
 
 #include <map>
@@ -12,9 +12,9 @@
 #include "cpu/backend.h"
 #include "ex/pool.h"
 #include "mm/books.h"
+#include "mm/kernel_region.h"
 #include "mm/physical_memory.h"
 #include "mm/section.h"
-#include "mm/system_ptes.h"
 #include "trace/recorder.h"
 
 namespace vitrine::mm {
@@ -110,8 +110,11 @@ class MemoryManager final : public FrameOwner {
 
   [[nodiscard]] Books books() const;
   [[nodiscard]] PhysicalMemory& memory() const { return wiring_.memory; }
-  [[nodiscard]] SystemPtes& system_ptes() { return system_ptes_; }
-  [[nodiscard]] const SystemPtes& system_ptes() const { return system_ptes_; }
+  [[nodiscard]] KernelRegion& system_ptes() { return system_ptes_; }
+  [[nodiscard]] const KernelRegion& system_ptes() const { return system_ptes_; }
+  // Where the cache manager's views lie [facts 8.12: dynamic kernel address space].
+  [[nodiscard]] KernelRegion& system_cache() { return system_cache_; }
+  [[nodiscard]] const KernelRegion& system_cache() const { return system_cache_; }
   // Requests that found no room in a user address space.
   [[nodiscard]] u64 address_failures() const { return address_failures_; }
   [[nodiscard]] const sim::Profile& profile() const { return wiring_.profile; }
@@ -157,7 +160,8 @@ class MemoryManager final : public FrameOwner {
   Status write_dirty_pages(Segment& segment, u64 first, u64 count);
 
   Wiring wiring_;
-  SystemPtes system_ptes_;
+  KernelRegion system_ptes_, system_cache_;
+  u64 hyperspace_pages_ = 0;  // of all processes, tables included
   Sites sites_;
   std::vector<std::unique_ptr<Segment>> segments_;  // by id
   std::vector<u32> free_segment_ids_;

@@ -6,12 +6,11 @@ namespace vitrine::mm {
 
 PhysicalMemory::PhysicalMemory(ram::GuestRam& ram, const sim::Profile& profile, u64 page_file_pages)
     : pfn_(ram, profile.sizes.pfn_entry),
-      nonpaged_start_(profile.layout.nonpaged_pool.start),
-      paged_start_(profile.layout.paged_pool.start),
       commit_limit_(pfn_.total() - pfn_.reserved() + page_file_pages),
       resident_available_(static_cast<i64>(pfn_.total() - pfn_.reserved())),
-      paged_tables_(*this, profile.pointer_size),
-      nonpaged_tables_(*this, profile.pointer_size) {}
+      pools_{{{profile.layout.nonpaged_pool.start, {*this, profile.pointer_size}},
+              {profile.layout.paged_pool.start, {*this, profile.pointer_size}},
+              {profile.layout.session.start, {*this, profile.pointer_size}}}} {}
 
 Status PhysicalMemory::charge_commit(u64 pages) {
   if (pages > commit_limit_ - committed_) {
@@ -39,11 +38,36 @@ Status PhysicalMemory::charge_resident(u64 pages) {
 
 void PhysicalMemory::return_resident(u64 pages) { resident_available_ += static_cast<i64>(pages); }
 
+Result<FrameRun> PhysicalMemory::allocate_system_page() {
+  if (const Status status = charge_commit(1); !is_success(status)) return Failure(status);
+  Status status = charge_resident(1);
+  if (is_success(status)) {
+    const auto frame = pfn_.allocate_run(1, FrameUse::system);
+    if (frame) return *frame;
+    status = frame.error();
+    return_resident(1);
+  }
+  return_commit(1);
+  return Failure(status);
+}
+
+void PhysicalMemory::free_system_page(FrameRun page) {
+  pfn_.free_run(page, 1, FrameUse::system);
+  return_resident(1);
+  return_commit(1);
+}
+
+u64 PhysicalMemory::pool_table_pages() const {
+  u64 pages = 0;
+  for (const PoolTables& pool : pools_) pages += pool.tables.pages();
+  return pages;
+}
+
 // NT: a pool allocation that finds no commit, no resident memory or no page fails with one status, whatever the cause.
 Status PhysicalMemory::charge_pool_pages(ex::PoolType type, Va first, u64 pages) {
-  const bool paged = type == ex::PoolType::paged;
-  RegionTables& tables = paged ? paged_tables_ : nonpaged_tables_;
-  const u64 index = (first - (paged ? paged_start_ : nonpaged_start_)) >> kPageShift;
+  const bool paged = type != ex::PoolType::nonpaged;
+  auto& [start, tables] = pools_[static_cast<u32>(type)];
+  const u64 index = (first - start) >> kPageShift;
   if (!is_success(charge_commit(pages))) return Status::insufficient_resources;
   if (is_success(tables.use(index, pages))) {
     if (paged || is_success(take_frames(index, pages))) return Status::success;
@@ -69,11 +93,11 @@ Status PhysicalMemory::take_frames(u64 first, u64 pages) {
 }
 
 void PhysicalMemory::return_pool_pages(ex::PoolType type, Va first, u64 pages) {
-  const bool paged = type == ex::PoolType::paged;
-  const u64 index = (first - (paged ? paged_start_ : nonpaged_start_)) >> kPageShift;
-  (paged ? paged_tables_ : nonpaged_tables_).release(index, pages);
+  auto& [start, tables] = pools_[static_cast<u32>(type)];
+  const u64 index = (first - start) >> kPageShift;
+  tables.release(index, pages);
   return_commit(pages);
-  if (paged) return;
+  if (type != ex::PoolType::nonpaged) return;
   return_resident(pages);
   for (u64 i = 0; i < pages; ++i) pfn_.free_run(FrameRun{nonpaged_frames_[index + i]}, 1, FrameUse::pool);
 }

@@ -6,6 +6,7 @@
 // NT: MmTotalCommittedPages, MmTotalCommitLimit, MmResidentAvailablePages [facts 8.7, 8.14].
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "ex/page_source.h"
@@ -30,6 +31,10 @@ class PhysicalMemory final : public ex::PageSource {
   // Nonpageable pages. Error: insufficient_resources.
   Status charge_resident(u64 pages);
   void return_resident(u64 pages);
+  // A nonpageable page of the kernel's own, without bytes: charged to both budgets. Errors: commitment_limit,
+  // insufficient_resources, no_memory.
+  [[nodiscard]] Result<FrameRun> allocate_system_page();
+  void free_system_page(FrameRun page);
 
   [[nodiscard]] u64 commit_limit() const { return commit_limit_; }
   [[nodiscard]] u64 committed() const { return committed_; }
@@ -39,26 +44,31 @@ class PhysicalMemory final : public ex::PageSource {
   [[nodiscard]] u64 commit_failures() const { return commit_failures_; }
   [[nodiscard]] u64 resident_failures() const { return resident_failures_; }
   // Page tables that map pool.
-  [[nodiscard]] u64 pool_table_pages() const { return paged_tables_.pages() + nonpaged_tables_.pages(); }
+  [[nodiscard]] u64 pool_table_pages(ex::PoolType type) const { return pools_[static_cast<u32>(type)].tables.pages(); }
+  [[nodiscard]] u64 pool_table_pages() const;
   // A page file was added or grew.
   void add_commit_limit(u64 pages) { commit_limit_ += pages; }
 
-  // ex::PageSource: nonpaged pool takes a frame for each page, paged pool commit only.
+  // ex::PageSource: nonpaged pool takes a frame for each page, the pageable pools commit only.
   Status charge_pool_pages(ex::PoolType type, Va first, u64 pages) override;
   void return_pool_pages(ex::PoolType type, Va first, u64 pages) override;
 
  private:
   Status take_frames(u64 first, u64 pages);
 
+  struct PoolTables {
+    Va start;  // of the region
+    RegionTables tables;
+  };
+
   PfnDatabase pfn_;
-  Va nonpaged_start_, paged_start_;
   std::vector<u32> nonpaged_frames_;  // frame run of each page of nonpaged pool, grown on demand
   u64 commit_limit_;
   u64 committed_ = 0;
   u64 peak_committed_ = 0;
   i64 resident_available_;
   u64 commit_failures_ = 0, resident_failures_ = 0;
-  RegionTables paged_tables_, nonpaged_tables_;
+  std::array<PoolTables, ex::kPoolTypes.size()> pools_;  // in the order of PoolType
 };
 
 }  // namespace vitrine::mm

@@ -71,7 +71,7 @@ Status AddressSpace::set_entry_protection(Va va, Pte old, Protection protection)
   if (protection.is_no_access() || protection.is_guard()) {
     manager_.memory().pfn().mark_modified(old.pfn(), true);
     page_table_.set(va, Pte::transition(old.pfn(), protection));
-    --working_set_;
+    hyperspace_.remove_entry();
     return Status::success;
   }
   Pte valid = Pte::valid(old.pfn(), protection, false);
@@ -122,7 +122,7 @@ Status AddressSpace::set_view_protection(Va va, Pte old, Protection protection) 
   if (old.is_valid()) {
     release_lock(va);
     manager_.drop_resident(old.pfn(), old.is_dirty());
-    --working_set_;
+    hyperspace_.remove_entry();
   }
   return page_table_.put(va, Pte::vad_lookup(protection));
 }

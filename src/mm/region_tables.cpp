@@ -38,26 +38,15 @@ void RegionTables::release(u64 first, u64 count) {
 }
 
 Status RegionTables::charge(Table& table) {
-  if (const Status status = memory_.charge_commit(1); !is_success(status)) return status;
-  Status status = memory_.charge_resident(1);
-  if (is_success(status)) {
-    const auto frame = memory_.pfn().allocate_run(1, FrameUse::system);
-    if (frame) {
-      table.frame = *frame;
-      ++pages_;
-      return Status::success;
-    }
-    status = frame.error();
-    memory_.return_resident(1);
-  }
-  memory_.return_commit(1);
-  return status;
+  const auto frame = memory_.allocate_system_page();
+  if (!frame) return frame.error();
+  table.frame = *frame;
+  ++pages_;
+  return Status::success;
 }
 
 void RegionTables::give_back(Table& table) {
-  memory_.pfn().free_run(table.frame, 1, FrameUse::system);
-  memory_.return_resident(1);
-  memory_.return_commit(1);
+  memory_.free_system_page(table.frame);
   --pages_;
 }
 

@@ -4,6 +4,7 @@
 
 #include "abi/teb.h"
 #include "abi/window_messages.h"
+#include "ldr/service_stubs.h"
 #include "nt/executive_state.h"
 #include "nt/strace.h"
 
@@ -74,8 +75,8 @@ void ServiceDispatcher::finish(ps::Thread& thread, Status status) {
   const u32 number = thread.user->service_number;
   record(thread, trace::EventType::service_exit, number, static_cast<u32>(status));
   if (trace_) {
-    const Service* const service = table_.find(number);
-    const bool value = service != nullptr ? service->returns_value : is_gui_service(number);
+    // win32k's services answer as their Windows functions do.
+    const bool value = is_gui_service(number);
     trace_(fmt::format("[{:x}]   {} = {}", thread.id, table_.name(number),
                        value ? fmt::format("{:#x}", static_cast<u32>(status)) : std::string(status_name(status))));
   }
@@ -91,7 +92,7 @@ Status ServiceDispatcher::become_gui_thread(ps::Thread& thread) {
   const std::span<const Service> services = win32.subsystem->services();
   if (executive_.loader != nullptr) {
     // The numbers are those of the DLL whose stubs call; without it nobody can call by name.
-    const auto stubs = executive_.loader->stubs_of(kWin32uPath);
+    const auto stubs = ldr::stubs_of(executive_.io, kWin32uPath);
     if (stubs) table_.add_gui_table(*stubs, services);
     return Status::success;
   }

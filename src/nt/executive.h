@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cc/cache_manager.h"
 #include "cm/registry.h"
 #include "hal/machine.h"
 #include "io/io_manager.h"
@@ -33,20 +34,21 @@ struct Executive {
   const sim::Profile& profile;
   hal::Machine& machine;
   trace::Recorder& trace;
-  sim::Random& random;          // random numbers that programs ask for
+  sim::Random& random;  // random numbers that programs ask for
   cpu::Backend& processor;
   ke::Kernel& kernel;
   ex::Pool& pool;
   ob::ObjectManager& objects;
-  ob::SyncTypes& sync;          // Event, Mutant, Semaphore, Timer, KeyedEvent
+  ob::SyncTypes& sync;  // Event, Mutant, Semaphore, Timer, KeyedEvent
   mm::MemoryManager& memory;
+  cc::CacheManager& cache;
   io::IoManager& io;
   io::NamedPipeDevice& pipes;
   io::SocketDevice& sockets;
   cm::Registry& registry;
   ps::ProcessManager& processes;
-  ldr::Loader* loader;          // null on a machine without ntdll (scripted processors)
-  csr::Subsystem* csrss;        // null: nobody is told of threads and processes
+  ldr::Loader* loader;    // null on a machine without ntdll (scripted processors)
+  csr::Subsystem* csrss;  // null: nobody is told of threads and processes
   // A line for the user: a service that nobody implements, a diagnostic that the guest wrote. Never empty.
   std::function<void(std::string_view)> notice;
   // What services keep between calls; made with the Executive.

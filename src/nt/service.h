@@ -37,9 +37,6 @@ struct Service {
   std::array<ArgumentKind, kMaximumArguments> kinds{};
   u8 argument_count = 0;
   Outcome (*invoke)(Call call, const u64* arguments) = nullptr;
-  // What goes to RAX is a value, not a status: win32k's services answer as their Windows functions do, and leave their
-  // error in the TEB.
-  bool returns_value = false;
 };
 
 namespace detail {
@@ -99,16 +96,7 @@ template <auto function>
 constexpr Service service(std::string_view name, SupportLevel level, std::string_view argument_names,
                           std::string_view note = {}) {
   using S = detail::Signature<decltype(function)>;
-  return {name, level, argument_names, note, S::kinds, static_cast<u8>(S::count), &S::template invoke<function>, false};
-}
-
-// `function` returns its value as a Status; see Service::returns_value.
-template <auto function>
-constexpr Service value_service(std::string_view name, SupportLevel level, std::string_view argument_names,
-                                std::string_view note = {}) {
-  Service made = service<function>(name, level, argument_names, note);
-  made.returns_value = true;
-  return made;
+  return {name, level, argument_names, note, S::kinds, static_cast<u8>(S::count), &S::template invoke<function>};
 }
 
 }  // namespace vitrine::nt

@@ -68,9 +68,16 @@ abi::SystemPerformanceInformation performance_information(Call call) {
   information.pages_read = information.page_read_ios = static_cast<u32>(books.hard_faults);
   information.paged_pool_pages = clamp32(call->pool.pages(ex::PoolType::paged));
   information.nonpaged_pool_pages = clamp32(call->pool.pages(ex::PoolType::nonpaged));
+  const mm::KernelRegion& ptes = call->memory.system_ptes();
+  information.free_system_ptes = clamp32(ptes.total() - ptes.used());
+  information.available_paged_pool_pages =
+      clamp32(call->pool.page_capacity(ex::PoolType::paged) - call->pool.pages(ex::PoolType::paged));
+  const cc::CacheCounters& cache = call->cache.counters();
+  information.copy_read_wait = static_cast<u32>(cache.copy_reads);
+  information.copy_read_wait_miss = static_cast<u32>(cache.copy_read_misses);
   for (u32 site = 1; site <= call->pool.site_count(); ++site) {
     const ex::PoolSiteInfo& info = call->pool.site_info({static_cast<u16>(site)});
-    const bool paged = info.type == ex::PoolType::paged;
+    const bool paged = info.type != ex::PoolType::nonpaged;
     (paged ? information.paged_pool_allocations : information.nonpaged_pool_allocations) +=
         static_cast<u32>(info.usage.allocations);
     (paged ? information.paged_pool_frees : information.nonpaged_pool_frees) += static_cast<u32>(info.usage.frees);
@@ -189,7 +196,7 @@ bool fill(Call call, GuestRecord& record, Class wanted) {
       return true;
     case Class::file_cache:
       record.add(abi::SystemCacheInformation{});
-      return true;  // the host caches files, not the machine
+      return true;  // views make no page resident (cc)
     case Class::interrupt:
       fill_random(call, record);
       return true;

@@ -27,7 +27,7 @@ Status Win32Threads::convert(Executive& executive, ps::Thread& thread) {
   ex::PoolBlock process_record{};
   if (first) {
     const auto made =
-        pool.allocate(pool.site("win32k: W32PROCESS", ex::PoolType::paged, ex::pool_tag("Uspi")), kProcessBytes);
+        pool.allocate(pool.site("win32k: W32PROCESS", ex::PoolType::session, ex::pool_tag("Uspi")), kProcessBytes);
     if (!made) {
       executive.memory.delete_kernel_stack(*stack);
       return Status::no_memory;
@@ -35,7 +35,7 @@ Status Win32Threads::convert(Executive& executive, ps::Thread& thread) {
     process_record = *made;
   }
   auto record =
-      pool.allocate(pool.site("win32k: W32THREAD", ex::PoolType::paged, ex::pool_tag("Usti")), kThreadBytes);
+      pool.allocate(pool.site("win32k: W32THREAD", ex::PoolType::session, ex::pool_tag("Usti")), kThreadBytes);
   if (!record) {
     if (first) pool.free(process_record);
     executive.memory.delete_kernel_stack(*stack);

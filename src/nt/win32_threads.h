@@ -1,6 +1,7 @@
 // Win32Threads: what a thread becomes at its first GUI service (PsConvertToGuiThread): it gets a large kernel stack,
 // the service table that has win32k's services as well, and win32k's own record of it (W32THREAD); its process, with
-// the first of its threads, a W32PROCESS. Owns and books these records; win32k itself is told (`subsystem`).
+// the first of its threads, a W32PROCESS. Owns these records and books them in session space; win32k itself is told
+// (`subsystem`).
 #pragma once
 
 #include <map>

@@ -9,6 +9,11 @@ namespace vitrine::ps {
 
 inline constexpr ke::Priority kDpcThreadPriority = 31;
 
+// They came with 6.0, as quanta counted in cycles did [facts 6.3].
+[[nodiscard]] constexpr bool has_dpc_threads(const sim::Profile& profile) {
+  return profile.scheduler.quantum_kind == sim::QuantumKind::cycles;
+}
+
 // Errors: those of create_system_thread.
 [[nodiscard]] Status start_dpc_threads(ke::Kernel& kernel, ProcessManager& processes);
 

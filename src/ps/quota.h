@@ -34,7 +34,7 @@ class QuotaBlock final : public ex::QuotaCharger {
   ~QuotaBlock() override = default;
 
   u64 references_ = 1;
-  std::array<QuotaUse, 2> pool_{};
+  std::array<QuotaUse, ex::kPoolTypes.size()> pool_{};
 };
 
 }  // namespace vitrine::ps

@@ -35,14 +35,18 @@ constexpr KernelLayout kLayoutX64{
     .pfn_database = {0xFFFF'FA80'0000'0000, 16 * kGiB},
     .session = {0xFFFF'F900'0000'0000, 512 * kGiB},
     .system_cache = {0xFFFF'F980'0000'0000, 1024 * kGiB},
+    .hyperspace = {0xFFFF'F700'0000'0000, 512 * kGiB},
+    .page_tables = {0xFFFF'F680'0000'0000, 512 * kGiB},
+    .working_set_list = 0xFFFF'F700'0108'0000,  // GC "MMWSL", as the two below
     .nonpaged_percent = 75,
 };
 // MS-lim: 2003 and XP x64 give nonpaged pool up to 128 GB, 6.1 at most 75 % of RAM.
-constexpr KernelLayout without_share(KernelLayout layout) {
+constexpr KernelLayout earlier(KernelLayout layout) {
   layout.nonpaged_percent = 100;
+  layout.working_set_list = 0xFFFF'F700'0008'1000;
   return layout;
 }
-constexpr KernelLayout kLayout52X64 = without_share(kLayoutX64);
+constexpr KernelLayout kLayout52X64 = earlier(kLayoutX64);
 // CM: from here 238 TB are unused. 2^31 system PTEs are as many as a kernel stack's record can name.
 constexpr Resizing kResizingX64{0xFFFF'0800'0000'0000, (1ull << 31) * kPageSize};
 
@@ -54,6 +58,9 @@ constexpr KernelLayout kLayoutX86{
     .pfn_database = {0x8000'0000, 32 * kMiB},
     .session = {0xA000'0000, 64 * kMiB},
     .system_cache = {0xC100'0000, 512 * kMiB},
+    .hyperspace = {0xC040'0000, 4 * kMiB},
+    .page_tables = {0xC000'0000, 4 * kMiB},
+    .working_set_list = 0xC050'2000,
     .nonpaged_percent = 100,
 };
 constexpr Resizing kResizingX86{0, kLayoutX86.system_ptes.bytes};
@@ -61,13 +68,15 @@ constexpr Resizing kResizingX86{0, kLayoutX86.system_ptes.bytes};
 constexpr HandleGeometry kHandlesX86{512, 1024, 32, 1u << 24};
 constexpr HandleGeometry kHandlesX64{256, 512, 128, 1u << 24};
 
+// MMWSL of 5.2 and SHARED_CACHE_MAP of the x64 profiles: assumed. VACB of 6.1: WI6p2 ch. 11.
 constexpr StructureSizes kSizes52X86{
     .kthread = 0x1B8, .ethread = 0x250, .kprocess = 0x78, .eprocess = 0x278, .ejob = 0x180, .teb = 0xFBC, .peb = 0x230,
     .object_header = 0x18, .object_name_info = 16, .object_handle_info = 8, .object_quota_info = 16, .object_creator_info = 16,
     .quota_info_on_threads = false, .handle_table = 0x44, .handle_table_entry = 8,
     .vad_short = 0x18, .vad = 0x28, .vad_long = 0x34, .pool_header = 8, .pool_granule = 8, .pfn_entry = 24,
     .event = 16, .semaphore = 20, .mutant = 32, .timer = 40, .queue = 40, .keyed_event = 4,
-    .segment = 64, .control_area = 56, .subsection = 32, .file_object = 0x70, .section_object = 0x28, .io_completion_packet = 0x1C,
+    .segment = 64, .control_area = 56, .subsection = 32, .working_set_list = 0x698, .working_set_entry = 4,
+    .shared_cache_map = 0x130, .vacb = 0x18, .file_object = 0x70, .section_object = 0x28, .io_completion_packet = 0x1C,
     .lpc_port = 0xA4, .lpc_message = 0x30 + 0x20, .csr_process = 0x6C, .csr_thread = 0x38, .heap_header = 8,
 };
 constexpr StructureSizes kSizes52X64{
@@ -76,7 +85,8 @@ constexpr StructureSizes kSizes52X64{
     .quota_info_on_threads = false, .handle_table = 0x70, .handle_table_entry = 16,
     .vad_short = 0x30, .vad = 0x50, .vad_long = 0x68, .pool_header = 16, .pool_granule = 16, .pfn_entry = 48,
     .event = 24, .semaphore = 32, .mutant = 56, .timer = 64, .queue = 64, .keyed_event = 8,
-    .segment = 104, .control_area = 72, .subsection = 48, .file_object = 0xB8, .section_object = 0x40, .io_completion_packet = 0x30,
+    .segment = 104, .control_area = 72, .subsection = 48, .working_set_list = 0x80, .working_set_entry = 8,
+    .shared_cache_map = 0x1B0, .vacb = 0x28, .file_object = 0xB8, .section_object = 0x40, .io_completion_packet = 0x30,
     .lpc_port = 0x100, .lpc_message = 0x50 + 0x30, .csr_process = 0xB0, .csr_thread = 0x60, .heap_header = 16,
 };
 constexpr StructureSizes kSizes61X64{
@@ -85,7 +95,8 @@ constexpr StructureSizes kSizes61X64{
     .quota_info_on_threads = true, .handle_table = 0x68, .handle_table_entry = 16,
     .vad_short = 0x40, .vad = 0x78, .vad_long = 0x90, .pool_header = 16, .pool_granule = 16, .pfn_entry = 48,
     .event = 24, .semaphore = 32, .mutant = 56, .timer = 64, .queue = 64, .keyed_event = 8,
-    .segment = 80, .control_area = 128, .subsection = 56, .file_object = 0xD8, .section_object = 0x40, .io_completion_packet = 0x30,
+    .segment = 80, .control_area = 128, .subsection = 56, .working_set_list = 0x488, .working_set_entry = 8,
+    .shared_cache_map = 0x1F8, .vacb = 0x40, .file_object = 0xD8, .section_object = 0x40, .io_completion_packet = 0x30,
     .lpc_port = 0x1A0, .lpc_message = 0x100 + 0x30, .csr_process = 0x90, .csr_thread = 0x58, .heap_header = 16,
 };
 
@@ -95,15 +106,15 @@ constexpr u32 kSeparationPrograms = 0x26;
 constexpr std::array<Profile, 3> kProfiles{{
     {.name = "nt52-x86", .pointer_size = 4, .sizes = kSizes52X86, .stack = {3, 1, 15}, .layout = kLayoutX86,
      .system_pte_resizing = kResizingX86, .handles = kHandlesX86, .csrss_thread_buckets = 256,
-     .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512, false, 15, false},
+     .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512, false, 15},
      .user = {0x0001'0000, 0x7FFF'0000, 1}, .costs = kCosts2010},
     {.name = "nt52-x64", .pointer_size = 8, .sizes = kSizes52X64, .stack = {6, 1, 18}, .layout = kLayout52X64,
      .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 256,
-     .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512, false, 15, false},
+     .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512, false, 15},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 1}, .costs = kCosts2010},
     {.name = "nt61-x64", .pointer_size = 8, .sizes = kSizes61X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
      .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 1024,
-     .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256, true, 15, true},
+     .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256, true, 15},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 3}, .costs = kCosts2010},
 }};
 

@@ -1,9 +1,9 @@
 // Profile: the version of NT whose books and policies the machine keeps, as data. Everything that the kernel *charges*
-// (sizes, regions, limits) and *decides by* (quantum, clock, policies) comes from here; what a guest *sees* does not (it is
-// always what Wine's DLLs expect, DESIGN 3.3).
+// (sizes, regions, limits) and *decides by* (quantum, clock, policies) comes from here; what a guest *sees* does not
+// (it is always what Wine's DLLs expect, DESIGN 3.3).
 //
-// Sources of the sizes: Microsoft's public symbols as tabulated by volatility's vtypes (VOL), WDK headers, CodeMachine (CM),
-// Windows Internals 5/6 (WI). Each field names its unit in its last word or comment.
+// Sources of the sizes: Microsoft's public symbols as tabulated by volatility's vtypes (VOL), WDK headers, CodeMachine
+// (CM), Windows Internals 5/6 (WI). Each field names its unit in its last word or comment.
 #pragma once
 
 #include <array>
@@ -21,17 +21,20 @@ namespace vitrine::sim {
 struct StructureSizes {
   u32 kthread, ethread, kprocess, eprocess, ejob;
   u32 teb, peb;
-  u32 object_header;            // up to the body
+  u32 object_header;  // up to the body
   u32 object_name_info, object_handle_info, object_quota_info, object_creator_info;
-  bool quota_info_on_threads;   // 6.1: process and thread objects carry quota information
+  bool quota_info_on_threads;  // 6.1: process and thread objects carry quota information
   u32 handle_table, handle_table_entry;
   u32 vad_short, vad, vad_long;
   u32 pool_header, pool_granule;
   u32 pfn_entry;
   u32 event, semaphore, mutant, timer, queue, keyed_event;
   u32 segment, control_area, subsection;
+  u32 working_set_list, working_set_entry;  // MMWSL, which its entries follow, and a WSLE
+  u32 shared_cache_map, vacb;               // the cache manager's record of a file, and of a view of 256 KB
   u32 file_object, section_object, io_completion_packet;
-  u32 lpc_port, lpc_message;    // LPCP_PORT_OBJECT and LPCP_MESSAGE with a small message; ALPC_PORT and KALPC_MESSAGE in 6.1
+  u32 lpc_port,
+      lpc_message;  // LPCP_PORT_OBJECT and LPCP_MESSAGE with a small message; ALPC_PORT and KALPC_MESSAGE in 6.1
   u32 csr_process, csr_thread;  // [GC]
   u32 heap_header;              // HEAP_ENTRY, and the granule of user-mode heaps
 };
@@ -42,10 +45,16 @@ struct KernelStack {
   u32 large_pages;  // pages reserved for a GUI thread's stack
 };
 
-// A region of kernel address space with its own allocator.
-struct Region { Va start; u64 bytes; };
+// A region of kernel address space with its own allocator. `hyperspace` and `session` are maps of which each process
+// and each session has its own.
+struct Region {
+  Va start;
+  u64 bytes;
+};
 struct KernelLayout {
-  Region system_ptes, paged_pool, nonpaged_pool, pfn_database, session, system_cache;
+  Region system_ptes, paged_pool, nonpaged_pool, pfn_database, session, system_cache, hyperspace;
+  Region page_tables;    // the self map: where the entries of every address lie
+  Va working_set_list;   // in hyperspace: MmWorkingSetList
   u32 nonpaged_percent;  // of RAM that nonpaged pool may take at most
 };
 
@@ -59,36 +68,35 @@ struct HandleGeometry {
   u32 entries_per_leaf;  // entry 0 of each leaf is reserved
   u32 pointers_per_mid;
   u32 top_entries;
-  u32 maximum_handles;   // 1 << 24, reserved entries included
+  u32 maximum_handles;  // 1 << 24, reserved entries included
 };
 
 enum class QuantumKind : u8 { units, cycles };
 struct SchedulerPolicy {
   QuantumKind quantum_kind;
-  u32 clock_interval_100ns;       // a clock tick: 100,000 = 10 ms, 156,250 = 15.625 ms
-  u32 quantum_units_per_tick;     // 3 [ROS/WDK CLOCK_QUANTUM_DECREMENT]
-  u32 priority_separation;        // Win32PrioritySeparation, bits as in facts 6.3
-  u32 starvation_ticks;           // 300
-  u32 timer_table_size;           // lists
-  bool timer_table_per_processor; // 6.1; before, one table for all [facts 7.4]
-  u32 stack_protect_seconds;      // in a user-mode wait until a kernel stack may go [facts 6.9]
-  bool dpc_threads;               // 6.0+: a thread per processor runs threaded DPCs [WI6p1 ch.3]
+  u32 clock_interval_100ns;        // a clock tick: 100,000 = 10 ms, 156,250 = 15.625 ms
+  u32 quantum_units_per_tick;      // 3 [ROS/WDK CLOCK_QUANTUM_DECREMENT]
+  u32 priority_separation;         // Win32PrioritySeparation, bits as in facts 6.3
+  u32 starvation_ticks;            // 300
+  u32 timer_table_size;            // lists
+  bool timer_table_per_processor;  // 6.1; before, one table for all [facts 7.4]
+  u32 stack_protect_seconds;       // in a user-mode wait until a kernel stack may go [facts 6.9]
 };
 
 struct UserLayout {
-  Va lowest, highest_plus_one;    // user range; 64 KB at either end is never given out
-  u32 stack_guard_pages;          // below the committed page of a new user stack
+  Va lowest, highest_plus_one;  // user range; 64 KB at either end is never given out
+  u32 stack_guard_pages;        // below the committed page of a new user stack
 };
 
 struct Profile {
-  std::string_view name;          // "nt61-x64"
-  u32 pointer_size;               // 4 or 8: of the booked kernel, not of the guest
+  std::string_view name;  // "nt61-x64"
+  u32 pointer_size;       // 4 or 8: of the booked kernel, not of the guest
   StructureSizes sizes;
   KernelStack stack;
   KernelLayout layout;
   Resizing system_pte_resizing;
   HandleGeometry handles;
-  u32 csrss_thread_buckets;       // CsrThreadHashTable
+  u32 csrss_thread_buckets;  // CsrThreadHashTable
   SchedulerPolicy scheduler;
   UserLayout user;
   CostTable costs;

@@ -5,7 +5,7 @@ namespace vitrine {
 std::vector<ResourceUse> resource_uses(const Machine& machine, const ps::Process& process) {
   const mm::PhysicalMemory& memory = machine.physical;
   const mm::PfnDatabase& pfn = memory.pfn();
-  const mm::SystemPtes& ptes = machine.memory.system_ptes();
+  const mm::KernelRegion& ptes = machine.memory.system_ptes();
   const u64 nonpageable = pfn.total() - pfn.reserved();
   const auto table = [](const ex::HandleTable& t) { return ex::HandleTable::capacity(t.geometry()); };
   std::vector<ResourceUse> uses;
@@ -25,11 +25,14 @@ std::vector<ResourceUse> resource_uses(const Machine& machine, const ps::Process
                   memory.resident_failures()});
   uses.push_back(
       {Resource::frames, "page frames", "pages", nonpageable - pfn.available(), nonpageable, pfn.failures()});
-  for (const auto type : {ex::PoolType::nonpaged, ex::PoolType::paged}) {
-    const bool paged = type == ex::PoolType::paged;
-    uses.push_back({paged ? Resource::paged_pool : Resource::nonpaged_pool, paged ? "paged pool" : "nonpaged pool",
-                    "pages", machine.pool.pages(type), machine.pool.page_capacity(type), machine.pool.failures(type)});
+  constexpr std::array kPools{Resource::nonpaged_pool, Resource::paged_pool, Resource::session_pool};
+  for (const ex::PoolType type : ex::kPoolTypes) {
+    uses.push_back({kPools[static_cast<u32>(type)], ex::pool_type_name(type), "pages", machine.pool.pages(type),
+                    machine.pool.page_capacity(type), machine.pool.failures(type)});
   }
+  const mm::KernelRegion& cache = machine.memory.system_cache();
+  uses.push_back(
+      {Resource::system_cache, "system cache addresses", "pages", cache.used(), cache.total(), cache.failures()});
   const ex::HandleTable& handles = machine.csrss->process().handles->table();
   uses.push_back({Resource::csrss_handles, "CSRSS's handle table", "entries", handles.count(), table(handles),
                   handles.full_failures()});

@@ -18,6 +18,8 @@ enum class Resource : u8 {
   frames,              // free page frames
   nonpaged_pool,
   paged_pool,
+  session_pool,
+  system_cache,   // kernel address space for views of files
   csrss_handles,  // CSRSS's handle table
 };
 

@@ -4,6 +4,7 @@
 
 #include "cm/initial_keys.h"
 #include "cm/multimedia_keys.h"
+#include "cm/registry_read.h"
 #include "cm/registry_text.h"
 #include "mm/section.h"
 #include "nt/executive_state.h"
@@ -20,7 +21,8 @@ namespace {
 std::vector<ldr::Stub> exported_stubs(const ldr::Loader* loader) {
   if (loader != nullptr) return loader->stubs();
   std::vector<ldr::Stub> stubs;
-  for (const nt::Service* service : nt::all_services()) stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
+  for (const nt::Service* service : nt::all_services())
+    stubs.push_back({static_cast<u32>(stubs.size()), std::string(service->name)});
   return stubs;
 }
 
@@ -30,7 +32,8 @@ std::vector<std::string_view> service_names() {
   return names;
 }
 
-// Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain nothing.
+// Less lets some program start, but Wine's DLLs fail in the middle of their initialisation with words that explain
+// nothing.
 constexpr u64 kLeastRamBytes = 16ull << 20;
 Machine::Options with_profile(Machine::Options options, const sim::Profile& profile) {
   options.profile = &profile;
@@ -40,7 +43,7 @@ Machine::Options with_profile(Machine::Options options, const sim::Profile& prof
 // NT: threaded DPCs are on unless this value is 0 [WDK "Introduction to Threaded DPCs"].
 bool wants_dpc_threads(const cm::Registry& registry, const sim::Profile& profile) {
   constexpr std::u16string_view kKey = u"\\Registry\\Machine\\System\\ControlSet001\\Control\\Session Manager\\Kernel";
-  return profile.scheduler.dpc_threads && registry.dword(kKey, u"ThreadDpcEnable").value_or(1) != 0;
+  return ps::has_dpc_threads(profile) && cm::read_dword(registry, kKey, u"ThreadDpcEnable").value_or(1) != 0;
 }
 
 constexpr const char* kTooLittleRam = "--ram is too small to start a program; give it at least 16M";
@@ -51,9 +54,12 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
     : profile(profile_),
       options(with_profile(std::move(options_), profile)),
       random(options.seed, "guest"),
-      hal({.processor_count = options.processors, .threads_per_core = options.threads_per_core, .nodes = options.nodes,
+      hal({.processor_count = options.processors,
+           .threads_per_core = options.threads_per_core,
+           .nodes = options.nodes,
            .seed = options.seed,
-           .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns, .uptime = kUptimeAtStart}),
+           .clock_interval_100ns = options.profile->scheduler.clock_interval_100ns,
+           .uptime = kUptimeAtStart}),
       identity(hal, options.profile->costs.instruction.picoseconds),
       ram(std::move(ram_)),
       processor(make_processor()),
@@ -63,6 +69,7 @@ Machine::Machine(Options options_, const sim::Profile& profile_, ram::GuestRam r
       objects(*options.profile, pool),
       ports(objects, kernel, hal),
       memory({*options.profile, physical, pool, *processor, trace}),
+      cache(memory, pool),
       execution(kernel, hal),
       snapshot(hal),
       streams(trace, options.streams, options.show_output,
@@ -118,7 +125,8 @@ std::expected<std::unique_ptr<Machine>, std::string> Machine::create(Options opt
   if (options.processor_kind == ProcessorKind::translator && !cpu::host_supports_translator()) {
     return std::unexpected("this processor lacks AVX2, BMI2 or FMA (x86-64-v3), which the translator needs");
   }
-  if (options.processor_kind == ProcessorKind::translator && options.ram_bytes < kLeastRamBytes) return std::unexpected(kTooLittleRam);
+  if (options.processor_kind == ProcessorKind::translator && options.ram_bytes < kLeastRamBytes)
+    return std::unexpected(kTooLittleRam);
   auto ram = ram::GuestRam::create(options.ram_bytes);
   if (!ram) return std::unexpected(fmt::format("--ram: {}", ram.error()));
   const auto profile = sim::lay_out(*options.profile, {options.ram_bytes, options.system_pte_bytes});
@@ -138,7 +146,8 @@ Status Machine::boot() {
   start_time_ = hal.clock(0);
   VITRINE_TRY(ob::make_standard_directories(objects));
   objects.register_type(mm::section_type_traits(options.profile->sizes.section_object));
-  ps::ProcessManager::Dependencies dependencies{*options.profile, kernel, hal, objects, memory, pool, trace, options.seed};
+  ps::ProcessManager::Dependencies dependencies{*options.profile, kernel, hal,   objects,
+                                                memory,           pool,   trace, options.seed};
   // Wine's DLLs need the range that current Windows gives them (decision 0011); without them the profile's is right.
   dependencies.profile_user_range = options.processor_kind == ProcessorKind::scripted;
   auto manager = ps::ProcessManager::create(dependencies);
@@ -185,6 +194,7 @@ Status Machine::make_devices() {
   if (!host_volume) return host_volume.error();
   volume = std::move(*host_volume);
   volume->set_memory_manager(&memory);
+  volume->set_cache_manager(&cache);
   volume->set_io_manager(&io);
   VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume, u"\\??\\C:"));
   VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
@@ -204,7 +214,7 @@ Status Machine::make_devices() {
 
 // NT: the multimedia class scheduler came with 6.0, as threaded DPCs did. Its thread begins with the first registration.
 Status Machine::make_multimedia() {
-  if (!profile.scheduler.dpc_threads) return Status::success;
+  if (!ps::has_dpc_threads(profile)) return Status::success;
   multimedia = std::make_unique<ke::MultimediaScheduler>(kernel, profile.scheduler.clock_interval_100ns);
   const auto start = [this] {
     multimedia->set_responsiveness(cm::multimedia_responsiveness(registry));
@@ -220,8 +230,8 @@ Status Machine::make_multimedia() {
 Status Machine::make_executive() {
   services = std::make_unique<nt::ServiceTable>(exported_stubs(loader.get()));
   executive = std::make_unique<nt::Executive>(nt::Executive{
-      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, io, pipes, sockets, registry, *processes,
-      loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
+      *options.profile, hal, trace, random, *processor, kernel, pool, objects, sync, memory, cache, io, pipes, sockets,
+      registry, *processes, loader.get(), csrss.get(), options.notice ? options.notice : [](std::string_view) {}});
   executive->state->wait_packets = std::make_unique<io::WaitPackets>(objects, kernel);
   executive->state->worker_factories =
       std::make_unique<ps::WorkerFactories>(ps::WorkerFactories::Dependencies{kernel, objects, io, *processes});

@@ -1,7 +1,8 @@
-// Machine: the composition root. It owns every part of one virtual Windows machine and wires the interfaces that lower parts
-// declare to the higher ones that implement them. Several machines may live in one process.
+// Machine: the composition root. It owns every part of one virtual Windows machine and wires the interfaces that lower
+// parts declare to the higher ones that implement them. Several machines may live in one process.
 //
-// Members are made in the order of the layers and destroyed in the opposite one; the order below is therefore part of the design.
+// Members are made in the order of the layers and destroyed in the opposite one; the order below is therefore part of
+// the design.
 #pragma once
 
 #include <atomic>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 
+#include "cc/cache_manager.h"
 #include "cm/registry.h"
 #include "cpu/scripted/scripted.h"
 #include "cpu/translator/translator.h"
@@ -49,8 +51,8 @@
 
 namespace vitrine {
 
-// How long the machine has been up when its first program starts: a program may take a clock that reads 0 for a broken one
-// (current Go does), and none that booted could show it.
+// How long the machine has been up when its first program starts: a program may take a clock that reads 0 for a broken
+// one (current Go does), and none that booted could show it.
 inline constexpr Ticks kUptimeAtStart{600'000'000};  // a minute
 
 // What runs guest instructions.
@@ -67,8 +69,8 @@ class Machine {
     u32 threads_per_core = 1;
     u32 nodes = 1;
     u64 ram_bytes = 0;
-    u64 system_pte_bytes = 0;               // 0: the profile's region
-    std::optional<csr::Strategy> csrss;     // absent: the profile's
+    u64 system_pte_bytes = 0;            // 0: the profile's region
+    std::optional<csr::Strategy> csrss;  // absent: the profile's
     u64 seed = 0;
     std::vector<io::Mount> mounts;         // of C:, system32 included
     std::string registry;                  // text of an earlier run's registry; empty: a fresh one
@@ -76,7 +78,7 @@ class Machine {
     std::array<int, 3> streams{0, 1, 2};
     bool show_output = true;
     ProcessorKind processor_kind = ProcessorKind::translator;
-    sim::InputLog* replay = nullptr;        // not null: input comes from there, not from the host
+    sim::InputLog* replay = nullptr;  // not null: input comes from there, not from the host
     std::function<void(std::string_view)> notice;
   };
   // The error is one line for the user.
@@ -85,10 +87,10 @@ class Machine {
   Machine(const Machine&) = delete;
   Machine& operator=(const Machine&) = delete;
 
-  sim::Profile profile;            // laid out for this machine; options.profile is this
+  sim::Profile profile;  // laid out for this machine; options.profile is this
   Options options;
   trace::Recorder trace;
-  sim::Random random;              // what programs draw
+  sim::Random random;  // what programs draw
   hal::Machine hal;
   hal::Identity identity;
   ram::GuestRam ram;
@@ -101,11 +103,12 @@ class Machine {
   ob::ObjectManager objects;
   lpc::Ports ports;
   mm::MemoryManager memory;
+  cc::CacheManager cache;
   std::unique_ptr<ps::ProcessManager> processes;
   std::unique_ptr<ps::BalanceSet> balance_set;
-  Execution execution;             // who runs now
+  Execution execution;  // who runs now
   HostSnapshot snapshot;
-  sim::InputLog input_log;         // what this run learned
+  sim::InputLog input_log;  // what this run learned
   HostStreams streams;
   io::IoManager io;
   std::unique_ptr<io::HostVolume> volume;

@@ -162,20 +162,20 @@ constexpr std::string_view kNoWindows = "there are no windows";
 
 std::span<const nt::Service> message_services() {
   using enum nt::SupportLevel;
-  using nt::value_service;
+  using nt::service;
   static constexpr std::array table{
-      value_service<&post_thread_message>("NtUserPostThreadMessage", complete, "thread, message, wparam, lparam"),
-      value_service<&post_message>("NtUserPostMessage", partial, "window, message, wparam, lparam", kNoWindows),
-      value_service<&peek_message>("NtUserPeekMessage", partial, "message, window, first, last, flags", kNoWindows),
-      value_service<&get_message>("NtUserGetMessage", partial, "message, window, first, last", kNoWindows),
-      value_service<&dispatch_message>("NtUserDispatchMessage", partial, "message", kNoWindows),
-      value_service<&translate_message>("NtUserTranslateMessage", partial, "message, flags",
+      service<&post_thread_message>("NtUserPostThreadMessage", complete, "thread, message, wparam, lparam"),
+      service<&post_message>("NtUserPostMessage", partial, "window, message, wparam, lparam", kNoWindows),
+      service<&peek_message>("NtUserPeekMessage", partial, "message, window, first, last, flags", kNoWindows),
+      service<&get_message>("NtUserGetMessage", partial, "message, window, first, last", kNoWindows),
+      service<&dispatch_message>("NtUserDispatchMessage", partial, "message", kNoWindows),
+      service<&translate_message>("NtUserTranslateMessage", partial, "message, flags",
                                         "there is no keyboard input"),
-      value_service<&message_call>("NtUserMessageCall", partial, "window, message, wparam, lparam, result, kind, narrow",
+      service<&message_call>("NtUserMessageCall", partial, "window, message, wparam, lparam, result, kind, narrow",
                                    "CallWindowProc alone: there are no windows"),
-      value_service<&get_queue_status>("NtUserGetQueueStatus", complete, "flags"),
-      value_service<&set_timer>("NtUserSetTimer", partial, "window, id, period, procedure, tolerance", kNoWindows),
-      value_service<&kill_timer>("NtUserKillTimer", partial, "window, id", kNoWindows),
+      service<&get_queue_status>("NtUserGetQueueStatus", complete, "flags"),
+      service<&set_timer>("NtUserSetTimer", partial, "window, id, period, procedure, tolerance", kNoWindows),
+      service<&kill_timer>("NtUserKillTimer", partial, "window, id", kNoWindows),
   };
   return table;
 }

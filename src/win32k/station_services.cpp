@@ -113,16 +113,16 @@ Value call_no_parameter(Call call, u32 code) {
 
 std::span<const nt::Service> station_services() {
   using enum nt::SupportLevel;
-  using nt::value_service;
+  using nt::service;
   static constexpr std::array table{
-      value_service<&get_process_window_station>("NtUserGetProcessWindowStation", complete, ""),
-      value_service<&get_thread_desktop>("NtUserGetThreadDesktop", complete, "thread"),
-      value_service<&get_object_information>("NtUserGetObjectInformation", complete,
+      service<&get_process_window_station>("NtUserGetProcessWindowStation", complete, ""),
+      service<&get_thread_desktop>("NtUserGetThreadDesktop", complete, "thread"),
+      service<&get_object_information>("NtUserGetObjectInformation", complete,
                                              "handle, class, buffer, length, needed"),
-      value_service<&get_gui_thread_information>("NtUserGetGUIThreadInfo", complete, "thread, information"),
-      value_service<&initialize_client_procedures>("NtUserInitializeClientPfnArrays", complete, "narrow, wide, workers, module"),
-      value_service<&get_system_dpi>("NtUserGetSystemDpiForProcess", complete, "process"),
-      value_service<&call_no_parameter>("NtUserCallNoParam", partial, "code", "input state and the end of a thread"),
+      service<&get_gui_thread_information>("NtUserGetGUIThreadInfo", complete, "thread, information"),
+      service<&initialize_client_procedures>("NtUserInitializeClientPfnArrays", complete, "narrow, wide, workers, module"),
+      service<&get_system_dpi>("NtUserGetSystemDpiForProcess", complete, "process"),
+      service<&call_no_parameter>("NtUserCallNoParam", partial, "code", "input state and the end of a thread"),
   };
   return table;
 }

@@ -97,9 +97,9 @@ Outcome wait_message(Call call) {
 std::span<const nt::Service> wait_services() {
   using enum nt::SupportLevel;
   static constexpr std::array table{
-      nt::value_service<&msg_wait_for_multiple_objects>("NtUserMsgWaitForMultipleObjectsEx", complete,
+      nt::service<&msg_wait_for_multiple_objects>("NtUserMsgWaitForMultipleObjectsEx", complete,
                                                         "count, handles, milliseconds, wake mask, flags"),
-      nt::value_service<&wait_message>("NtUserWaitMessage", complete, ""),
+      nt::service<&wait_message>("NtUserWaitMessage", complete, ""),
   };
   return table;
 }

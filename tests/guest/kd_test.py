@@ -100,8 +100,16 @@ class Looking(unittest.TestCase):
         for table, text, large in (("KeServiceDescriptorTableShadow", window, 1), ("KeServiceDescriptorTable", plain, 0)):
             self.assertRegex(text, rf"ServiceTable +{table} ")
             self.assertRegex(text, rf"LargeStack +{large} ")
-        self.assertRegex(window, r"Win32Thread +0xfffff8a0\w+ ")
+        self.assertRegex(window, r"Win32Thread +0xfffff900\w+ ")
         self.assertRegex(plain, r"Win32Thread +0x0 ")
+
+    def test_kernel_address_space_shows_who_uses_its_regions(self):
+        said = run("--kd", "!vm", "--kd-when", "service:NtReadFile", "file_io.exe").stderr
+        rows = {name: int(pages) for name, pages in re.findall(r"^(page tables|hyperspace|system PTEs|session space|system cache) +0x\w+ +\d+ MB +(\d+)", said, re.M)}
+        self.assertEqual(len(rows), 5)
+        self.assertGreater(rows["hyperspace"], 2)
+        self.assertEqual(rows["session space"], 0)
+        self.assertEqual(rows["system cache"], 64, "one view of 256 KB: what was written and is read now")
 
     def test_json_holds_the_same_rows(self):
         looks = [json.loads(line) for line in run("--kd", "!thread; !why 0x4", "--json", "hello_write.exe").stderr.splitlines()]

@@ -31,6 +31,39 @@ std::string what_is(const mm::Pte pte, const mm::Vad* vad) {
   return fmt::format("demand zero, PAGE_{:#x}", mm::protection_to_win32(pte.protection()));
 }
 
+// Kernel address space [facts 8.11, 8.12]: which region holds what, and what maps it.
+void show_kernel_regions(const Target& target, Report& report) {
+  const nt::Executive& executive = target.executive();
+  const sim::KernelLayout& layout = executive.profile.layout;
+  const mm::Books books = executive.memory.books();
+  const mm::PhysicalMemory& physical = executive.memory.memory();
+  Table& table = report.table({"kernel addresses", "from", "size", "pages in use", "page tables", "what"});
+  const auto add = [&table](std::string_view name, const sim::Region& region, u64 used, u64 tables, std::string what) {
+    table.rows.push_back({std::string(name), hex(region.start), fmt::format("{} MB", region.bytes >> 20),
+                          fmt::format("{}", used), fmt::format("{}", tables), std::move(what)});
+  };
+  add("page tables", layout.page_tables, books.held.page_table_pages, 0, "of all processes, each its own map");
+  u64 lists = 0;
+  for (const ps::Process& process : executive.processes.active_processes()) {
+    if (process.space != nullptr) lists += process.space->hyperspace().list_pages();
+  }
+  add("hyperspace", layout.hyperspace, books.held.hyperspace_pages, 0,
+      fmt::format("of all processes, tables included; {} pages of working-set lists", lists));
+  add("system PTEs", layout.system_ptes, books.held.system_ptes, books.held.system_table_pages,
+      fmt::format("{} kernel stacks", books.held.kernel_stacks));
+  const std::array pools{&layout.nonpaged_pool, &layout.paged_pool, &layout.session};
+  for (const ex::PoolType type : ex::kPoolTypes) {
+    add(type == ex::PoolType::session ? "session space" : ex::pool_type_name(type), *pools[static_cast<u32>(type)],
+        executive.pool.pages(type), physical.pool_table_pages(type),
+        fmt::format("{} blocks", executive.pool.usage(type).blocks));
+  }
+  const cc::CacheCounters& cache = executive.cache.counters();
+  add("system cache", layout.system_cache, books.held.system_cache_pages, books.held.system_cache_table_pages,
+      fmt::format("{} views of files; {} reads, {} missed, {} writes", executive.cache.views(), cache.copy_reads,
+                  cache.copy_read_misses, cache.copy_writes));
+  add("PFN database", layout.pfn_database, books.reserved_pages, 0, fmt::format("{} frames", books.total_pages));
+}
+
 }  // namespace
 
 void show_vads(const Target& target, const Arguments& arguments, Report& report) {
@@ -68,7 +101,8 @@ void show_pte(const Target& target, const Arguments& arguments, Report& report) 
 void show_pool(const Target& target, const Arguments&, Report& report) {
   Table& table = report.table({"pool", "tag", "blocks", "bytes", "peak", "allocations", "frees"});
   for (const ex::PoolTagInfo& tag : target.executive().pool.tags()) {
-    table.rows.push_back({tag.type == ex::PoolType::nonpaged ? "nonpaged" : "paged", ex::pool_tag_text(tag.tag),
+    const std::string_view pool = ex::pool_type_name(tag.type);
+    table.rows.push_back({std::string(pool.substr(0, pool.find(' '))), ex::pool_tag_text(tag.tag),
                           fmt::format("{}", tag.usage.blocks), fmt::format("{}", tag.usage.bytes),
                           fmt::format("{}", tag.usage.peak_bytes), fmt::format("{}", tag.usage.allocations),
                           fmt::format("{}", tag.usage.frees)});
@@ -89,12 +123,13 @@ void show_memory(const Target& target, const Arguments&, Report& report) {
   add("page tables", books.held.page_table_pages);
   add("kernel stacks", books.held.kernel_stack_pages);
   add("untouched TEBs and PEBs", books.held.shadow_pages);
-  add("nonpaged pool", target.executive().pool.pages(ex::PoolType::nonpaged));
-  add("paged pool", target.executive().pool.pages(ex::PoolType::paged));
+  for (const ex::PoolType type : ex::kPoolTypes) add(ex::pool_type_name(type), target.executive().pool.pages(type));
+  add("hyperspace", books.held.hyperspace_pages);
   add("committed", books.held.committed_pages);
   add("commit limit", books.commit_limit_pages);
   report.say("{} page faults: {} demand zero, {} soft, {} hard, {} copies on write", books.page_faults,
              books.demand_zero_faults, books.soft_faults, books.hard_faults, books.copy_on_write_faults);
+  show_kernel_regions(target, report);
 }
 
 }  // namespace vitrine::kd

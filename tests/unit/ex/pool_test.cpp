@@ -234,6 +234,20 @@ TEST(PoolTest, RandomAllocationsNeverOverlapAndAddUp) {
   }
 }
 
+// Facts 8.12: session space begins at FFFFF900'00000000. Its pool is as large as a block can name.
+TEST(PoolTest, TheSessionHasAPoolOfItsOwn) {
+  Pool pool(*sim::find_profile("nt61-x64"), nullptr);
+  auto record = *pool.allocate(pool.site("win32k", PoolType::session, pool_tag("Usti")), 100);
+  EXPECT_EQ(pool.address(record), 0xFFFF'F900'0000'0010u);
+  EXPECT_EQ(pool.pages(PoolType::session), 1u);
+  EXPECT_EQ(pool.pages(PoolType::paged), 0u);
+  EXPECT_TRUE(pool.is_allocated(0xFFFF'F900'0000'0010u));
+  EXPECT_EQ(pool_type_name(pool.tags().front().type), "session pool");
+  pool.free(record);
+  EXPECT_EQ(pool.pages(PoolType::session), 0u);
+  EXPECT_EQ(pool.page_capacity(PoolType::session), (256ull << 30) / kPageSize);
+}
+
 TEST(PoolTest, TagTextDropsTheProtectionBit) { EXPECT_EQ(pool_tag_text(pool_tag("Thr\xE5")), "Thre"); }
 
 }  // namespace

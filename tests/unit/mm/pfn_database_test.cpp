@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "mm/system_ptes.h"
+#include "mm/kernel_region.h"
 
 namespace vitrine::mm {
 namespace {
@@ -165,7 +165,7 @@ class SystemPteTest : public ::testing::Test {
         ptes_({0xFFFF'F880'0000'0000, 1024 * kPageSize}, 8, memory_) {}
   ram::GuestRam ram_;
   PhysicalMemory memory_;
-  SystemPtes ptes_;
+  KernelRegion ptes_;
 };
 
 TEST_F(SystemPteTest, FillsTheRegionExactlyAndReusesTheLowestHole) {

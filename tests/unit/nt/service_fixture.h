@@ -41,6 +41,7 @@ class ServiceTest : public testing::Test {
         pool(profile, &physical),
         objects(profile, pool),
         memory({profile, physical, pool, *processor, trace}),
+        cache(memory, pool),
         io(kernel, objects),
         pipes(io),
         sockets(io),
@@ -53,13 +54,14 @@ class ServiceTest : public testing::Test {
     memory.set_page_initializer(processes.get());
     volume = std::move(*io::HostVolume::create({{u"", {folder}, io::MountAccess::read_write}}, {}, snapshot));
     volume->set_memory_manager(&memory);
+    volume->set_cache_manager(&cache);
     volume->set_io_manager(&io);
     EXPECT_EQ(io.add_device(u"\\Device\\HarddiskVolume1", *volume), Status::success);
     EXPECT_EQ(io.add_device(u"\\Device\\NamedPipe", pipes), Status::success);
     EXPECT_EQ(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"), Status::success);
-    executive = std::make_unique<Executive>(Executive{profile, machine, trace, random, *processor, kernel, pool,
-                                                      objects, sync, memory, io, pipes, sockets, registry, *processes, nullptr,
-                                                      nullptr, [this](std::string_view line) { notices.emplace_back(line); }});
+    executive = std::make_unique<Executive>(Executive{
+        profile, machine, trace, random, *processor, kernel, pool, objects, sync, memory, cache, io, pipes, sockets,
+        registry, *processes, nullptr, nullptr, [this](std::string_view line) { notices.emplace_back(line); }});
     sink = std::make_unique<IoCompletionSink>(*executive);
     io.set_completion_sink(sink.get());
     process = std::move(
@@ -173,6 +175,7 @@ class ServiceTest : public testing::Test {
   ex::Pool pool;
   ob::ObjectManager objects;
   mm::MemoryManager memory;
+  cc::CacheManager cache;
   std::unique_ptr<ps::ProcessManager> processes;
   StillSnapshot snapshot;
   io::IoManager io;

@@ -29,9 +29,9 @@ class ServiceMachine {
     VITRINE_CHECK(made.has_value());
     processes = std::move(*made);
     memory.set_page_initializer(processes.get());
-    executive = std::make_unique<Executive>(
-        Executive{profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, io, pipes, sockets, registry,
-                  *processes, nullptr, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
+    executive = std::make_unique<Executive>(Executive{
+        profile, hal, trace, random, *backend, kernel, pool, objects, sync, memory, cache, io, pipes, sockets, registry,
+        *processes, nullptr, nullptr, [this](std::string_view line) { notices += std::string(line) + "\n"; }});
     processes->on_thread_rundown = [this](ps::Thread& ended) { sync.rundown_thread(ended.tcb); };
     process = *processes->create_process({.parent = &processes->system_process(), .image_path = u"\\??\\C:\\test.exe"});
     process->token->data = se::make_user_token(1, false);
@@ -133,6 +133,7 @@ class ServiceMachine {
   ex::Pool pool{profile, &physical};
   ob::ObjectManager objects{profile, pool};
   mm::MemoryManager memory{{profile, physical, pool, *backend, trace}};
+  cc::CacheManager cache{memory, pool};
   io::IoManager io{kernel, objects};
   io::NamedPipeDevice pipes{io};
   io::SocketDevice sockets{io};

@@ -1,17 +1,17 @@
-#include "mm/system_ptes.h"
+#include "mm/kernel_region.h"
 
 #include <algorithm>
 #include <bit>
 
 namespace vitrine::mm {
 
-SystemPtes::SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory)
+KernelRegion::KernelRegion(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory)
     : region_(region), total_(region.bytes >> kPageShift), tables_(memory, pte_bytes) {
   VITRINE_CHECK(total_ > 0 && total_ <= 1ull << 31);  // an index fits a KernelStack beside its flag
 }
 
 // Bits beyond the bitmap's end are clear: those PTEs were never used.
-bool SystemPtes::find_run(u64 from, u32 count, u64& found) const {
+bool KernelRegion::find_run(u64 from, u32 count, u64& found) const {
   const u64 mapped = bitmap_.size() * 64;
   u64 start = from;
   while (start + count <= total_) {
@@ -44,7 +44,7 @@ bool SystemPtes::find_run(u64 from, u32 count, u64& found) const {
   return false;
 }
 
-Result<u32> SystemPtes::allocate(u32 count) {
+Result<u32> KernelRegion::allocate(u32 count) {
   VITRINE_CHECK(count > 0);
   u64 first = 0;
   u64& hint = hints_[count];
@@ -62,7 +62,7 @@ Result<u32> SystemPtes::allocate(u32 count) {
   return static_cast<u32>(first);
 }
 
-void SystemPtes::free(u32 first, u32 count) {
+void KernelRegion::free(u32 first, u32 count) {
   for (u64 i = first; i < u64{first} + count; ++i) {
     VITRINE_CHECK((bitmap_[i / 64] >> (i % 64) & 1) != 0);
     bitmap_[i / 64] &= ~(1ull << (i % 64));

@@ -1,8 +1,9 @@
-// SystemPtes: the allocator of the system PTE region (kernel stacks, I/O and MDL maps): a bitmap with a hint, one bit
-// per PTE, as NT's MI_SYSTEM_PTE_TYPE. The region's own page tables are charged while one of their PTEs is in use.
+// KernelRegion: the allocator of a region of kernel address space that is given out in pages: system PTEs (kernel
+// stacks, I/O and MDL maps), views of the system cache. A bitmap with hints, one bit per PTE, as NT's
+// MI_SYSTEM_PTE_TYPE. The region's own page tables are charged while one of their PTEs is in use.
 //
 // Owns addresses only; no bytes exist behind them. Refuses: what a PTE maps.
-// NT: facts 3.2. The kernel-stack region of nt61-x64 holds 128 GB / 28 KB = 4,793,490 small stacks.
+// NT: facts 3.2, 8.12. The kernel-stack region of nt61-x64 holds 128 GB / 28 KB = 4,793,490 small stacks.
 #pragma once
 
 #include <map>
@@ -15,9 +16,9 @@
 
 namespace vitrine::mm {
 
-class SystemPtes {
+class KernelRegion {
  public:
-  SystemPtes(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory);
+  KernelRegion(const sim::Region& region, u32 pte_bytes, PhysicalMemory& memory);
 
   // The index of the first of `count` adjacent PTEs. Errors: insufficient_resources (no such run), commitment_limit,
   // no_memory (page-table page).
