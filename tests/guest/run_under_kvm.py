@@ -10,6 +10,7 @@ import argparse
 import pathlib
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -25,8 +26,20 @@ ALSO_LOADED = ["ntdll.dll", "kernel32.dll", "kernelbase.dll", "apisetschema.dll"
 
 
 def imports(file: pathlib.Path) -> list[str]:
-    dump = subprocess.run(["x86_64-w64-mingw32-objdump", "-p", str(file)], capture_output=True, text=True, check=False).stdout
-    return [line.split()[-1].lower() for line in dump.splitlines() if "DLL Name:" in line]
+    """The names in the import directory of a PE32+ file."""
+    data = file.read_bytes()
+    header = struct.unpack_from("<I", data, 0x3C)[0]
+    sections, optional_size = struct.unpack_from("<H", data, header + 6)[0], struct.unpack_from("<H", data, header + 20)[0]
+    table = [struct.unpack_from("<IIII", data, header + 24 + optional_size + 40 * n + 8) for n in range(sections)]
+
+    def offset(address: int) -> int:
+        return next(address - start + raw for size, start, raw_size, raw in table if start <= address < start + max(size, raw_size))
+
+    names, entry = [], struct.unpack_from("<I", data, header + 24 + 120)[0]
+    while entry and (name := struct.unpack_from("<I", data, offset(entry) + 12)[0]):
+        names.append(data[offset(name) : data.index(b"\0", offset(name))].decode().lower())
+        entry += 20
+    return names
 
 
 def system_files(programs: set[pathlib.Path]) -> set[pathlib.Path]:
@@ -81,11 +94,13 @@ def main() -> int:
         needed = [vitrine, folder, NLS, *files, *system_files(files)]
         command = [str(TOP / "tools" / "kvm-in-qemu"), "--timeout", options.timeout, "--memory", "3072"]
         command += ["--shadow"] * options.shadow + [word for path in needed for word in ("--with", str(path))]
-        done = subprocess.run([*command, "sh", str(folder / "script")], stdout=subprocess.PIPE, text=True, check=False)
-    print(done.stdout, end="")
-    passed = sum(line.startswith("ok ") for line in done.stdout.splitlines())
+        passed = 0
+        with subprocess.Popen([*command, "sh", str(folder / "script")], stdout=subprocess.PIPE, errors="replace") as machine:
+            for line in machine.stdout:
+                print(line, end="", flush=True)
+                passed += line.startswith("ok ")
     print(f"{passed} of {len(chosen)} cases pass under kvm")
-    return 0 if done.returncode == 0 and passed == len(chosen) else 1
+    return 0 if machine.returncode == 0 and passed == len(chosen) else 1
 
 
 if __name__ == "__main__":
