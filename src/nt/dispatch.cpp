@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "abi/teb.h"
 #include "abi/window_messages.h"
 #include "ldr/service_stubs.h"
@@ -30,6 +32,47 @@ Status capture_arguments(Call call, u32 count, u64* raw) {
                            std::as_writable_bytes(std::span(raw + kRegisterArguments, count - kRegisterArguments)));
 }
 
+// win32k's numbers are those of the DLL whose stubs call; without that DLL nobody can call by name. On a machine without
+// DLLs they are in the order of win32k's services.
+std::vector<ldr::Stub> gui_stubs(Executive& executive) {
+  std::vector<ldr::Stub> stubs;
+  if (executive.loader != nullptr) {
+    if (auto found = ldr::stubs_of(executive.io, kWin32uPath)) stubs = std::move(*found);
+    std::erase_if(stubs, [](const ldr::Stub& stub) { return !is_gui_service(stub.number); });
+    return stubs;
+  }
+  for (const Service& service : executive.state->win32.subsystem->services()) {
+    stubs.push_back({kFirstGuiService + static_cast<u32>(stubs.size()), std::string(service.name)});
+  }
+  return stubs;
+}
+
+// NT: KeAddSystemServiceTable. The names join the machine's table, for everybody who shows a service by its name.
+void add_gui_table(Executive& executive, ServiceTable& table) {
+  Win32Threads& win32 = executive.state->win32;
+  win32.has_table = true;
+  std::vector<ldr::Stub> stubs = gui_stubs(executive);
+  const std::span<const Service> services = win32.subsystem->services();
+  for (const ldr::Stub& stub : stubs) {
+    const std::size_t index = stub.number - kFirstGuiService;
+    if (win32.services.size() <= index) win32.services.resize(index + 1);
+    const auto found = std::ranges::find(services, std::string_view(stub.name), &Service::name);
+    win32.services[index] = found == services.end() ? nullptr : &*found;
+  }
+  for (u32 number = 0; number < table.size(); ++number) {
+    if (table.is_known_number(number)) stubs.push_back({number, std::string(table.name(number))});
+  }
+  table = ServiceTable(stubs);
+}
+
+// NT: KiSystemService finds that the thread's table has no such part, and makes it a GUI thread before it looks again.
+Status become_gui_thread(Executive& executive, ServiceTable& table, ps::Thread& thread) {
+  Win32Threads& win32 = executive.state->win32;
+  VITRINE_TRY(win32.convert(executive, thread));
+  if (win32.subsystem != nullptr && !win32.has_table) add_gui_table(executive, table);
+  return Status::success;
+}
+
 }  // namespace
 
 void ServiceDispatcher::enter(ps::Thread& thread) {
@@ -37,13 +80,14 @@ void ServiceDispatcher::enter(ps::Thread& thread) {
   const u32 number = static_cast<u32>(thread.registers()[cpu::Gpr::rax]);
   thread.user->service_number = number;
   ++thread.process->system_calls;
-  if (is_gui_service(number)) {
-    if (const Status status = become_gui_thread(thread); !is_success(status)) {
+  const bool gui = is_gui_service(number);
+  if (gui) {
+    if (const Status status = become_gui_thread(executive_, table_, thread); !is_success(status)) {
       record(thread, trace::EventType::service_enter, number, 0);
       return finish(thread, status);
     }
   }
-  const Service* service = table_.find(number);
+  const Service* service = gui ? executive_.state->win32.find_service(number) : table_.find(number);
   if (service == nullptr) return refuse(thread, number);
   if (counts_.size() <= number) counts_.resize(number + 1);
   ++counts_[number];
@@ -82,26 +126,6 @@ void ServiceDispatcher::finish(ps::Thread& thread, Status status) {
   }
   if (std::exchange(thread.user->registers_replaced, false)) return;
   thread.registers()[cpu::Gpr::rax] = static_cast<u32>(status);
-}
-
-// NT: KiSystemService finds that the thread's table has no such part, and makes it a GUI thread before it looks again.
-Status ServiceDispatcher::become_gui_thread(ps::Thread& thread) {
-  Win32Threads& win32 = executive_.state->win32;
-  VITRINE_TRY(win32.convert(executive_, thread));
-  if (win32.subsystem == nullptr || table_.has_gui_table()) return Status::success;
-  const std::span<const Service> services = win32.subsystem->services();
-  if (executive_.loader != nullptr) {
-    // The numbers are those of the DLL whose stubs call; without it nobody can call by name.
-    const auto stubs = ldr::stubs_of(executive_.io, kWin32uPath);
-    if (stubs) table_.add_gui_table(*stubs, services);
-    return Status::success;
-  }
-  std::vector<ldr::Stub> stubs;
-  for (const Service& service : services) {
-    stubs.push_back({kFirstGuiService + static_cast<u32>(stubs.size()), std::string(service.name)});
-  }
-  table_.add_gui_table(stubs, services);
-  return Status::success;
 }
 
 void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {

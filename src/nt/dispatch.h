@@ -30,7 +30,6 @@ class ServiceDispatcher {
 
  private:
   void finish(ps::Thread& thread, Status status);
-  [[nodiscard]] Status become_gui_thread(ps::Thread& thread);
   void refuse(ps::Thread& thread, u32 number);
   void record(ps::Thread& thread, trace::EventType type, u64 a, u64 b = 0, u64 c = 0, u64 d = 0);
 

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 
+#include "io/multimedia_device.h"
 #include "io/wait_packet.h"
 #include "mm/section.h"
 #include "nt/atom_table.h"
@@ -24,6 +25,9 @@ struct ExecutiveState {
   Win32Threads win32;
   std::unique_ptr<io::WaitPackets> wait_packets;        // made with the machine, as the next
   std::unique_ptr<ps::WorkerFactories> worker_factories;
+  // The multimedia class scheduler and the device that leads to it; null: the profile's NT has none.
+  std::unique_ptr<ke::MultimediaScheduler> multimedia;
+  std::unique_ptr<io::MultimediaDevice> multimedia_device;
   u64 next_luid = kFirstLuid;
   u32 system_locale = 0x409;  // en-US, the same on every host
   u32 user_locale = 0x409;

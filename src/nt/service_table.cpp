@@ -34,42 +34,25 @@ const Service* find_service(std::string_view name) {
 ServiceTable::ServiceTable(std::span<const ldr::Stub> stubs) {
   auto place = [this](u32 number, std::string_view name) {
     if (entries_.size() <= number) entries_.resize(number + 1);
-    entries_[number] = {std::string(name), find_service(name)};
+    entries_[number] = {std::string(name), find_service(name), false};
   };
   for (const ldr::Stub& stub : stubs) {
-    if (stub.number < kUnixCallNumber) place(stub.number, stub.name);
+    if (stub.number != kUnixCallNumber) place(stub.number, stub.name);
   }
   place(kUnixCallNumber, kUnixCallName);
 }
 
-void ServiceTable::add_gui_table(std::span<const ldr::Stub> stubs, std::span<const Service> services) {
-  for (const ldr::Stub& stub : stubs) {
-    if (!is_gui_service(stub.number)) continue;
-    const std::size_t index = stub.number - kFirstGuiService;
-    if (gui_entries_.size() <= index) gui_entries_.resize(index + 1);
-    const auto found = std::ranges::find(services, std::string_view(stub.name), &Service::name);
-    gui_entries_[index] = {stub.name, found == services.end() ? nullptr : &*found};
-  }
-}
-
-const ServiceTable::Entry* ServiceTable::entry(u32 number) const {
-  const auto& table = is_gui_service(number) ? gui_entries_ : entries_;
-  const u32 index = is_gui_service(number) ? number - kFirstGuiService : number;
-  return index < table.size() ? &table[index] : nullptr;
-}
-
 const Service* ServiceTable::find(u32 number) const {
-  const Entry* const found = entry(number);
-  return found != nullptr ? found->service : nullptr;
+  return number < entries_.size() ? entries_[number].service : nullptr;
 }
 
 std::string_view ServiceTable::name(u32 number) const {
-  const Entry* const found = entry(number);
-  return found != nullptr ? std::string_view(found->name) : std::string_view();
+  return number < entries_.size() ? std::string_view(entries_[number].name) : std::string_view();
 }
 
 bool ServiceTable::first_report(u32 number) {
-  return is_known_number(number) && reported_.insert(number).second;
+  if (number >= entries_.size()) return false;
+  return !std::exchange(entries_[number].reported, true);
 }
 
 }  // namespace vitrine::nt

@@ -1,12 +1,9 @@
 // ServiceTable: from the number in EAX to a Service. The numbers are the ones in ntdll's export stubs, found when the table
 // is made; so a program can run on any build of the DLLs whose services we know by name.
 //
-// Bits 12 and 13 of a number choose the table [WI5 ch.3 "Service Descriptor Tables"]: 0 the executive's, 1 win32k's.
-//
 // Owns nothing of the services themselves (they are constant data in the family files).
 #pragma once
 
-#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,16 +14,9 @@
 
 namespace vitrine::nt {
 
-inline constexpr u32 kFirstGuiService = 0x1000;
-[[nodiscard]] constexpr bool is_gui_service(u32 number) { return (number >> 12 & 3) == 1; }
-
 class ServiceTable {
  public:
   explicit ServiceTable(std::span<const ldr::Stub> stubs);
-
-  // NT: KeAddSystemServiceTable. Table 1 gets the services that its DLL's stubs name; once.
-  void add_gui_table(std::span<const ldr::Stub> stubs, std::span<const Service> services);
-  [[nodiscard]] bool has_gui_table() const { return !gui_entries_.empty(); }
 
   // Null: the number has no stub (`is_known_number` false) or nobody implements its name.
   [[nodiscard]] const Service* find(u32 number) const;
@@ -40,11 +30,9 @@ class ServiceTable {
   struct Entry {
     std::string name;
     const Service* service = nullptr;
+    bool reported = false;
   };
-  [[nodiscard]] const Entry* entry(u32 number) const;  // null: beyond its table
-
-  std::vector<Entry> entries_, gui_entries_;  // by number; by number less kFirstGuiService
-  std::set<u32> reported_;
+  std::vector<Entry> entries_;
 };
 
 // Every implemented service, sorted by name.

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "ex/pool.h"
 #include "ps/process.h"
@@ -15,6 +16,10 @@ namespace vitrine::nt {
 
 struct Executive;
 struct Service;
+
+// NT: bits 12 and 13 of a service number choose the table; 1 is win32k's [WI5 ch.3 "Service Descriptor Tables"].
+inline constexpr u32 kFirstGuiService = 0x1000;
+[[nodiscard]] constexpr bool is_gui_service(u32 number) { return (number >> 12 & 3) == 1; }
 
 // win32k as the executive sees it (PsEstablishWin32Callouts): its services, and what it wants to hear of.
 class Win32Subsystem {
@@ -32,6 +37,12 @@ class Win32Subsystem {
 class Win32Threads {
  public:
   std::unique_ptr<Win32Subsystem> subsystem;  // null: there is no win32k, and its services are refused
+  std::vector<const Service*> services;       // of the second table, by number less kFirstGuiService; null: none of that number
+  bool has_table = false;                     // `services` is filled: at the machine's first GUI service
+  [[nodiscard]] const Service* find_service(u32 number) const {
+    const u32 index = number - kFirstGuiService;
+    return index < services.size() ? services[index] : nullptr;
+  }
 
   // The running thread calls a GUI service; a GUI thread already: nothing happens. Errors: no_memory (no room for stack
   // or records; the thread stays as it was).

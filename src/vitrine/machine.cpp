@@ -47,6 +47,23 @@ bool wants_dpc_threads(const cm::Registry& registry, const sim::Profile& profile
   return ps::has_dpc_threads(profile) && cm::read_dword(registry, kKey, u"ThreadDpcEnable").value_or(1) != 0;
 }
 
+// NT: the multimedia class scheduler came with 6.0, as threaded DPCs did. Its thread begins with the first registration.
+Status make_multimedia(Machine& machine) {
+  if (!ps::has_dpc_threads(machine.profile)) return Status::success;
+  nt::ExecutiveState& state = *machine.executive->state;
+  state.multimedia = std::make_unique<ke::MultimediaScheduler>(machine.kernel, machine.profile.scheduler.clock_interval_100ns);
+  const auto start = [&machine, &scheduler = *state.multimedia] {
+    scheduler.set_responsiveness(cm::multimedia_responsiveness(machine.registry));
+    const auto thread = machine.processes->create_system_thread(ke::MultimediaScheduler::kOwnPriority,
+                                                                [&scheduler](ke::Thread* self) { return scheduler.run(self); });
+    return thread ? Status::success : thread.error();
+  };
+  const auto find = [&machine](std::u16string_view name) { return cm::multimedia_task(machine.registry, name); };
+  state.multimedia_device = std::make_unique<io::MultimediaDevice>(
+      io::MultimediaDevice::Dependencies{machine.io, *state.multimedia, find, start});
+  return machine.io.add_device(u"\\Device\\MMCSS", *state.multimedia_device);
+}
+
 constexpr const char* kTooLittleRam = "--ram is too small to start a program; give it at least 16M";
 
 }  // namespace
@@ -218,23 +235,7 @@ Status Machine::make_devices() {
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\PIPE", u"\\Device\\NamedPipe"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CON", u"\\Device\\ConDrv\\Console"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CONIN$", u"\\Device\\ConDrv\\CurrentIn"));
-  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CONOUT$", u"\\Device\\ConDrv\\CurrentOut"));
-  return make_multimedia();
-}
-
-// NT: the multimedia class scheduler came with 6.0, as threaded DPCs did. Its thread begins with the first registration.
-Status Machine::make_multimedia() {
-  if (!ps::has_dpc_threads(profile)) return Status::success;
-  multimedia = std::make_unique<ke::MultimediaScheduler>(kernel, profile.scheduler.clock_interval_100ns);
-  const auto start = [this] {
-    multimedia->set_responsiveness(cm::multimedia_responsiveness(registry));
-    const auto thread = processes->create_system_thread(ke::MultimediaScheduler::kOwnPriority,
-                                                        [this](ke::Thread* self) { return multimedia->run(self); });
-    return thread ? Status::success : thread.error();
-  };
-  multimedia_device = std::make_unique<io::MultimediaDevice>(io::MultimediaDevice::Dependencies{
-      io, *multimedia, [this](std::u16string_view name) { return cm::multimedia_task(registry, name); }, start});
-  return io.add_device(u"\\Device\\MMCSS", *multimedia_device);
+  return objects.make_symbolic_link(u"\\??\\CONOUT$", u"\\Device\\ConDrv\\CurrentOut");
 }
 
 Status Machine::make_executive() {
@@ -248,6 +249,7 @@ Status Machine::make_executive() {
   auto win32k = win32k::Subsystem::create({kernel, objects, *processes});
   if (!win32k) return win32k.error();
   executive->state->win32.subsystem = std::move(*win32k);
+  VITRINE_TRY(make_multimedia(*this));
   dispatcher = std::make_unique<nt::ServiceDispatcher>(*executive, *services);
   completion_sink = std::make_unique<nt::IoCompletionSink>(*executive);
   io.set_completion_sink(completion_sink.get());
@@ -256,7 +258,7 @@ Status Machine::make_executive() {
     executive->state->win32.thread_ends(*executive, thread);
     io.cancel_thread(thread.tcb);
     sync.rundown_thread(thread.tcb);
-    if (multimedia_device != nullptr) multimedia_device->thread_ends(thread.tcb);
+    if (executive->state->multimedia_device != nullptr) executive->state->multimedia_device->thread_ends(thread.tcb);
   };
   return Status::success;
 }

@@ -22,7 +22,6 @@
 #include "io/console.h"
 #include "io/host_volume.h"
 #include "io/io_manager.h"
-#include "io/multimedia_device.h"
 #include "io/named_pipe.h"
 #include "io/null_device.h"
 #include "io/overlay.h"
@@ -123,8 +122,6 @@ class Machine {
   io::SocketDevice sockets;
   ob::SyncTypes sync;
   cm::Registry registry;
-  std::unique_ptr<ke::MultimediaScheduler> multimedia;       // null: the profile's NT has none
-  std::unique_ptr<io::MultimediaDevice> multimedia_device;   // null: as above
   std::unique_ptr<csr::Subsystem> csrss;
   std::unique_ptr<ldr::Loader> loader;  // null on a bare machine
   std::unique_ptr<nt::ServiceTable> services;
@@ -145,7 +142,6 @@ class Machine {
   [[nodiscard]] Status boot();
   [[nodiscard]] Status fill_registry();
   [[nodiscard]] Status make_devices();
-  [[nodiscard]] Status make_multimedia();
   [[nodiscard]] Status make_executive();
   [[nodiscard]] std::unique_ptr<cpu::Backend> make_processor();
   [[nodiscard]] io::ConsoleOptions console_options();

@@ -96,7 +96,11 @@ std::expected<std::vector<io::Mount>, std::string> program_mounts(const RunOptio
   auto mounts = user_mounts(options);
   if (!mounts) return mounts;
   std::vector<std::string> system_folders;
-  for (const fs::path& path : system.folders()) system_folders.push_back(path.string());
+  // Ours first: they replace a stub of Wine's (avrt).
+  if (!system.own.empty()) system_folders.push_back(system.own.string());
+  for (const fs::path& path : system.folders()) {
+    if (path != system.own) system_folders.push_back(path.string());
+  }
   std::error_code code;
   const fs::path current = options.current_folder.empty() ? fs::current_path(code) : options.current_folder;
   if (code) return std::unexpected(fmt::format("the current folder: {}; go to one that exists", code.message()));

@@ -13,9 +13,9 @@ struct SystemFiles {
   std::filesystem::path nls;   // locale.nls and friends
   std::filesystem::path own;   // DLLs of ours (src/guest), beside the tool; empty: there are none
 
-  // In the order in which a name in C:\windows\system32 is looked up: ours replace a stub of Wine's (avrt).
+  // In the order in which a name in C:\windows\system32 is looked up.
   [[nodiscard]] std::vector<std::filesystem::path> folders() const {
-    return own.empty() ? std::vector{dlls, nls} : std::vector{own, dlls, nls};
+    return own.empty() ? std::vector{dlls, nls} : std::vector{dlls, nls, own};
   }
 };
 
