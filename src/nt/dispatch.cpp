@@ -32,8 +32,8 @@ Status capture_arguments(Call call, u32 count, u64* raw) {
                            std::as_writable_bytes(std::span(raw + kRegisterArguments, count - kRegisterArguments)));
 }
 
-// win32k's numbers are those of the DLL whose stubs call; without that DLL nobody can call by name. On a machine without
-// DLLs they are in the order of win32k's services.
+// win32k's numbers are those of the DLL whose stubs call; without that DLL nobody can call by name. On a machine
+// without DLLs they are in the order of win32k's services.
 std::vector<ldr::Stub> gui_stubs(Executive& executive) {
   std::vector<ldr::Stub> stubs;
   if (executive.loader != nullptr) {
@@ -141,13 +141,15 @@ void ServiceDispatcher::refuse(ps::Thread& thread, u32 number) {
   record(thread, trace::EventType::service_enter, number, 0);
   if (!is_gui_service(number)) return finish(thread, Status::not_implemented);
   // A GUI service that fails says so by 0 and the thread's last error.
-  (void)thread.process->space->write_value(thread.teb + offsetof(abi::Teb, last_error), abi::win32_error::kCallNotImplemented);
+  (void)thread.process->space->write_value(thread.teb + offsetof(abi::Teb, last_error),
+                                           abi::win32_error::kCallNotImplemented);
   finish(thread, Status{});
 }
 
 void ServiceDispatcher::record(ps::Thread& thread, trace::EventType type, u64 a, u64 b, u64 c, u64 d) {
   const u32 processor = executive_.kernel.executing_processor();
-  executive_.trace.record({executive_.machine.clock(processor).value, type, static_cast<u16>(processor), thread.id, {a, b, c, d}});
+  executive_.trace.record(
+      {executive_.machine.clock(processor).value, type, static_cast<u16>(processor), thread.id, {a, b, c, d}});
 }
 
 }  // namespace vitrine::nt
