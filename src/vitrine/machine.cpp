@@ -56,7 +56,10 @@ Status make_multimedia(Machine& machine) {
     scheduler.set_responsiveness(cm::multimedia_responsiveness(machine.registry));
     const auto thread = machine.processes->create_system_thread(ke::MultimediaScheduler::kOwnPriority,
                                                                 [&scheduler](ke::Thread* self) { return scheduler.run(self); });
-    return thread ? Status::success : thread.error();
+    if (!thread) return thread.error();
+    // On one processor, or its timers would count the ticks of several, whose clocks do not tick at the same moment.
+    const auto bound = machine.kernel.set_affinity((*thread)->tcb, 1);
+    return bound ? Status::success : bound.error();
   };
   const auto find = [&machine](std::u16string_view name) { return cm::multimedia_task(machine.registry, name); };
   state.multimedia_device = std::make_unique<io::MultimediaDevice>(

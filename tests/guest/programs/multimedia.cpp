@@ -96,6 +96,7 @@ DWORD WINAPI keep_playing(void* joined) {
 void share() {
   DWORD player_id = 0, busy_id = 0;
   const HANDLE joined = CreateEventW(nullptr, FALSE, FALSE, nullptr);
+  SetProcessAffinityMask(GetCurrentProcess(), 1);  // or each has a processor of its own
   SetThreadPriority(GetCurrentThread(), THREAD_PRIORITY_TIME_CRITICAL);
   const HANDLE threads[2] = {CreateThread(nullptr, 0, keep_playing, joined, 0, &player_id),
                              CreateThread(nullptr, 0, keep_busy, nullptr, CREATE_SUSPENDED, &busy_id)};
