@@ -175,7 +175,7 @@ constexpr Field kFields[] = {
                           : apc_text(t.tcb.saved_apc_state->queues, t.tcb.saved_apc_state->flags);
              }),
     absent("CallbackStack", "kernel stack of a call back into user mode",
-           "only win32k calls back into user mode, and it is missing"),
+           "only windows are called back into user mode, and there are none"),
     field<T>("Win32Thread", "win32k's part of it (W32THREAD), from its first GUI service on",
              [](auto& target, auto& t) { return hex(win32_thread(target, t)); }),
     field<T>("TrapFrame", "its user-mode registers while it is in the kernel",
