@@ -74,27 +74,21 @@ Status CacheManager::map_view(SharedCacheMap& file, u64 view) {
 
 // A free slot with addresses of its own, or those of the view that was used longest ago.
 Status CacheManager::take_slot(Vacb*& slot) {
-  Status status = free_.empty() ? add_array() : Status::success;
-  if (is_success(status)) {
+  const auto take = [&] {
+    if (free_.empty()) VITRINE_TRY(add_array());
     const auto first = memory_.system_cache().allocate(kViewPages);
-    if (first) {
-      slot = free_.back();
-      free_.pop_back();
-      slot->first_page = *first;
-      return Status::success;
-    }
-    status = first.error();
-  }
+    if (!first) return first.error();
+    slot = free_.back();
+    free_.pop_back();
+    slot->first_page = *first;
+    return Status::success;
+  };
+  if (is_success(take())) return Status::success;
   Vacb* oldest = used_.front();
   if (oldest == nullptr) return Status::insufficient_resources;
   ++counters_.views_reused;
   unmap(*oldest);
-  const auto first = memory_.system_cache().allocate(kViewPages);
-  if (!first) return Status::insufficient_resources;
-  slot = free_.back();
-  free_.pop_back();
-  slot->first_page = *first;
-  return Status::success;
+  return is_success(take()) ? Status::success : Status::insufficient_resources;
 }
 
 Status CacheManager::add_array() {

@@ -91,10 +91,9 @@ void show_pte(const Target& target, const Arguments& arguments, Report& report) 
   const auto va = parse_number(colon == text.npos ? text : text.substr(colon + 1));
   if (!va || *va >= (*process)->space->vads().highest_plus_one()) return report.fail("{} is no user address", text);
   // NT x64: the self-map's entry for the address [facts 8.2].
-  constexpr Va kPteBase = 0xFFFF'F680'0000'0000;
   const mm::Pte pte = (*process)->space->page_table().get(*va);
   report.say("{:#x} in process {:#x}: entry at {:#x} holds {:#018x}", *va, (*process)->id,
-             kPteBase + (*va >> kPageShift) * 8, pte.bits);
+             target.executive().profile.layout.page_tables.start + (*va >> kPageShift) * 8, pte.bits);
   report.say("  {}", what_is(pte, (*process)->space->vads().find(*va)));
 }
 
