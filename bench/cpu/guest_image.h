@@ -16,7 +16,7 @@ namespace vitrine::bench {
 inline constexpr Va kCode = 0x1'4000'0000, kBuffer = 0x2'0000'0000, kStack = 0x3'0000'0000;
 inline constexpr u64 kBufferBytes = 12ull << 20, kStackBytes = 256ull << 10;
 inline constexpr Va kReturn = kStack - kPageSize;  // holds a SYSCALL: where a kernel returns to
-inline constexpr u64 kWindow = 10'000;             // instructions: as the machine's run loop grants them
+inline constexpr u64 kWindow = 1'000'000;          // instructions: as the run loop grants them to one busy processor
 
 struct Kernel {
   const char* name;

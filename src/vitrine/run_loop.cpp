@@ -13,15 +13,26 @@ namespace vitrine {
 namespace {
 
 constexpr u64 kWindowInstructions = 10'000;  // DESIGN 3.6
+// While all other processors are idle nobody sees where a window ends (decision 0035).
+constexpr u64 kWindowInstructionsAlone = 1'000'000;
 // Where a window is ended by a signal, which costs microseconds, it is longer: 0.2 ms (decision 0031).
 constexpr u64 kWindowPicosecondsKvm = 200'000'000;
 constexpr u64 kLongestHostWaitMs = 100;      // between looks at --timeout and Ctrl-C while a thread waits for input
 
 // NT: a thread that waits or ends leaves the processor; one that readies a better thread, or forbids itself this processor
-// (SetThreadAffinityMask), loses it before it returns to user mode [WI5 ch.5 "Affinity"].
+// (SetThreadAffinityMask), loses it before it returns to user mode [WI5 ch.5 "Affinity"]. DPCs run before that, too.
 bool may_stay(const ke::Kernel& kernel, u32 processor, const ke::Thread& thread) {
-  return kernel.current(processor) == &thread && kernel.processor(processor).next == nullptr &&
+  const ke::Processor& here = kernel.processor(processor);
+  return kernel.current(processor) == &thread && here.next == nullptr && here.dpcs.empty() &&
          (thread.affinity >> processor & 1) != 0;
+}
+
+bool others_idle(const ke::Kernel& kernel, u32 processor) {
+  for (u32 n = 0; n < kernel.processor_count(); ++n) {
+    const ke::Processor& other = kernel.processor(n);
+    if (n != processor && (!other.is_idle() || other.next != nullptr || !other.dpcs.empty())) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -116,13 +127,23 @@ bool RunLoop::wait_for_input() {
   return arrived.value_or(true);
 }
 
+// Up to the next clock interrupt; of any processor while the others are idle, because it may end that.
 u64 RunLoop::window_budget(u32 processor) const {
-  const u64 price = std::max<u64>(machine_.options.profile->costs.instruction.picoseconds, 1);
+  const bool alone = others_idle(machine_.kernel, processor);
   const u64 now = machine_.hal.clock(processor).value;
-  const u64 tick = machine_.hal.next_tick(processor).value;
-  const u64 until_tick = tick > now ? (tick - now) * 1000 / price + 1 : 1;
-  const bool kvm = machine_.options.processor_kind == ProcessorKind::kvm;
-  return std::min(kvm ? kWindowPicosecondsKvm / price : kWindowInstructions, until_tick);
+  u64 tick = machine_.hal.next_tick(processor).value;
+  for (u32 n = 0; alone && n < machine_.kernel.processor_count(); ++n) tick = std::min<u64>(tick, machine_.hal.next_tick(n).value);
+  const u64 until_tick = tick > now ? (tick - now) * 1000 / instruction_price() + 1 : 1;
+  return std::min(longest_window(alone), until_tick);
+}
+
+u64 RunLoop::longest_window(bool alone) const {
+  if (machine_.options.processor_kind == ProcessorKind::kvm) return kWindowPicosecondsKvm / instruction_price();
+  return alone ? kWindowInstructionsAlone : kWindowInstructions;
+}
+
+u64 RunLoop::instruction_price() const {
+  return std::max<u64>(machine_.options.profile->costs.instruction.picoseconds, 1);
 }
 
 void RunLoop::window(u32 processor) {
@@ -134,7 +155,9 @@ void RunLoop::window(u32 processor) {
     ps::Thread& thread = *ps::Thread::from(tcb);
     machine_.processes->set_current(&thread);
     u64 budget = window_budget(processor);
+    const u64 shared = longest_window(false);
     while (budget > 0 && turn(processor, thread, budget) == Turn::goes_on && may_stay(kernel, processor, *tcb)) {
+      if (budget > shared && !others_idle(kernel, processor)) budget = shared;
     }
     machine_.processes->set_current(nullptr);
   }

@@ -1,6 +1,6 @@
 // RunLoop: drives a machine window by window until its main process ends or something outside ends it. A window is at most
-// 10,000 instructions of one thread on the processor whose clock is least; every effect on another processor is seen at that
-// one's next window edge. So a run is a pure function of the machine's state and its input.
+// 10,000 instructions (a million while all others are idle) of one thread on the processor whose clock is least; every effect on
+// another processor is seen at that one's next window edge. So a run is a pure function of the machine's state and its input.
 #pragma once
 
 #include <atomic>
@@ -43,7 +43,10 @@ class RunLoop {
   Turn run_user(u32 processor, ps::Thread& thread, u64& budget);
   Turn handle_exit(u32 processor, ps::Thread& thread, const cpu::Exit& exit);
   void handle_page_fault(u32 processor, ps::Thread& thread, const cpu::Exit& exit);
+  // Instructions. `alone`: all other processors are idle.
   [[nodiscard]] u64 window_budget(u32 processor) const;
+  [[nodiscard]] u64 longest_window(bool alone) const;
+  [[nodiscard]] u64 instruction_price() const;  // picoseconds, at least one
   // Nothing can run: waits for host input if a thread wants some. False: nothing will ever happen.
   bool wait_for_input();
   // What came from the terminal since the last look: the programs learn of it. False: Ctrl-C, and nobody can.

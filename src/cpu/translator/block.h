@@ -6,6 +6,7 @@
 #include "base/types.h"
 #include "cpu/translator/decoder.h"
 #include "cpu/translator/flag_recovery.h"
+#include "cpu/translator/refill.h"
 
 namespace vitrine::cpu::translator {
 
@@ -34,13 +35,6 @@ struct Block {
   u16 instructions = 0;
   u16 guest_bytes = 0;
   u8* entry = nullptr;
-};
-
-// How an access finds its bytes once the look-up is done, and what scratch 0 holds then.
-enum class Reach : u8 {
-  general,   // the host address, perhaps with scratch 1 to be added
-  direct,    // the page's TlbEntry::delta: added to the operand's one register, which the host holds
-  constant,  // the host address of the page: the guest address is known
 };
 
 // A place in generated code that C++ may have to explain.

@@ -5,6 +5,7 @@
 // Plain data, never iterated in an order that decides anything.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 #include <vector>
@@ -16,9 +17,10 @@ namespace vitrine::cpu::translator {
 
 class BlockTable {
  public:
-  explicit BlockTable(Arena& arena) : frames_(arena), nodes_(arena), links_(arena) {}
+  BlockTable(Arena& arena, u64 frames) : with_code_((frames + 63) / 64), frames_(arena), nodes_(arena), links_(arena) {}
   void clear() {
     by_frame_.clear();
+    std::ranges::fill(with_code_, 0);
     frames_.clear();
     free_.clear();
     nodes_.clear();
@@ -49,7 +51,9 @@ class BlockTable {
     links_.push_back({&block, first});
     first = static_cast<u32>(links_.size());
   }
-  [[nodiscard]] bool has_code(Pfn frame) const { return frame_of(frame) != nullptr; }
+  [[nodiscard]] bool has_code(Pfn frame) const { return (with_code_[frame.value / 64] >> frame.value % 64 & 1) != 0; }
+  // The same for all: a bit for each frame. Stays where it is.
+  [[nodiscard]] const u64* with_code() const { return with_code_.data(); }
   // Forgets the blocks of a frame; returns those that depended on it.
   [[nodiscard]] std::vector<Block*> drop(Pfn frame) {
     const auto found = by_frame_.find(frame.value);
@@ -58,6 +62,7 @@ class BlockTable {
     for (u32 at = found->second->dependents; at != 0; at = links_[at - 1].next) dropped.push_back(links_[at - 1].block);
     free_.push_back(found->second);
     by_frame_.erase(found);
+    with_code_[frame.value / 64] &= ~(1ull << frame.value % 64);
     last_ = nullptr;
     return dropped;
   }
@@ -98,6 +103,7 @@ class BlockTable {
       *blocks = {};
     }
     by_frame_.emplace(frame.value, blocks);
+    with_code_[frame.value / 64] |= 1ull << frame.value % 64;
     return *blocks;
   }
   [[nodiscard]] const Node* node_of(const FrameBlocks& blocks, Va va, const Variant& variant) const {
@@ -108,7 +114,8 @@ class BlockTable {
     return nullptr;
   }
 
-  std::unordered_map<u64, FrameBlocks*> by_frame_;  // looked up only
+  std::vector<u64> with_code_;
+  std::unordered_map<u64, FrameBlocks*> by_frame_;  // the same frames; looked up only
   Table<FrameBlocks> frames_;
   std::vector<FrameBlocks*> free_;
   Table<Node> nodes_;

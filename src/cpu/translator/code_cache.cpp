@@ -10,8 +10,11 @@ namespace {
 constexpr u64 kRoom = 64u << 10;  // more than the longest block takes in either part
 }  // namespace
 
-CodeCache::CodeCache(u64 bytes)
-    : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 20, 1u << 30))), memory_(bytes_, true), base_(memory_.data()) {
+CodeCache::CodeCache(u64 bytes, u64 frames)
+    : bytes_(page_ceil(std::clamp<u64>(bytes, 1u << 20, 1u << 30))),
+      memory_(bytes_, true),
+      base_(memory_.data()),
+      blocks_(arena_, frames) {
   hot_start_ = base_;
   hot_end_ = base_ + page_floor(bytes_ / 2);
   cold_start_ = hot_end_;

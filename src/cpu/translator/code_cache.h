@@ -18,7 +18,8 @@ namespace vitrine::cpu::translator {
 
 class CodeCache {
  public:
-  explicit CodeCache(u64 bytes);
+  // For code in so many guest frames.
+  CodeCache(u64 bytes, u64 frames);
   CodeCache(const CodeCache&) = delete;
   CodeCache& operator=(const CodeCache&) = delete;
   // For tables that live as long as this.
@@ -39,6 +40,7 @@ class CodeCache {
   // Drops the blocks of a frame; returns them (dead, still valid until `clear`) so that jump caches can forget them.
   [[nodiscard]] std::vector<Block*> invalidate(Pfn frame);
   [[nodiscard]] bool has_code(Pfn frame) const { return blocks_.has_code(frame); }
+  [[nodiscard]] const u64* with_code() const { return blocks_.with_code(); }
 
   u32 add_site(const Site& site);
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
@@ -67,7 +69,7 @@ class CodeCache {
   u8* base_;
   u8 *hot_start_ = nullptr, *hot_end_ = nullptr, *cold_start_ = nullptr, *cold_end_ = nullptr;
   Arena arena_;
-  BlockTable blocks_{arena_};
+  BlockTable blocks_;
   Table<Block> storage_{arena_};
   Table<Site> sites_{arena_};
   Table<ChainExit> exits_{arena_};

@@ -49,25 +49,23 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
 // not in the TLB with this right, or an access that leaves its page or is not aligned as it must be.
 BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reach reach) {
   in_scratch0_ = nullptr;
-  const auto tag = static_cast<i32>(offsetof(Frame, tlb) +
-                                    (access.write ? offsetof(TlbEntry, write_tag) : offsetof(TlbEntry, read_tag)));
-  const auto page = static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, page));
-  const auto delta = static_cast<i32>(offsetof(Frame, tlb) + offsetof(TlbEntry, delta));
+  const auto tags = access.write ? offsetof(Frame, tlb.write_tag) : offsetof(Frame, tlb.read_tag);
   HostMemory entry{kHostRsp, kScratch1, 0, 0};
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp_next)), kScratch0);
   if (reach == Reach::constant) {
-    const u32 index = tlb_index(static_cast<u64>(access.address.disp));
-    entry = {kHostRsp, -1, 0, static_cast<i32>(index << kTlbEntryShift)};
+    entry = {kHostRsp, -1, 0, static_cast<i32>(8 * tlb_index(static_cast<u64>(access.address.disp)))};
   } else {
-    e().rotate_right32(kScratch1, kScratch0, kPageShift - kTlbEntryShift);
-    e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << kTlbEntryShift);
+    e().rotate_right32(kScratch1, kScratch0, kPageShift - 3);
+    e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 3);
   }
-  const auto field = [&](i32 offset) { return HostMemory{entry.base, entry.index, 0, entry.disp + offset}; };
+  const auto field = [&](std::size_t array) {
+    return HostMemory{entry.base, entry.index, entry.scale, entry.disp + static_cast<i32>(array)};
+  };
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
   // miss and a crossing.
-  e().op_memory(Width::b64, 0x33, kScratch0, field(tag));
-  LookUp look_up{nullptr, field(tag)};
+  e().op_memory(Width::b64, 0x33, kScratch0, field(tags));
+  LookUp look_up{nullptr, field(tags)};
   if (access.aligned) {
     e().op_register(Width::b64, 0xF7, 0, kScratch0);
     e().dword(~static_cast<u32>(kPageMask) | static_cast<u32>(access.size - 1));
@@ -77,9 +75,9 @@ BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reac
     look_up.missed = e().jump(Condition::a);
   }
   if (reach == Reach::general)
-    e().load(kScratch1, field(page));
+    e().load(kScratch1, field(offsetof(Frame, tlb.page)));
   else
-    e().load(kScratch0, field(reach == Reach::direct ? delta : page));
+    e().load(kScratch0, field(reach == Reach::direct ? offsetof(Frame, tlb.delta) : offsetof(Frame, tlb.page)));
   return look_up;
 }
 
@@ -182,6 +180,7 @@ void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up
   site.stack = access.address.stack;
   site.alignment_mask = access.aligned ? static_cast<u8>(access.size - 1) : 0;
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
+  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write).value);
   e().call(stubs_.slow_memory);
   if (!access.write) {
     e().jump(operation_at);

@@ -10,6 +10,7 @@
 #include <cstddef>
 
 #include "base/types.h"
+#include "cpu/translator/refill.h"
 
 namespace vitrine::cpu::translator {
 
@@ -22,7 +23,6 @@ inline constexpr int kHostRsp = 4;
 
 inline constexpr int kSpilledRegisters = 3;
 inline constexpr u32 kGroupSlots = 5;       // groups of accesses of a block that share a look-up
-inline constexpr u32 kTlbEntries = 16384;   // reach 64 MiB
 inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address
 // What another address pushed out of its entry is found in a second, smaller
 // table with another index.
@@ -50,17 +50,6 @@ struct JumpEntry {
   u64 code;
 };
 
-// One entry of the software TLB. A tag that may not match names a page with another index; in fresh (zero) memory only
-// entry 0 needs that. A tag that names a page says that `page` and `delta` are that page's.
-struct TlbEntry {
-  Va read_tag, write_tag;
-  u64 page;   // host address of the frame
-  u64 delta;  // from guest addresses in the page to the host's
-};
-inline constexpr int kTlbEntryShift = 5;
-static_assert(sizeof(TlbEntry) == 1 << kTlbEntryShift);
-using Tlb = std::array<TlbEntry, kTlbEntries>;
-
 class Runtime;
 
 struct alignas(kPageSize) Frame {
@@ -70,8 +59,8 @@ struct alignas(kPageSize) Frame {
   std::array<u64, 2> kept{};  // operands that lost flags are made from again (FlagSource), once their registers change
   // What a block found out for its groups of accesses (group_field); dead at its end.
   std::array<u64, kGroupSlots> group{};
-  // Direct-mapped, by tlb_index. Untouched entries cost no host memory: zero is an entry that never matches, except for
-  // index 0, which the space initialises. One byte reaches every field of the first entry from RSP.
+  // Untouched entries cost no host memory: zero is an entry that never matches, except for index 0, which the space
+  // initialises.
   Tlb tlb;
   std::array<u64, 16> gpr{};  // guest order; true only while C++ runs
   u64 scratch0 = 0, scratch1 = 0;
@@ -92,6 +81,7 @@ struct alignas(kPageSize) Frame {
   Va x87_dp_next = 0;  // of the one that runs, which may yet fault
   Va bounce_va = 0;
   u64 bounce_size = 0;
+  Refill refill;
   Runtime* runtime = nullptr;
   std::byte* image = nullptr;  // GuestContext::xsave of the thread that runs:
                                // the truth about vectors outside call-outs
@@ -110,10 +100,8 @@ struct alignas(kPageSize) Frame {
   alignas(kPageSize) std::array<u64, kFarJumps> far;
 };
 
-static_assert(offsetof(Frame, tlb) + sizeof(TlbEntry) <= 128);
+static_assert(offsetof(Frame, tlb) <= 120, "a displacement of one byte reaches the first read tag");
 
-[[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
-[[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
 // The addresses of one page share a run of kPageSize entries, one each.
 [[nodiscard]] constexpr u32 jump_index(Va va) { return static_cast<u32>(va) & (kJumpEntries - 1); }
 [[nodiscard]] constexpr u32 jump_victim_index(Va va) {

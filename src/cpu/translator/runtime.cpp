@@ -49,7 +49,7 @@ Runtime::Runtime(ram::GuestRam& ram, Identity& identity, u32 processors, const T
     : ram_(ram),
       identity_(identity),
       options_(options),
-      cache_(options.code_cache_bytes),
+      cache_(options.code_cache_bytes, ram.page_count()),
       stubs_(emit_stubs(cache_.hot, options.avx512)),
       blocks_(cache_, stubs_, options_),
       kicked_(std::make_unique<std::atomic<bool>[]>(std::max(processors, 1u))),

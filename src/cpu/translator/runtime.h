@@ -46,6 +46,10 @@ class Runtime final : public Translator {
 
   void add_space(TranslatorSpace& space);
   void remove_space(TranslatorSpace& space);
+  // For the frame of a new space; the rest is the space's.
+  [[nodiscard]] Refill refill() {
+    return {{ram_.base(), ram_.page_count()}, {}, nullptr, nullptr, cache_.with_code(), &statistics_.tlb_misses, false};
+  }
 
   // For the stubs.
   u32 on_callout(Frame& frame);

@@ -13,19 +13,6 @@ namespace vitrine::cpu::translator {
 namespace {
 constexpr std::size_t kXmm = 160, kYmmHigh = 576;
 constexpr u64 kHeldFlags = kArithmeticFlags | kFlagDirection;
-
-// What scratch 0 must hold for an access to find its bytes at `host`.
-u64 reached(Reach reach, Va va, u64 host) {
-  switch (reach) {
-    case Reach::direct:
-      return host - va;
-    case Reach::constant:
-      return host - (va & kPageMask);
-    case Reach::general:
-      break;
-  }
-  return host;
-}
 }  // namespace
 
 void Runtime::load_context(GuestContext& context) {
@@ -62,6 +49,7 @@ void Runtime::store_avx512(GuestContext& context) const {
 void Runtime::load_breakpoints() {
   resume_ = (context_->rflags & kRflagsResume) != 0;
   debug_.load(*context_);
+  frame_->refill.off = debug_.watches();
   if (!debug_.watches() && !debug_.executes()) return;
   debug_.for_each_page([&](Va page, bool execute) {
     space_->forget_page(page, execute, misses(), execute ? cache_.far_jumps_to(page) : std::span<const u32>());

@@ -31,7 +31,11 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   // Default-initialised: the big tables stay untouched zero pages.
   frame_ = new (static_cast<std::byte*>(memory_) + kSignalStack) Frame;
   frame_->runtime = &runtime_;
-  frame_->tlb[0] = {tlb_invalid_tag(0), tlb_invalid_tag(0), 0, 0};
+  frame_->refill = runtime_.refill();
+  frame_->refill.root = root_;
+  frame_->refill.tlb = &frame_->tlb;
+  frame_->refill.use = &tlb_use_;
+  frame_->tlb.read_tag[0] = frame_->tlb.write_tag[0] = tlb_invalid_tag(0);
   frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
 }
@@ -40,13 +44,12 @@ void TranslatorSpace::forget_all(const Misses& misses) {
   fetches_ = {};
   if (frame_ == nullptr) return;
   for (u32 chunk = 0; chunk < kTlbEntries / kTlbChunk; ++chunk) {
-    if (!tlb_chunks_.test(chunk)) continue;
+    if ((tlb_use_.chunks[chunk / 64] >> chunk % 64 & 1) == 0) continue;
     for (u32 index = chunk * kTlbChunk; index < (chunk + 1) * kTlbChunk; ++index) {
-      frame_->tlb[index] = {tlb_invalid_tag(index), tlb_invalid_tag(index), 0, 0};
+      frame_->tlb.read_tag[index] = frame_->tlb.write_tag[index] = tlb_invalid_tag(index);
     }
   }
-  tlb_chunks_.reset();
-  written_frames_.reset();
+  tlb_use_ = {};
   forget_jumps(misses);
 }
 
@@ -90,9 +93,9 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
   if (fetch.page == page_floor(va)) fetch = {};
   if (frame_ == nullptr) return;
   const u32 index = tlb_index(va);
-  TlbEntry& entry = frame_->tlb[index];
-  if (entry.read_tag == page_floor(va)) entry.read_tag = tlb_invalid_tag(index);
-  if (entry.write_tag == page_floor(va)) entry.write_tag = tlb_invalid_tag(index);
+  for (u64* const tag : {&frame_->tlb.read_tag[index], &frame_->tlb.write_tag[index]}) {
+    if (*tag == page_floor(va)) *tag = tlb_invalid_tag(index);
+  }
   if (!executable) return;
   forget_far_jumps(far_jumps, misses);
   const auto forget = [&](JumpEntry& jump, Va page) {
@@ -113,22 +116,10 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
 }
 
 void TranslatorSpace::revoke_writes(const std::byte* host) {
-  if (frame_ == nullptr || !written_frames_.test(written_frame(host))) return;
+  if (frame_ == nullptr || (tlb_use_.written[written_frame(host) / 64] >> written_frame(host) % 64 & 1) == 0) return;
   for (u32 index = 0; index < kTlbEntries; ++index) {
-    TlbEntry& entry = frame_->tlb[index];
-    if (entry.page == reinterpret_cast<u64>(host)) entry.write_tag = tlb_invalid_tag(index);
+    if (frame_->tlb.page[index] == reinterpret_cast<u64>(host)) frame_->tlb.write_tag[index] = tlb_invalid_tag(index);
   }
-}
-
-void TranslatorSpace::install(Va va, std::byte* host, bool write) {
-  const u32 index = tlb_index(va);
-  TlbEntry& entry = frame_->tlb[index];
-  const Va page = page_floor(va);
-  const u64 to = reinterpret_cast<u64>(host);
-  const bool may_write = write || (entry.write_tag == page && entry.page == to);
-  entry = {page, may_write ? page : tlb_invalid_tag(index), to, to - page};
-  tlb_chunks_.set(index / kTlbChunk);
-  if (write) written_frames_.set(written_frame(host));
 }
 
 }  // namespace vitrine::cpu::translator

@@ -39,7 +39,7 @@ class TranslatorSpace final : public Space {
   // A frame is about to hold translated code: writes to it must take the slow
   // path from now on.
   void revoke_writes(const std::byte* host);
-  void install(Va va, std::byte* host, bool write);
+  void install(Va va, const std::byte* host, bool write) { translator::install(frame_->tlb, tlb_use_, va, host, write); }
   // Precondition: the space has a frame.
   void install_jump(Va va, const u8* code);
   // Every number below `count` may be jumped through from now on. Precondition: the space has a frame.
@@ -72,15 +72,7 @@ class TranslatorSpace final : public Space {
   // Pages (by the low bits of their number) that may have entries in the jump
   // cache: most changes of a mapping find none.
   std::bitset<kJumpPages> jump_pages_;
-  // Parts of the TLB that have entries.
-  static constexpr u32 kTlbChunk = 256;
-  std::bitset<kTlbEntries / kTlbChunk> tlb_chunks_;
-  // Frames (by the low bits of their number) that may have write entries: most that are translated have none.
-  static constexpr std::size_t kWrittenFrames = 1u << 15;
-  std::bitset<kWrittenFrames> written_frames_;
-  [[nodiscard]] static std::size_t written_frame(const std::byte* host) {
-    return (reinterpret_cast<u64>(host) >> kPageShift) % kWrittenFrames;
-  }
+  TlbUse tlb_use_{};
   u32 far_known_ = 0;  // entries of Frame::far that lead somewhere
 };
 

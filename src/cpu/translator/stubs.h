@@ -29,7 +29,7 @@ struct Stubs {
   // Called with Frame::site set; every guest register is in the frame while C++
   // runs.
   const u8* callout = nullptr;
-  // Called with the guest address in scratch 0. Returns what Site::reach says in
+  // Called with the guest address in scratch 0 and AccessBits in scratch 1. Returns what Site::reach says in
   // scratch 0, and 0 in scratch 1; ZF set unless the access goes to
   // Frame::bounce and must be followed by `finish`.
   const u8* slow_memory = nullptr;

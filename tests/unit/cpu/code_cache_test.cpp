@@ -31,7 +31,7 @@ class CodeCacheTest : public ::testing::Test {
     cache_.publish(block);
     return block;
   }
-  CodeCache cache_{1 << 20};
+  CodeCache cache_{1 << 20, 1 << 16};
 };
 
 TEST_F(CodeCacheTest, ABlockIsFoundByAddressFrameAndVariantTogether) {

@@ -1,0 +1,97 @@
+// The short way of an access that missed the software TLB: most misses only need the page's entry. The stub that calls
+// it leaves the guest's vectors in the host's registers, so it is compiled without them (src/CMakeLists.txt) and
+// includes nothing that has floating point.
+#pragma once
+
+#include "cpu/page_walk_inline.h"
+
+namespace vitrine::cpu::translator {
+
+// How an access finds its bytes once the look-up is done, and what scratch 0 holds then.
+enum class Reach : u8 {
+  general,   // the host address, perhaps with scratch 1 to be added
+  direct,    // the page's Tlb::delta: added to the operand's one register, which the host holds
+  constant,  // the host address of the page: the guest address is known
+};
+
+// What scratch 0 must hold for an access to find its bytes at `host`.
+[[nodiscard]] constexpr u64 reached(Reach reach, Va va, u64 host) {
+  switch (reach) {
+    case Reach::direct:
+      return host - va;
+    case Reach::constant:
+      return host - (va & kPageMask);
+    case Reach::general:
+      break;
+  }
+  return host;
+}
+
+// An access as a number that generated code passes.
+struct AccessBits {
+  u32 value = 0;
+  constexpr AccessBits() = default;
+  constexpr AccessBits(u8 size, u8 alignment_mask, Reach reach, bool write)
+      : value(size | u32{alignment_mask} << 8 | static_cast<u32>(reach) << 16 | (write ? 1u << 24 : 0)) {}
+  [[nodiscard]] constexpr u8 size() const { return static_cast<u8>(value); }
+  [[nodiscard]] constexpr u8 alignment_mask() const { return static_cast<u8>(value >> 8); }
+  [[nodiscard]] constexpr Reach reach() const { return static_cast<Reach>(value >> 16 & 3); }
+  [[nodiscard]] constexpr bool write() const { return (value >> 24 & 1) != 0; }
+};
+
+inline constexpr u32 kTlbEntries = 16384;  // reach 64 MiB
+[[nodiscard]] constexpr u32 tlb_index(Va va) { return static_cast<u32>(va >> kPageShift) & (kTlbEntries - 1); }
+[[nodiscard]] constexpr u64 tlb_invalid_tag(u32 index) { return static_cast<u64>(index ^ 1) << kPageShift; }
+
+// The software TLB, direct-mapped by tlb_index: of each page a tag for either right, the host's address of its frame
+// (`page`) and what leads from guest addresses in it to the host's (`delta`). Arrays of words, because an access
+// touches two of the four. A tag that may not match names a page with another index; in fresh (zero) memory only entry
+// 0 needs that. A tag that names a page says that `page` and `delta` are that page's.
+struct Tlb {
+  u64 read_tag[kTlbEntries], write_tag[kTlbEntries], page[kTlbEntries], delta[kTlbEntries];
+};
+
+// Bits that say which parts of the TLB have entries, and which frames (by the low bits of their number) may have write
+// entries: most frames that are translated have none.
+inline constexpr u32 kTlbChunk = 256;
+inline constexpr u32 kWrittenFrames = 1u << 15;
+struct TlbUse {
+  u64 chunks[kTlbEntries / kTlbChunk / 64];
+  u64 written[kWrittenFrames / 64];
+};
+[[nodiscard]] inline u64 written_frame(const std::byte* host) {
+  return (reinterpret_cast<u64>(host) >> kPageShift) % kWrittenFrames;
+}
+
+// A page enters the TLB.
+inline void install(Tlb& tlb, TlbUse& use, Va va, const std::byte* host, bool write) {
+  const u32 index = tlb_index(va);
+  const Va page = page_floor(va);
+  const u64 to = reinterpret_cast<u64>(host);
+  if (write)
+    tlb.write_tag[index] = page;
+  else if (tlb.write_tag[index] != page || tlb.page[index] != to)
+    tlb.write_tag[index] = tlb_invalid_tag(index);
+  tlb.read_tag[index] = page;
+  tlb.page[index] = to;
+  tlb.delta[index] = to - page;
+  use.chunks[index / kTlbChunk / 64] |= 1ull << index / kTlbChunk % 64;
+  if (write) use.written[written_frame(host) / 64] |= 1ull << written_frame(host) % 64;
+}
+
+// What the short way needs of its space and machine. A part of Frame.
+struct Refill {
+  WalkedRam ram;
+  Pfn root;
+  Tlb* tlb = nullptr;
+  TlbUse* use = nullptr;
+  const u64* with_code = nullptr;  // a bit for each frame: it has translations, and a write takes the long way
+  u64* misses = nullptr;           // counted here
+  bool off = false;                // a breakpoint watches accesses
+};
+
+// Fills the TLB for an access and returns what scratch 0 must hold. Zero: nothing has happened, and the long way must
+// see to it: a fault, two pages, a breakpoint, translated code.
+extern "C" u64 vitrine_translator_refill(const Refill* refill, Va va, AccessBits access);
+
+}  // namespace vitrine::cpu::translator
