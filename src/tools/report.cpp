@@ -103,8 +103,8 @@ void print_statistics(const RunResult& result) {
   fmt::print(stderr, "time          {:.3f} ms virtual, {:.3f} ms on the host\n", milliseconds(s.virtual_nanoseconds),
              milliseconds(s.host_nanoseconds));
   fmt::print(stderr,
-             "work          {} instructions, {} system calls, {} page faults, {} context switches, {} trace events\n",
-             s.instructions, s.system_calls, s.page_faults, s.context_switches, s.events);
+             "work          {} instructions in {} windows, {} system calls, {} page faults, {} context switches, {} trace events\n",
+             s.instructions, s.windows, s.system_calls, s.page_faults, s.context_switches, s.events);
   fmt::print(stderr, "created       {} processes, {} threads (at most {} at once)\n", s.processes_created,
              s.threads_created, s.peak_threads);
   fmt::print(stderr, "memory        {} on the host at most, {} of guest frames used, {} of translations\n",
@@ -122,6 +122,7 @@ void print_statistics_json(const RunResult& result) {
                          {"virtual_nanoseconds", s.virtual_nanoseconds},
                          {"host_nanoseconds", s.host_nanoseconds},
                          {"instructions", s.instructions},
+                         {"windows", s.windows},
                          {"system_calls", s.system_calls},
                          {"page_faults", s.page_faults},
                          {"context_switches", s.context_switches},

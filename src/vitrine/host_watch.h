@@ -16,7 +16,7 @@ class HostWatch {
   [[nodiscard]] u64 elapsed_ns() const;
 
  private:
-  static constexpr u32 kWindowsBetweenLooks = 256;
+  static constexpr u32 kWindowsBetweenLooks = 16;
   static constexpr u64 kNanosecondsBetweenMemoryLooks = 50'000'000;
 
   u64 start_ns_;

@@ -37,6 +37,7 @@ std::string explain(RunEnd end, const RunOptions& options, const Machine& machin
 RunStatistics collect(const Machine& machine, const RunLoop& loop, u64 host_nanoseconds) {
   RunStatistics s;
   s.instructions = loop.instructions();
+  s.windows = loop.windows();
   s.system_calls = loop.system_calls();
   s.page_faults = machine.trace.count(trace::EventType::page_fault);
   s.context_switches = machine.trace.count(trace::EventType::context_switch);

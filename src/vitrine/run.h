@@ -110,7 +110,7 @@ enum class RunEnd : u8 {
 };
 
 struct RunStatistics {
-  u64 instructions = 0, system_calls = 0, page_faults = 0, context_switches = 0, events = 0;
+  u64 instructions = 0, windows = 0, system_calls = 0, page_faults = 0, context_switches = 0, events = 0;
   u64 threads_created = 0, processes_created = 0, peak_threads = 0;
   u64 virtual_nanoseconds = 0, host_nanoseconds = 0;
   u64 peak_host_bytes = 0, guest_frames_used = 0, translated_bytes = 0;

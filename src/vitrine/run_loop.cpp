@@ -128,13 +128,15 @@ bool RunLoop::wait_for_input() {
 }
 
 // Up to the next clock interrupt; of any processor while the others are idle, because it may end that.
-u64 RunLoop::window_budget(u32 processor) const {
-  const bool alone = others_idle(machine_.kernel, processor);
-  const u64 now = machine_.hal.clock(processor).value;
+u64 RunLoop::window_budget(u32 processor, bool alone) const {
   u64 tick = machine_.hal.next_tick(processor).value;
   for (u32 n = 0; alone && n < machine_.kernel.processor_count(); ++n) tick = std::min<u64>(tick, machine_.hal.next_tick(n).value);
-  const u64 until_tick = tick > now ? (tick - now) * 1000 / instruction_price() + 1 : 1;
-  return std::min(longest_window(alone), until_tick);
+  return std::min(longest_window(alone), instructions_until(processor, tick) + 1);
+}
+
+u64 RunLoop::instructions_until(u32 processor, u64 nanosecond) const {
+  const u64 now = machine_.hal.clock(processor).value;
+  return nanosecond > now ? (nanosecond - now) * 1000 / instruction_price() : 0;
 }
 
 u64 RunLoop::longest_window(bool alone) const {
@@ -154,10 +156,14 @@ void RunLoop::window(u32 processor) {
     ke::Thread* tcb = kernel.current(processor);
     ps::Thread& thread = *ps::Thread::from(tcb);
     machine_.processes->set_current(&thread);
-    u64 budget = window_budget(processor);
-    const u64 shared = longest_window(false);
+    const bool alone = others_idle(kernel, processor);
+    u64 budget = window_budget(processor, alone);
+    const u64 end = machine_.hal.clock(processor).value + budget * instruction_price() / 1000;
     while (budget > 0 && turn(processor, thread, budget) == Turn::goes_on && may_stay(kernel, processor, *tcb)) {
-      if (budget > shared && !others_idle(kernel, processor)) budget = shared;
+      if (!alone) continue;
+      // A long window is one in time, too: system calls cost no instructions.
+      budget = std::min(budget, instructions_until(processor, end));
+      if (!others_idle(kernel, processor)) budget = std::min(budget, longest_window(false));
     }
     machine_.processes->set_current(nullptr);
   }

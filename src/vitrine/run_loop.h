@@ -30,6 +30,7 @@ class RunLoop {
   void settle();
 
   [[nodiscard]] u64 instructions() const { return instructions_; }
+  [[nodiscard]] u64 windows() const { return windows_; }
   [[nodiscard]] u64 system_calls() const { return system_calls_; }
   [[nodiscard]] u64 host_nanoseconds() const { return watch_.elapsed_ns(); }
 
@@ -44,7 +45,8 @@ class RunLoop {
   Turn handle_exit(u32 processor, ps::Thread& thread, const cpu::Exit& exit);
   void handle_page_fault(u32 processor, ps::Thread& thread, const cpu::Exit& exit);
   // Instructions. `alone`: all other processors are idle.
-  [[nodiscard]] u64 window_budget(u32 processor) const;
+  [[nodiscard]] u64 window_budget(u32 processor, bool alone) const;
+  [[nodiscard]] u64 instructions_until(u32 processor, u64 nanosecond) const;
   [[nodiscard]] u64 longest_window(bool alone) const;
   [[nodiscard]] u64 instruction_price() const;  // picoseconds, at least one
   // Nothing can run: waits for host input if a thread wants some. False: nothing will ever happen.
