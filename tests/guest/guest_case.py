@@ -58,6 +58,8 @@ class Case:
         self.produces = entry.get("produces", [])
         self.oracle = entry.get("oracle", "wine64")
         self.timeout = entry.get("timeout", 60)
+        self.options = entry.get("options", [])
+        self.emulated = entry.get("emulated", "")
 
     def program_path(self, programs: pathlib.Path) -> pathlib.Path:
         if self.fetched:
