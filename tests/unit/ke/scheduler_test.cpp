@@ -572,22 +572,6 @@ TEST(Scheduler, TicksAreSampledAndCyclesAreExact) {
   b.stop();
 }
 
-// A window may go on after the moment at which the clock interrupts: what is charged then is not what the tick samples.
-TEST(Scheduler, ATickSamplesTheModeInWhichItCameDue) {
-  Bench b;
-  auto& t = b.spinner(8);
-  b.run_ms(1);
-  b.kernel.enter(0);
-  b.kernel.charge(0, {b.machine.next_tick(0).value - b.machine.clock(0).value}, Mode::user);
-  b.kernel.charge(0, {1000}, Mode::kernel);
-  b.kernel.charge_picoseconds(0, 1000, Mode::kernel);
-  const u32 user_time = t.thread.user_time;
-  b.kernel.end_window(0);
-  EXPECT_EQ(t.thread.user_time, user_time + 1);
-  EXPECT_EQ(t.thread.kernel_time, 0u);
-  b.stop();
-}
-
 // DESIGN 7: the same machine gives the same trace; another seed another one.
 TEST(Scheduler, EqualRunsHaveEqualTraces) {
   const auto run = [](u64 seed) {
