@@ -93,6 +93,11 @@ class Case:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def host_has_avx512() -> bool:
+    flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    return {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= set(flags)
+
+
 def digest_of(path: pathlib.Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
 

@@ -20,7 +20,7 @@ class InstanceCheck {
   [[nodiscard]] std::string check(const Instance& instance);
   // How many native runs ended by which vector.
   [[nodiscard]] const std::map<u64, u64>& ends() const { return ends_; }
-  // What was let pass because the oracle is KVM in QEMU's emulation, and how often.
+  // What was let pass because all this runs in QEMU's emulation, and how often.
   [[nodiscard]] const std::map<std::string, u64>& tolerated() const { return tolerated_; }
 
  private:
@@ -37,7 +37,7 @@ class InstanceCheck {
   std::unique_ptr<GuestTwin> twin_;
   bool single_steps_ = true;
   std::map<u64, u64> ends_;
-  bool emulated_oracle_ = false;
+  bool emulated_ = false;
   std::map<std::string, u64> tolerated_;
 };
 
