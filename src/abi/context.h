@@ -91,10 +91,11 @@ struct alignas(16) ApcFrame {
   Va function;
   u64 padding0;
   Context context;
-  std::array<u64, 2> padding1;
+  ContextEx context_ex;
 };
 static_assert(offsetof(ApcFrame, function) == 0x20);
 static_assert(offsetof(ApcFrame, context) == 0x30);
-static_assert(sizeof(ApcFrame) == 0x510);
+static_assert(offsetof(ApcFrame, context_ex) == 0x500);
+static_assert(sizeof(ApcFrame) == 0x520);
 
 }  // namespace vitrine::abi

@@ -20,6 +20,16 @@ struct SystemTime {  // KSYSTEM_TIME: readers compare both high halves
   i32 high2;
 };
 
+struct XstateConfiguration {  // XSTATE_CONFIGURATION, as far as Windows 7 has it: the state components by XCR0's bits
+  u64 enabled_features;
+  u64 enabled_volatile_features;
+  u32 size;           // of the whole XSAVE image
+  u32 control_flags;  // bit 0: XSAVEOPT; bit 1: compacted images
+  struct {
+    u32 offset, size;
+  } features[64];
+};
+
 struct UserSharedData {
   u32 tick_count_low_deprecated;
   u32 tick_count_multiplier;  // milliseconds = ticks * multiplier >> 24
@@ -57,6 +67,8 @@ struct UserSharedData {
   std::array<std::byte, 0x3C0 - 0x334> reserved6;
   u32 active_processor_count;
   u8 active_group_count;
+  std::array<std::byte, 0x3D8 - 0x3C5> reserved7;
+  XstateConfiguration xstate;
 };
 static_assert(offsetof(UserSharedData, interrupt_time) == 0x8);
 static_assert(offsetof(UserSharedData, system_time) == 0x14);
@@ -72,11 +84,12 @@ static_assert(offsetof(UserSharedData, system_call) == 0x308);
 static_assert(offsetof(UserSharedData, tick_count) == 0x320);
 static_assert(offsetof(UserSharedData, cookie) == 0x330);
 static_assert(offsetof(UserSharedData, active_processor_count) == 0x3C0);
+static_assert(offsetof(UserSharedData, xstate) == 0x3D8);
 
 // PF_* indices into processor_features that a program of ours can find set. [winnt.h]
 enum class ProcessorFeature : u8 {
   compare_exchange_double = 2, mmx = 3, xmmi = 6, rdtsc = 8, pae = 9, xmmi64 = 10, sse_daz = 11, nx = 12, sse3 = 13,
-  compare_exchange128 = 14, xsave = 17, fast_fail = 23, rdrand = 28, rdtscp = 32, ssse3 = 36, sse4_1 = 37, sse4_2 = 38, avx = 39, avx2 = 40,
+  compare_exchange128 = 14, xsave = 17, fast_fail = 23, rdrand = 28, rdtscp = 32, ssse3 = 36, sse4_1 = 37, sse4_2 = 38, avx = 39, avx2 = 40, avx512f = 41,
 };
 
 // The version that programs see (DESIGN 3.3): Windows 10, 10.0.18362.

@@ -230,14 +230,15 @@ void Kernel::resume(Thread& thread) {
 
 void Kernel::charge(u32 number, Nanoseconds time, Mode mode) {
   Processor& p = cpu(number);
-  p.last_mode = mode;
+  // A tick that is due samples what ran when it came due, not what was charged until the interrupt could be taken.
+  if (!machine_.is_tick_due(number)) p.last_mode = mode;
   machine_.advance(number, time);
   if (!p.is_idle()) p.current->cycle_time += time.value * hal::kCyclesPerNanosecond;
 }
 
 void Kernel::charge_picoseconds(u32 number, u64 picoseconds, Mode mode) {
   Processor& p = cpu(number);
-  p.last_mode = mode;
+  if (!machine_.is_tick_due(number)) p.last_mode = mode;
   const u64 before = machine_.time_stamp(number);
   machine_.advance_picoseconds(number, picoseconds);
   if (!p.is_idle()) p.current->cycle_time += machine_.time_stamp(number) - before;

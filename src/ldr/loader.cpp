@@ -227,7 +227,7 @@ Status Loader::make_shared_data() {
   const auto stub = on_.memory.allocate_shared_frame();
   if (!stub) return stub.error();
   stub_frame_ = *stub;
-  write_shared_data(on_.ram.page(shared_data_frame_), on_.machine, on_.ram.page_count(), on_.seed);
+  write_shared_data(on_.ram.page(shared_data_frame_), on_.machine, on_.ram.page_count(), on_.seed, on_.avx512);
   write_unix_call_stub(on_.ram.page(stub_frame_));
   update_time();
   return Status::success;

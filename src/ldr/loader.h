@@ -52,6 +52,7 @@ class Loader {
     ram::GuestRam& ram;
     u64 seed;
     std::span<const std::string_view> service_names;  // ntdll gets a stub for each that it lacks
+    bool avx512 = false;                              // the processor shows it
   };
   // Opens \??\C:\windows\system32\ntdll.dll and apisetschema.dll through the I/O manager and reads ntdll's exports.
   // Errors: those of opening; invalid_image_format when ntdll lacks an entry point.

@@ -24,11 +24,27 @@ void put_time(abi::SystemTime& field, i64 value) {
   field.high1 = field.high2 = static_cast<i32>(value >> 32);
 }
 
+// What ntdll tells of CONTEXT's extended part; SDM vol. 1, 13.4 for the standard format.
+void write_xstate(abi::XstateConfiguration& xstate, bool avx512) {
+  constexpr struct {
+    u32 bit, offset, size;
+    bool avx512;
+  } kFeatures[] = {{0, 0, 160, false}, {1, 160, 256, false},  {2, 576, 256, false},
+                   {5, 1088, 64, true}, {6, 1152, 512, true}, {7, 1664, 1024, true}};
+  for (const auto& feature : kFeatures) {
+    if (feature.avx512 && !avx512) continue;
+    xstate.enabled_features |= u64{1} << feature.bit;
+    xstate.features[feature.bit] = {feature.offset, feature.size};
+    xstate.size = feature.offset + feature.size;
+  }
+  xstate.enabled_volatile_features = xstate.enabled_features;
+}
+
 abi::UserSharedData& data_of(std::byte* page) { return *reinterpret_cast<abi::UserSharedData*>(page); }
 
 }  // namespace
 
-void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physical_pages, u64 seed) {
+void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physical_pages, u64 seed, bool avx512) {
   abi::UserSharedData& data = data_of(page);
   data.tick_count_multiplier = 1u << 24;  // see write_shared_time
   data.image_number_low = data.image_number_high = 0x8664;
@@ -41,6 +57,8 @@ void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physica
   data.nt_major_version = abi::kOsMajor;
   data.nt_minor_version = abi::kOsMinor;
   for (ProcessorFeature feature : kFeatures) data.processor_features[static_cast<u8>(feature)] = 1;
+  data.processor_features[static_cast<u8>(ProcessorFeature::avx512f)] = avx512;
+  write_xstate(data.xstate, avx512);
   data.suite_mask = 0x100;  // VER_SUITE_SINGLEUSERTS
   data.nx_support_policy = 2;  // OptIn
   data.active_console_id = 1;

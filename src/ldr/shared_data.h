@@ -14,7 +14,7 @@ inline constexpr u32 kUnixCallNumber = 0x7FF;
 inline constexpr u8 kWineDebugErrors = 2;  // bit of Wine's debug class "err"
 
 // `page` is the frame's 4,096 bytes, zero before. `seed` draws the cookie.
-void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physical_pages, u64 seed);
+void write_shared_data(std::byte* page, const hal::Machine& machine, u64 physical_pages, u64 seed, bool avx512 = false);
 void write_shared_time(std::byte* page, const hal::Machine& machine);
 void write_unix_call_stub(std::byte* page);
 

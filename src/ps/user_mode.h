@@ -1,6 +1,7 @@
 // Entering ntdll's dispatchers: the kernel lays a frame on the user stack and sends the thread there. And the way back:
-// a CONTEXT in user memory, with the extended (AVX) part behind it if it has one, becomes the thread's registers. NT:
-// KiDispatchException, KiInitializeUserApc, KeContextFromKframes and back. None suspends. [seen in Wine 8.0's user mode]
+// a CONTEXT in user memory, with the extended part (AVX, AVX-512) behind it if it has one, becomes the thread's
+// registers. NT: KiDispatchException, KiInitializeUserApc, KeContextFromKframes and back. None suspends. [seen in
+// Wine 8.0's user mode]
 //
 // Precondition everywhere: the thread has entered user mode (thread.user is there) and its address space lives.
 #pragma once
@@ -22,8 +23,9 @@ namespace vitrine::ps {
 [[nodiscard]] Status enter_user_apc(Thread& thread, const ke::UserApcCall& call);
 
 // Writes the parts of `registers` that `flags` (context_flags) asks for into the CONTEXT at `va`; other fields stay as
-// they are. With kXstate, CONTEXT_EX behind it says where the extended part goes; invalid_parameter when it makes no
-// sense.
+// they are. With kXstate, CONTEXT_EX behind it says where the extended part is, and the header there which components
+// are asked for. NT: SetXStateFeaturesMask before GetThreadContext. Errors: access_violation; invalid_parameter
+// (CONTEXT_EX makes no sense).
 [[nodiscard]] Status write_user_context(mm::AddressSpace& space, Va va, const cpu::GuestContext& registers, u32 flags);
 
 // Loads what the CONTEXT at `va` holds. Errors: access_violation; invalid_parameter (not a CONTEXT for this processor).

@@ -200,7 +200,7 @@ Status Machine::boot() {
   csrss = std::move(*subsystem);
   if (options.processor_kind == ProcessorKind::scripted) return make_executive();
   const std::vector<std::string_view> names = service_names();
-  auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed, names});
+  auto made = ldr::Loader::create({kernel, hal, memory, io, objects, *processes, ram, options.seed, names, options.avx512});
   if (!made) return made.error();
   loader = std::move(*made);
   return make_executive();

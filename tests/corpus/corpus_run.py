@@ -88,10 +88,7 @@ class CorpusRun:
         folder = pathlib.Path(tempfile.mkdtemp(prefix="vitrine-corpus."))
         outcome = Outcome()
         try:
-            for name in self.inputs:
-                inputs.place(name, folder)
-            for name in self.beside:
-                shutil.copy2(fetched(name), folder)
+            self.fill(folder)
             # Streams are files: Node.js refuses the pipes that Wine makes of the host's.
             with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
                 try:
@@ -106,6 +103,18 @@ class CorpusRun:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return outcome
+
+    def fill(self, folder: pathlib.Path) -> None:
+        for name in self.inputs:
+            inputs.place(name, folder)
+        for name in self.beside:
+            shutil.copy2(fetched(name), folder)
+
+    def contents(self) -> dict[str, bytes]:
+        """What its folder holds in the beginning."""
+        with tempfile.TemporaryDirectory(prefix="vitrine-corpus.") as folder:
+            self.fill(pathlib.Path(folder))
+            return {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
 
     def run_commands(self, prefix: list[str], where: dict, outcome: Outcome) -> None:
         begin = time.monotonic()

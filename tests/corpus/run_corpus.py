@@ -10,6 +10,8 @@
   --no-cold         do not measure wine64 without a running wineserver
   --expected        compare with tests/corpus/expected/ instead of running wine64 (what `make test` does)
   --record          write tests/corpus/expected/ from wine64, for the runs that are a part of `make test`
+  --backend kvm     instead of comparing with wine64: --backend kvm with the translator, the quickest runs first; where there is no
+                    /dev/kvm inside tools/kvm-in-qemu, for at most --timeout seconds in all and --limit for a command
 """
 
 import argparse
@@ -21,6 +23,7 @@ import sys
 
 sys.dont_write_bytecode = True
 import corpus_run
+import kvm_machine
 import wine_prefix
 
 SKIPPED = 77
@@ -138,6 +141,32 @@ def check_against_wine(runs: list[corpus_run.CorpusRun], options: argparse.Names
     return 0 if equal == there else 1
 
 
+def kvm_job(run: corpus_run.CorpusRun, translated: corpus_run.Outcome, cpus: str) -> kvm_machine.Job:
+    commands = [[str(run.program_path()), *command] for command in run.commands]
+    beside = {corpus_run.fetched(name) for name in run.beside}
+    output = translated.output if run.compares_output else None
+    return kvm_machine.Job(run.name, commands, translated.exits, output, translated.files, run.contents(), b"", beside, run.volatile,
+                           ["--cpus", cpus])
+
+
+def check_kvm(runs: list[corpus_run.CorpusRun], options: argparse.Namespace) -> int:
+    cpus, build = options.cpus[0], pathlib.Path(options.vitrine).parents[1]
+    outcomes = {run.name: run.run(vitrine_command(options, cpus)) for run in runs if runnable(run)}
+    runs = sorted((run for run in runs if run.name in outcomes), key=lambda run: outcomes[run.name].seconds)
+    print(f"{'run':22}{'translator':>12}{'kvm':>8}  result")
+
+    def report(result: kvm_machine.Result) -> None:
+        print(f"{result.name:22}{seconds(outcomes[result.name].seconds):>12}{seconds(result.seconds)}"
+              f"  {'equal' if result.passed else 'differs'}", flush=True)
+
+    results = kvm_machine.run([kvm_job(run, outcomes[run.name], cpus) for run in runs], build, report, limit=options.limit,
+                              timeout=options.timeout)
+    equal = sum(result.passed for result in results)
+    late = [run.name for run in runs[len(results):]]
+    print(f"{equal} of {len(results)} equal under kvm and the translator{'; not reached: ' + ', '.join(late) if late else ''}")
+    return 0 if equal == len(runs) else 1
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vitrine", required=True, type=os.path.abspath)
@@ -148,6 +177,9 @@ def main() -> int:
     parser.add_argument("--no-cold", dest="cold", action="store_false")
     parser.add_argument("--expected", action="store_true")
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--backend", choices=["kvm"])
+    parser.add_argument("--limit", type=int, default=600)
+    parser.add_argument("--timeout", type=int, default=3600)
     parser.add_argument("runs", nargs="*", metavar="RUN")
     options = parser.parse_args()
     options.cpus = options.cpus or ["1"]
@@ -155,6 +187,8 @@ def main() -> int:
     if unknown := set(options.runs) - {run.name for run in known}:
         parser.error(f"no such run: {', '.join(sorted(unknown))}")
     runs = [run for run in known if (not options.runs or run.name in options.runs) and (not options.step or run.step in options.step)]
+    if options.backend == "kvm":
+        return check_kvm(runs, options)
     if options.hashes:
         return check_hashes(runs, options)
     if options.expected:

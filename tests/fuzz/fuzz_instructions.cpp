@@ -4,7 +4,8 @@
 // One instruction out of the decoder's tables runs natively and translated, whole and in single steps: both must end
 // alike. The input chooses the form, where its memory operand lies (data, across pages, at unmapped and read-only
 // pages, outside the canonical addresses), and seeds operands, state and memory; coverage of the translator guides it.
-// VITRINE_FUZZ_ORACLE=kvm compares with a guest under KVM instead of the host.
+// VITRINE_FUZZ_ORACLE=kvm compares with a guest under KVM instead of the host, VITRINE_FUZZ_GUEST=kvm a guest under KVM
+// with the host.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>

@@ -58,6 +58,8 @@ class Case:
         self.produces = entry.get("produces", [])
         self.oracle = entry.get("oracle", "wine64")
         self.timeout = entry.get("timeout", 60)
+        self.options = entry.get("options", [])
+        self.emulated = entry.get("emulated", "")
 
     def program_path(self, programs: pathlib.Path) -> pathlib.Path:
         if self.fetched:
@@ -89,6 +91,11 @@ class Case:
             return Outcome(exits, output, files, errors)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def host_has_avx512() -> bool:
+    flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    return {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"} <= set(flags)
 
 
 def digest_of(path: pathlib.Path) -> str:

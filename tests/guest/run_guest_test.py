@@ -93,7 +93,10 @@ def main() -> int:
     if case.fetched and not case.program_path(options.programs).is_file():
         print(f"skipped: {case.fetched}.exe is not there (tools/fetch-programs could not build it)")
         return 77
-    run = [options.vitrine, "run", "--cpus", options.cpus]
+    if "--avx512" in case.options and not guest_case.host_has_avx512():
+        print("skipped: this host has no AVX-512 (F, CD, BW, DQ, VL)")
+        return 77
+    run = [options.vitrine, "run", "--cpus", options.cpus, *case.options]
     try:
         if options.repeats:
             return repeats(case, run, options.programs)

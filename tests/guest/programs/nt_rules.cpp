@@ -9,8 +9,16 @@
 namespace {
 HANDLE event, recorded;
 int order[8], recorded_count;
+LONG about_to_wait;
+
+// Starting a thread takes as long as the processor is slow: the time that is slept is for the last step, into the wait.
+void until_they_wait(LONG count, DWORD milliseconds) {
+  while (InterlockedCompareExchange(&about_to_wait, 0, 0) < count) Sleep(1);
+  Sleep(milliseconds);
+}
 
 DWORD WINAPI waiter(void* argument) {
+  InterlockedIncrement(&about_to_wait);
   WaitForSingleObject(event, INFINITE);
   order[recorded_count++] = static_cast<int>(reinterpret_cast<INT_PTR>(argument));
   SetEvent(recorded);
@@ -23,7 +31,7 @@ void first_come_first_served() {
   HANDLE threads[8];
   for (int i = 0; i < 8; ++i) {
     threads[i] = CreateThread(nullptr, 0, waiter, reinterpret_cast<void*>(static_cast<INT_PTR>(i)), 0, nullptr);
-    Sleep(20);  // it waits before the next one is born
+    until_they_wait(i + 1, 20);  // before the next one is born
   }
   for (int i = 0; i < 8; ++i) {
     SetEvent(event);
@@ -45,10 +53,13 @@ void same_object_twice() {
 void pulse() {
   HANDLE object = CreateEventA(nullptr, TRUE, FALSE, nullptr);
   HANDLE threads[4];
-  for (HANDLE& thread : threads)
-    thread = CreateThread(
-        nullptr, 0, [](void* e) -> DWORD { return 60 + WaitForSingleObject(e, 10000); }, object, 0, nullptr);
-  Sleep(50);
+  about_to_wait = 0;
+  const auto wait = [](void* e) -> DWORD {
+    InterlockedIncrement(&about_to_wait);
+    return 60 + WaitForSingleObject(e, 10000);
+  };
+  for (HANDLE& thread : threads) thread = CreateThread(nullptr, 0, wait, object, 0, nullptr);
+  until_they_wait(4, 50);
   PulseEvent(object);
   Report{"a pulse releases all who wait %lx", WaitForMultipleObjects(4, threads, TRUE, 5000)};
   Report{" and leaves the event reset %lx\n", WaitForSingleObject(object, 0)};

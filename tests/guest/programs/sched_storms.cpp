@@ -98,7 +98,11 @@ void apc_order() {
 HANDLE g_events[64];
 
 DWORD WINAPI wait_for_all(void*) { return WaitForMultipleObjects(64, g_events, TRUE, INFINITE); }
-DWORD WINAPI wait_for_any(void*) { return WaitForMultipleObjects(64, g_events, FALSE, INFINITE); }
+LONG g_about_to_wait;
+DWORD WINAPI wait_for_any(void*) {
+  InterlockedIncrement(&g_about_to_wait);
+  return WaitForMultipleObjects(64, g_events, FALSE, INFINITE);
+}
 
 // NT: at most 64; any: the first signalled in the order of the array; all: none is taken before all are there.
 void sixty_four_objects() {
@@ -127,8 +131,10 @@ void sixty_four_objects() {
               early == WAIT_OBJECT_0, taken == WAIT_OBJECT_0, still == WAIT_OBJECT_0, left);
   // Threads that wait for any of the same 64 are served in the order of their arrival.
   HANDLE waiters[16];
-  for (HANDLE& waiter : waiters) {
-    waiter = CreateThread(nullptr, 0, wait_for_any, nullptr, 0, nullptr);
+  for (LONG i = 0; i < 16; ++i) {
+    waiters[i] = CreateThread(nullptr, 0, wait_for_any, nullptr, 0, nullptr);
+    // Starting it takes as long as the processor is slow; the time slept is for the last step, into the wait.
+    while (InterlockedCompareExchange(&g_about_to_wait, 0, 0) <= i) Sleep(1);
     Sleep(20);
   }
   bool in_order = true;

@@ -60,8 +60,9 @@ DWORD WINAPI worker(void*) {
 
 ULONG set_number(ULONG what, ULONG value) { return static_cast<ULONG>(set(factory, what, &value, sizeof value)); }
 
-void settle(const char* what) {
-  Sleep(30);
+// Long enough for a worker to start on a slow processor. With `ms`: shorter than what else goes by time then.
+void settle(const char* what, DWORD ms = 500) {
+  Sleep(ms);
   Basic b{};
   query(factory, kBasic, &b, sizeof b, nullptr);
   std::printf("%s: total %lu, waiting %lu, pending %lu, releases %lu; started %ld, done %ld\n", what, b.total, b.waiting, b.pending,
@@ -114,14 +115,14 @@ void limits() {
   Sleep(30);
   ReleaseSemaphore(gate, 4, nullptr);
   Sleep(300);
-  settle("idle for long");
+  settle("idle for long", 30);
   std::printf("ended by time-out: %ld\n", timed_out);
   Report{"pause: %lx\n", set_number(kPaused, 1)};
   post(1, kBlock);
   post(1, kCount);
-  settle("paused, the only worker blocks");
+  settle("paused, the only worker blocks", 30);
   Report{"go on: %lx\n", set_number(kPaused, 0)};
-  settle("another one serves");
+  settle("another one serves", 30);
   ReleaseSemaphore(gate, 1, nullptr);
   Sleep(10);
 }
@@ -132,7 +133,7 @@ void end() {
   std::printf(", remaining %ld\n", remaining);
   Sleep(30);
   Report{"release afterwards: %lx\n", static_cast<ULONG>(release_worker(factory))};
-  settle("at the end");
+  settle("at the end", 30);
   std::printf("too late: %ld\n", too_late);
   CloseHandle(factory);
   CloseHandle(port);

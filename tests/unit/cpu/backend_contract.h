@@ -2,21 +2,14 @@
 // back end skip where the host has none.
 #pragma once
 
-#include <cpuid.h>
 #include <gtest/gtest.h>
 
 #include <optional>
 
+#include "emulated.h"
 #include "guest_machine.h"
 
 namespace vitrine::cpu::test {
-
-// KVM inside QEMU's emulation (tools/kvm-in-qemu), whose processor differs from real ones in a few ways.
-inline bool emulated() {
-  u32 eax = 0, ebx = 0, ecx = 0, edx = 0;
-  __cpuid(0x4000'0000, eax, ebx, ecx, edx);
-  return ebx == 0x5447'4354;  // "TCGT"
-}
 
 class BackendContract : public ::testing::TestWithParam<BackendKind> {
  protected:

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "emulated.h"
+
 namespace vitrine::cpu::test {
 namespace {
 using translator::Form;
@@ -30,7 +32,45 @@ bool touches_in_its_own_order(const translator::Instruction& instruction) {
   }
 }
 
+// Whether the variable is "kvm"; `problem`: why that cannot be.
+bool asks_for_kvm(const char* variable, std::string& problem) {
+  const char* const value = std::getenv(variable);
+  if (value == nullptr) return false;
+  problem = std::string_view(value) == "kvm" ? kvm_problem() : fmt::format("{} is kvm, or not set", variable);
+  return true;
+}
+
 bool is_indirect(Form form) { return form == Form::jump || form == Form::call || form == Form::ret; }
+
+// Where QEMU's processor differs from every real one; null: it need not. Found by this very comparison, with KVM in
+// QEMU 7.2 as the oracle. (That the back end brings a guest in and out as the host's processes get in and out is
+// another comparison, VITRINE_FUZZ_GUEST, and needs none of this: both sides run on the same processor.)
+const char* emulator_difference(const Instance& instance, const Exit& exit, const NativeEnd& end) {
+  const translator::Instruction& instruction = instance.instruction;
+  const auto native = static_cast<Vector>(end.vector);
+  if (instruction.z.meta.isa_set == ZYDIS_ISA_SET_X87)
+    return "x87: no exceptions, flags of FCOMI, results before the fault of a store";
+  if (native != Vector::breakpoint && exit.vector != Vector::breakpoint)
+    return "faults: order of accesses, #GP for #SS, flags that have changed";
+  if (native == Vector::breakpoint && exit.vector == Vector::simd_error) return "SSE exceptions do not come";
+  const ZydisDecodedOperand& first = instruction.operands[0];
+  const bool immediate = first.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_RET && immediate && (first.imm.value.u & 0x8000) != 0)
+    return "RET imm16 extends the sign";
+  if (instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER) return "ENTER of a nested level";
+  return nullptr;
+}
+
+// The same where KVM's guest runs against the host: both on QEMU's processor, which in the host's process loses the
+// flags of the instruction before when one of these faults.
+const char* emulated_host_difference(const Instance& instance, const NativeEnd& end) {
+  const translator::Instruction& instruction = instance.instruction;
+  const bool rotates = instruction.mnemonic() == ZYDIS_MNEMONIC_RCL || instruction.mnemonic() == ZYDIS_MNEMONIC_RCR;
+  const bool computes_flags = rotates || instruction.z.meta.category == ZYDIS_CATEGORY_SETCC;
+  if (computes_flags && end.vector != static_cast<u64>(Vector::breakpoint))
+    return "RCL, RCR and SETcc that fault lose the flags";
+  return nullptr;
+}
 
 // Faults that processors report in more than one way.
 bool may_differ(const Instance& instance, const Exit& exit, const NativeEnd& end) {
@@ -48,14 +88,20 @@ bool may_differ(const Instance& instance, const Exit& exit, const NativeEnd& end
 }  // namespace
 
 InstanceCheck::InstanceCheck() {
-  if (const char* oracle = std::getenv("VITRINE_FUZZ_ORACLE"); oracle != nullptr) {
-    problem_ = std::string_view(oracle) == "kvm" ? kvm_problem() : "VITRINE_FUZZ_ORACLE is kvm, or not set";
+  BackendKind guest = BackendKind::translator;
+  if (asks_for_kvm("VITRINE_FUZZ_GUEST", problem_) && problem_.empty()) guest = BackendKind::kvm;
+  twin_ = std::make_unique<GuestTwin>(guest);
+  emulated_ = emulated();
+  single_steps_ = guest == BackendKind::translator;  // KVM counts no instructions
+  if (problem_.empty() && asks_for_kvm("VITRINE_FUZZ_ORACLE", problem_)) {
     if (problem_.empty()) oracle_ = std::make_unique<GuestTwin>(BackendKind::kvm);
   }
   if (!problem().empty()) return;
   std::memset(reinterpret_cast<void*>(NativeRunner::kCode), 0xCC, NativeRunner::kCodeBytes);
-  for (u64 at = 0; at < NativeRunner::kCodeBytes; at += kPageSize)
-    std::memset(twin_.machine().byte(NativeRunner::kCode + at), 0xCC, kPageSize);
+  for (GuestTwin* guest : {twin_.get(), oracle_.get()}) {
+    for (u64 at = 0; guest != nullptr && at < NativeRunner::kCodeBytes; at += kPageSize)
+      std::memset(guest->machine().byte(NativeRunner::kCode + at), 0xCC, kPageSize);
+  }
 }
 
 std::string InstanceCheck::problem() const {
@@ -64,8 +110,8 @@ std::string InstanceCheck::problem() const {
 
 // Runs the guest to its first exception in pieces of `slice` instructions.
 Exit InstanceCheck::run_guest(u64 slice) {
-  for (u32 n = 0; n < 1000; ++n) {
-    const Exit exit = twin_.machine().run(slice);
+  for (u32 n = 0; n < 1000 || !single_steps_; ++n) {
+    const Exit exit = twin_->machine().run(slice);
     if (exit.reason != ExitReason::budget) return exit;
   }
   return {};
@@ -73,7 +119,8 @@ Exit InstanceCheck::run_guest(u64 slice) {
 
 void InstanceCheck::poke(Va at, std::vector<u8> code) {
   code.resize(64, 0xCC);
-  twin_.machine().poke(at, code);
+  twin_->machine().poke(at, code);
+  if (oracle_ != nullptr) oracle_->machine().poke(at, code);
 }
 
 std::string InstanceCheck::compare_fault(const Exit& exit, const NativeEnd& end) const {
@@ -91,22 +138,29 @@ std::string InstanceCheck::compare_fault(const Exit& exit, const NativeEnd& end)
   return wrong;
 }
 
+bool InstanceCheck::tolerates(const Instance& instance, const Exit& exit, const NativeEnd& end) {
+  const char* reason = nullptr;
+  if (emulated_) reason = oracle_ ? emulator_difference(instance, exit, end) : emulated_host_difference(instance, end);
+  if (reason != nullptr) ++tolerated_[reason];
+  return reason != nullptr;
+}
+
 std::string InstanceCheck::compare(const Instance& instance, const NativeState& native, const NativeEnd& end,
                                    u64 slice) {
-  twin_.load_memory(instance.memory);
-  twin_.load(instance.state, instance.at);
+  twin_->load_memory(instance.memory);
+  twin_->load(instance.state, instance.at);
   const Exit exit = run_guest(slice);
   if (exit.reason != ExitReason::exception) return fmt::format("exit reason {}\n", static_cast<int>(exit.reason));
-  if (may_differ(instance, exit, end)) return {};
+  if (may_differ(instance, exit, end) || tolerates(instance, exit, end)) return {};
   std::string wrong = compare_fault(exit, end);
-  if (twin_.machine().context.rip != end.rip)
-    wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin_.machine().context.rip);
+  if (twin_->machine().context.rip != end.rip)
+    wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin_->machine().context.rip);
   const bool ran = end.vector == static_cast<u64>(Vector::breakpoint);
   std::vector<Ignored> ignored = instance.ignored;
   // A processor pushes before it finds that the new frame is not there; here a fault leaves the memory alone as well.
   if (instance.instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER && !ran)
     ignored.push_back({instance.state.gpr[4] - 512, 512});
-  return wrong + twin_.differences(native, ran ? instance.undefined_flags : 0, ignored);
+  return wrong + twin_->differences(native, ran ? instance.undefined_flags : 0, ignored);
 }
 
 std::string InstanceCheck::check(const Instance& instance) {
@@ -117,7 +171,7 @@ std::string InstanceCheck::check(const Instance& instance) {
                             : GuestTwin::run_natively(native_, instance.code, instance.at, instance.memory, native);
   ++ends_[end.vector];
   std::string wrong = compare(instance, native, end, 1000);
-  if (wrong.empty()) wrong = compare(instance, native, end, 1);
+  if (wrong.empty() && single_steps_) wrong = compare(instance, native, end, 1);
   poke(instance.at, {});
   std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
   if (wrong.empty()) return wrong;

@@ -1,5 +1,8 @@
 #include "nt/exception_dispatch.h"
 
+#include <algorithm>
+#include <span>
+
 #include "nt/fault_decoder.h"
 #include "ps/user_mode.h"
 #include "service_machine.h"
@@ -126,6 +129,102 @@ TEST_F(Exceptions, ContinuingRestoresWhatTheExceptionSaved) {
   EXPECT_EQ(registers().gpr, before.gpr);
   EXPECT_EQ(registers().xsave[576], std::byte{0x5A});
   EXPECT_TRUE(m.thread->user->registers_replaced);
+}
+
+// Every byte of the extended state tells the register it belongs to; with AVX-512 if the thread has it.
+void fill_extended(cpu::GuestContext& registers, bool avx512) {
+  if (avx512) registers.avx512.resize(64 + 512 + 1024);
+  u32 n = 1;
+  for (std::byte& byte : std::span(registers.xsave).subspan(576)) byte = std::byte(n++ * 5);
+  for (std::byte& byte : registers.avx512) byte = std::byte(n++ * 7);
+}
+
+// What both dispatchers of ntdll do first: the four words below the interrupted code's RSP are theirs.
+void use_red_zone(ServiceMachine& m, Va rsp) {
+  for (u64 n = 1; n <= 4; ++n) m.write(rsp - 8 * n, ~u64{0});
+}
+
+TEST_F(Exceptions, NeitherFrameLosesAVectorRegisterWhateverTheStacksAlignment) {
+  for (const bool avx512 : {false, true}) {
+    for (u64 misalignment = 0; misalignment < 64; misalignment += 8) {
+      for (const bool apc : {false, true}) {
+        registers()[Gpr::rsp] = m.scratch + 0xF000 + misalignment;
+        fill_extended(registers(), avx512);
+        const cpu::GuestContext before = registers();
+        if (apc)
+          ASSERT_EQ(ps::enter_user_apc(*m.thread, {0x7777'0000, {1, 2, 3}, false}), Status::success);
+        else
+          raise(cpu::Vector::debug);
+        use_red_zone(m, before.gpr[4]);
+        registers().xsave.fill(std::byte{0xEE});
+        std::ranges::fill(registers().avx512, std::byte{0xEE});
+        const Va context = registers()[Gpr::rsp] + (apc ? 8 + offsetof(abi::ApcFrame, context) : 0);
+        ASSERT_EQ(m.call("NtContinue", {context, 0}), Status::success);
+        EXPECT_TRUE(std::ranges::equal(std::span(registers().xsave).subspan(576), std::span(before.xsave).subspan(576)))
+            << misalignment << apc;
+        EXPECT_EQ(registers().avx512, before.avx512) << misalignment << apc;
+      }
+    }
+  }
+}
+
+// XRSTOR's rule: a component that the image does not hold gets its initial state.
+TEST_F(Exceptions, RegistersThatWereNotInUseAreNotAfterTheHandlerEither) {
+  registers().avx512.resize(64 + 512 + 1024);
+  registers().avx512[70] = std::byte{1};  // in ZMM_Hi256 alone
+  const cpu::GuestContext before = registers();
+  raise(cpu::Vector::debug);
+  fill_extended(registers(), true);
+  ASSERT_EQ(m.call("NtContinue", {registers()[Gpr::rsp], 0}), Status::success);
+  EXPECT_EQ(registers().avx512, before.avx512);
+  EXPECT_EQ(registers().xsave[600], std::byte{0});
+}
+
+TEST_F(Exceptions, AThreadWithoutAvx512GetsNoneFromAFrame) {
+  raise(cpu::Vector::debug);
+  const Va frame = registers()[Gpr::rsp], ex = frame + offsetof(abi::ExceptionFrame, context_ex);
+  auto context_ex = m.read<abi::ContextEx>(ex);
+  EXPECT_EQ(context_ex.xstate.length, 0x140u);
+  context_ex.xstate.length = 0x880;
+  m.write(ex, context_ex);
+  m.write(ex + static_cast<u64>(context_ex.xstate.offset), u64{0xE4});
+  ASSERT_EQ(m.call("NtContinue", {frame, 0}), Status::success);
+  EXPECT_TRUE(registers().avx512.empty());
+}
+
+// A CONTEXT that was copied without what lies behind it keeps the flag: what is there by chance is no extended part.
+TEST_F(Exceptions, WhatIsNoContextExIsLeftAlone) {
+  raise(cpu::Vector::debug);
+  const Va copy = m.scratch + 0x3000;
+  m.write(copy, context());
+  m.write(copy + sizeof(abi::Context), abi::ContextEx{{0, 0}, {-8, 0x4D0}, {0x40, 0x140}, 0});
+  fill_extended(registers(), false);
+  const auto before = registers().xsave[700];
+  ASSERT_EQ(m.call("NtContinue", {copy, 0}), Status::success);
+  EXPECT_EQ(registers().xsave[700], before);
+}
+
+TEST_F(Exceptions, AThreadsExtendedContextHoldsTheComponentsThatWereAskedFor) {
+  fill_extended(registers(), true);
+  const Va va = m.scratch + 0x3000, ex = va + sizeof(abi::Context), image = ex + 0x40;
+  const auto ask = [&](u32 length, u64 mask) {
+    abi::Context context{};
+    context.context_flags = abi::context_flags::kXstate;
+    m.write(va, context);
+    m.write(ex, abi::ContextEx{{-0x4D0, 0}, {-0x4D0, 0x4D0}, {0x40, length}, 0});
+    for (u64 at = 0; at < 0x880; at += 8) m.write(image + at, u64{0xAA});
+    m.write(image, mask);
+    return ps::write_user_context(*m.process->space, va, registers(), context.context_flags);
+  };
+  ASSERT_EQ(ask(0x880, 4 | 1u << 7), Status::success);
+  EXPECT_EQ(m.read<u64>(image), 4 | 1u << 7);
+  EXPECT_EQ(m.read<std::byte>(image + 0x40 + 9), registers().xsave[576 + 9]);
+  EXPECT_EQ(m.read<u64>(image + 0x240), 0xAAu);  // masks were not asked for
+  EXPECT_EQ(m.read<std::byte>(image + 0x480 + 1023), registers().avx512.back());
+  ASSERT_EQ(ask(0x140, 0xE4), Status::success);  // no room for more than AVX
+  EXPECT_EQ(m.read<u64>(image), 4u);
+  EXPECT_EQ(m.read<u64>(image + 0x240), 0xAAu);
+  EXPECT_EQ(ask(0x3F, 4), Status::invalid_parameter);
 }
 
 TEST_F(Exceptions, AFrameThatCannotBeWrittenEndsTheProcessWithTheCode) {
