@@ -136,8 +136,8 @@ class ThreadBirth : public BirthTest {
     if (handle != returned_handle || resumed) return;
     resumed = true;
     const auto teb = read<abi::Teb>(born->teb);
-    say("4. the TEB has its activation stack: {}",
-        teb.activation_context_stack == born->teb + offsetof(abi::Teb, active_frame));
+    say("4. the TEB has its activation stack: {}, activated: {}",
+        teb.activation_context_stack == born->teb + offsetof(abi::Teb, active_frame), teb.active_frame != 0);
     say("6. CreateThread's caller knows the id: {}", caller_knows_id());
     say("7. resumed {}, it has run: {}", waited ? "by its creator later" : "by CreateThread", has_run);
   }
@@ -178,19 +178,20 @@ class ThreadBirth : public BirthTest {
 // told itself, and that its TLS callback ran in the new thread before the start routine.
 TEST_F(ThreadBirth, TheSevenStepsOfCreateThreadInTheirOrder) {
   run();
-  const auto steps = [](const char* stack, const char* resumed) {
+  const auto steps = [](const char* stack, bool activated, const char* resumed) {
     return ElementsAre(
         fmt::format("1. flags 0x1, a stack of {} reserved and 0x0 committed, OBJECT_ATTRIBUTES", stack),
         "2. an attribute list of 2: client id TEB address",
         "3. a thread object: Initialized, start and parameter as asked for, user stack and TEB made, registers not yet",
         "5. CSRSS is told: status 0, it has a record: true",
         "3. the service ends: suspended 1 time, the handle is the thread's, CreateThread's caller knows the id: false",
-        "4. the TEB has its activation stack: true", "6. CreateThread's caller knows the id: true",
-        fmt::format("7. resumed {}, it has run: false", resumed), "7. it runs, to begin in LdrInitializeThunk");
+        fmt::format("4. the TEB has its activation stack: true, activated: {}", activated),
+        "6. CreateThread's caller knows the id: true", fmt::format("7. resumed {}, it has run: false", resumed),
+        "7. it runs, to begin in LdrInitializeThunk");
   };
   ASSERT_EQ(finished.size(), 2u);
-  EXPECT_THAT(finished[0], steps("0x60000", "by CreateThread"));
-  EXPECT_THAT(finished[1], steps("0x0", "by its creator later"));
+  EXPECT_THAT(finished[0], steps("0x60000", true, "by CreateThread"));
+  EXPECT_THAT(finished[1], steps("0x0", false, "by its creator later"));
 }
 
 // ---- processes and images

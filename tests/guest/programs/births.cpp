@@ -1,6 +1,8 @@
-// CreateThread, for whoever watches a thread's birth step by step: once with a stack of its own size, once suspended. The
-// exit code says what of it the program itself saw go wrong.
+// CreateThread, for whoever watches a thread's birth step by step: once under an activation context and with a stack of its own
+// size, once suspended. The exit code says what of it the program itself saw go wrong.
 #include <windows.h>
+
+#include <cstdio>
 
 namespace {
 
@@ -20,6 +22,19 @@ DWORD WINAPI routine(void* parameter) {
   return 0x77;
 }
 
+HANDLE activation_context() {
+  std::FILE* file = std::fopen("births.manifest", "w");
+  std::fputs("<?xml version=\"1.0\" encoding=\"UTF-8\" standalone=\"yes\"?>"
+             "<assembly xmlns=\"urn:schemas-microsoft-com:asm.v1\" manifestVersion=\"1.0\"><assemblyIdentity type=\"win32\" "
+             "name=\"births\" version=\"1.0.0.0\" processorArchitecture=\"amd64\"/></assembly>",
+             file);
+  std::fclose(file);
+  ACTCTXA parameters{};
+  parameters.cbSize = sizeof parameters;
+  parameters.lpSource = "births.manifest";
+  return CreateActCtxA(&parameters);
+}
+
 bool ended_well(HANDLE thread, const Birth& birth) {
   DWORD code = 0;
   return birth.id == GetThreadId(thread) && WaitForSingleObject(thread, INFINITE) == WAIT_OBJECT_0 &&
@@ -31,10 +46,14 @@ bool ended_well(HANDLE thread, const Birth& birth) {
 __attribute__((section(".CRT$XLB"), used)) PIMAGE_TLS_CALLBACK births_callback = on_attach;
 
 int main() {
+  const HANDLE context = activation_context();
+  ULONG_PTR cookie = 0;
+  if (context == INVALID_HANDLE_VALUE || !ActivateActCtx(context, &cookie)) return 5;
   Birth first;
   const HANDLE running = CreateThread(nullptr, 0x60000, routine, &first, STACK_SIZE_PARAM_IS_A_RESERVATION, &first.id);
   if (!ended_well(running, first)) return 1;
 
+  DeactivateActCtx(0, cookie);
   Birth second;
   const HANDLE suspended = CreateThread(nullptr, 0, routine, &second, CREATE_SUSPENDED, &second.id);
   if (WaitForSingleObject(suspended, 50) != WAIT_TIMEOUT) return 2;
