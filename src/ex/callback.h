@@ -1,10 +1,11 @@
-// CallbackArray: a fixed array of notify routines (process, thread and image creation). NT: 8 slots in 5.2, 64 since
-// Vista [WI6 ch. 5]; each call goes through the slots in order.
+// CallbackArray: a fixed array of notify routines (process, thread and image creation); each call goes through the
+// slots in order. How many there are is the profile's.
 #pragma once
 
 #include <array>
 #include <functional>
 
+#include "base/check.h"
 #include "base/status.h"
 #include "base/types.h"
 
@@ -17,11 +18,12 @@ class CallbackArray {
  public:
   using Routine = std::function<void(Arguments...)>;
 
-  explicit CallbackArray(u32 slots = kMaximumCallbacks)
-      : slots_(slots < kMaximumCallbacks ? slots : kMaximumCallbacks) {}
+  // At most kMaximumCallbacks slots. `refusal`: the status when all are taken.
+  CallbackArray(u32 slots, Status refusal) : slots_(slots), refusal_(refusal) {
+    VITRINE_CHECK(slots <= kMaximumCallbacks);
+  }
 
-  // Takes the first empty slot and returns its number. Error: insufficient_resources when all are taken (NT's status
-  // for PsSetCreateThreadNotifyRoutine).
+  // Takes the first empty slot and returns its number. Error: the refusal.
   [[nodiscard]] Result<u32> add(Routine routine) {
     for (u32 slot = 0; slot < slots_; ++slot) {
       if (routines_[slot]) continue;
@@ -29,7 +31,7 @@ class CallbackArray {
       ++count_;
       return slot;
     }
-    return Failure(Status::insufficient_resources);
+    return Failure(refusal_);
   }
   // Error: procedure_not_found.
   Status remove(u32 slot) {
@@ -51,6 +53,7 @@ class CallbackArray {
 
  private:
   const u32 slots_;
+  const Status refusal_;
   u32 count_ = 0;
   std::array<Routine, kMaximumCallbacks> routines_{};
 };

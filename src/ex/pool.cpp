@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "ex/pool_region.h"
+#include "ex/pool_regions.h"
 
 namespace vitrine::ex {
 namespace {
@@ -39,15 +40,15 @@ struct Pool::Place {
 
 Pool::Pool(const sim::Profile& profile, PageSource* source)
     : header_bytes_(profile.sizes.pool_header), granule_bytes_(profile.sizes.pool_granule) {
-  const auto make = [&](PoolType type, const sim::Region& region) {
-    VITRINE_CHECK(region.bytes / granule_bytes_ <= u64{1} << kGranuleBits);
+  const auto layout = pool_regions(profile.layout);
+  for (const PoolType type : kPoolTypes) {
+    sim::Region region = layout[static_cast<u32>(type)];
+    const u64 nameable = u64{granule_bytes_} << kGranuleBits;
+    // As much of session space as a block can name; on x64 the rest is views and images, which this kernel does not have.
+    if (type == PoolType::session) region.bytes = std::min(region.bytes, nameable);
+    VITRINE_CHECK(region.bytes <= nameable);
     regions_[static_cast<u32>(type)] = std::make_unique<PoolRegion>(type, region, granule_bytes_, source);
-  };
-  make(PoolType::nonpaged, profile.layout.nonpaged_pool);
-  make(PoolType::paged, profile.layout.paged_pool);
-  // As much of session space as a block can name; on x64 the rest is views and images, which this kernel does not have.
-  const sim::Region& session = profile.layout.session;
-  make(PoolType::session, {session.start, std::min(session.bytes, u64{granule_bytes_} << kGranuleBits)});
+  }
   sites_.push_back({.name = "(nobody)", .usage = {}});
 }
 

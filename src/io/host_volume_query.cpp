@@ -46,6 +46,9 @@ Status HostVolume::query_information(FileObject& file, FileInformationClass info
   switch (information_class) {
     case FileInformationClass::basic: return put(out, basic_of(*metadata), written);
     case FileInformationClass::standard: return put(out, standard_of(*metadata, fcb.delete_pending), written);
+    // NT only sets it; Wine's ntdll asks for a manifest's length this way [seen in Wine 8.0's user mode].
+    case FileInformationClass::end_of_file:
+      return put(out, abi::FileEndOfFileInformation{static_cast<i64>(metadata->host.size)}, written);
     case FileInformationClass::internal: return put(out, abi::FileInternalInformation{metadata->host.id}, written);
     case FileInformationClass::ea: return put(out, abi::FileEaInformation{0}, written);
     case FileInformationClass::network_open: return put(out, network_open_of(*metadata), written);

@@ -18,6 +18,7 @@ class InvariantChecker {
 
   std::vector<std::string> run_processors() {
     for (const auto& processor : kernel_.processors_) check_processor(*processor);
+    check_changes();
     return std::move(problems_);
   }
 
@@ -26,6 +27,7 @@ class InvariantChecker {
     for (const auto& processor : kernel_.processors_) check_processor(*processor);
     walk(kernel_.inswap_list_, ThreadState::transition, "the in-swap list");
     for (const Process* process : processes_) check_process(*process);
+    check_changes();
     check_timers();
     for (const Thread* thread : threads) check_thread(*thread);
     check_counts();
@@ -33,8 +35,6 @@ class InvariantChecker {
   }
 
  private:
-  static constexpr std::size_t kStates = 9;
-
   template <typename... Args>
   void complain(fmt::format_string<Args...> text, Args&&... args) {
     problems_.push_back(fmt::format(text, std::forward<Args>(args)...));
@@ -99,6 +99,17 @@ class InvariantChecker {
     }
   }
 
+  void check_changes() {
+    for (u8 from = 0; from < kThreadStates; ++from) {
+      for (u8 to = 0; to < kThreadStates; ++to) {
+        const StateChanges::Pair pair{static_cast<ThreadState>(from), static_cast<ThreadState>(to)};
+        if (kernel_.state_changes_.contains(pair) && !kStateChanges.contains(pair))
+          complain("a thread went from {} to {}, which NT's threads do not", thread_state_name(pair.from),
+                   thread_state_name(pair.to));
+      }
+    }
+  }
+
   void note_process(const Thread& thread) {
     if (std::find(processes_.begin(), processes_.end(), thread.process) == processes_.end())
       processes_.push_back(thread.process);
@@ -109,7 +120,7 @@ class InvariantChecker {
     for (const Thread& thread : process.threads) {
       if (thread.process != &process) complain("thread {} is linked in another's process", thread.thread_id);
       if (thread.state == ThreadState::terminated) complain("terminated thread {} is still linked", thread.thread_id);
-      if (thread.kernel_stack_resident) ++resident;
+      if (thread.kernel_stack_resident || thread.state == ThreadState::transition) ++resident;
     }
     if (resident != process.stack_count)
       complain("process {} counts {} stacks, has {}", process.process_id, process.stack_count, resident);
@@ -205,7 +216,8 @@ class InvariantChecker {
   // The object that the first thread's block in its list names: so each list is walked once.
   void walk_waiters(const DispatcherHeader& object) {
     for (const WaitBlock& block : object.waiters) {
-      if (!whole(block.link)) return complain("the waiters of an object of type {} are broken", static_cast<u32>(object.type));
+      if (!whole(block.link))
+        return complain("the waiters of an object of type {} are broken", static_cast<u32>(object.type));
       if (block.thread == nullptr) continue;  // a notification: no thread says that it waits
       ++blocks_found_;
       if (block.object != &object)
@@ -238,7 +250,7 @@ class InvariantChecker {
 
   const Kernel& kernel_;
   std::vector<std::string> problems_;
-  std::array<u64, kStates> said_{}, found_{};  // threads by state: as they say, and in the places for that state
+  std::array<u64, kThreadStates> said_{}, found_{};  // threads by state: as they say, and in the places for that state
   u64 blocks_said_ = 0, blocks_found_ = 0;
   std::vector<const Process*> processes_;  // in the order of the threads given
 };

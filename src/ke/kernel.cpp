@@ -150,7 +150,7 @@ void Kernel::terminate_thread(Thread& thread) {
   VITRINE_CHECK(thread.apc_queues.kernel.empty() && thread.saved_apc_state == nullptr);
   leave_queue(thread);
   thread.apc_queueable = false;
-  thread.state = ThreadState::terminated;
+  state_changes_.change(thread.state, ThreadState::terminated);
   thread.header.signal_state = 1;
   signal(thread.header, kIncrementNone);
   exit_dispatcher();
@@ -160,6 +160,7 @@ void Kernel::terminate_thread(Thread& thread) {
 }
 
 void Kernel::discard_thread(Thread& thread) {
+  const bool has_stack = thread.kernel_stack_resident || thread.state == ThreadState::transition;
   switch (thread.state) {
     case ThreadState::waiting:
     case ThreadState::gate_wait:
@@ -201,7 +202,7 @@ void Kernel::discard_thread(Thread& thread) {
   while (Mutant* mutant = thread.mutants.pop_front()) mutant->owner = nullptr;
   if (thread.process_link.is_linked()) {
     thread.process_link.unlink();
-    if (thread.kernel_stack_resident) --thread.process->stack_count;
+    if (has_stack) --thread.process->stack_count;
   }
 }
 

@@ -32,6 +32,7 @@
 #include "ke/keyed_event.h"
 #include "ke/process.h"
 #include "ke/processor.h"
+#include "ke/state_changes.h"
 #include "ke/thread.h"
 #include "ke/timer_table.h"
 #include "ke/types.h"
@@ -55,14 +56,14 @@ class Kernel {
   [[nodiscard]] AffinityMask active_processors() const;
   [[nodiscard]] const Processor& processor(u32 number) const { return *processors_[number]; }
   [[nodiscard]] AffinityMask idle_summary() const { return idle_summary_; }
+  [[nodiscard]] const StateChanges& state_changes() const { return state_changes_; }  // all that any thread made
   [[nodiscard]] Thread* current(u32 number) const { return processors_[number]->current; }  // the idle thread when idle
   [[nodiscard]] bool is_idle(u32 number) const { return processors_[number]->is_idle(); }
   // The processor on whose behalf kernel functions run now: placement prefers it, costs and DPCs go to it.
   void enter(u32 number);
   [[nodiscard]] u32 executing_processor() const { return executing_; }
-  // The busy processor with the least clock (then the lowest number), after delivering every clock interrupt due up to
-  // then. When all are idle, skips to the earliest timer and returns processor 0, which may be idle still. nullopt: all
-  // idle and no timer set, nothing will ever happen by itself.
+  // The busy processor with the least clock (then the lowest number), after delivering every clock interrupt due up to then. When
+  // all idle, skips to the earliest timer and returns processor 0, idle still perhaps. nullopt: all idle, no timer set.
   [[nodiscard]] std::optional<u32> next_processor();
   // Clock interrupt of processor `number`; precondition: hal says one is due. Accounts time, expires timers, ends quanta.
   void clock_interrupt(u32 number);
@@ -82,8 +83,7 @@ class Kernel {
   // Moves the clock and charges the current thread (cycle time, quantum by cycles). `mode` is what a tick would sample.
   void charge(u32 number, Nanoseconds time, Mode mode);
   void charge_picoseconds(u32 number, u64 picoseconds, Mode mode);
-  // A thread is running, standby or ready somewhere, or a DPC is queued.
-  [[nodiscard]] bool anything_ready() const;
+  [[nodiscard]] bool anything_ready() const;  // a thread is running, standby or ready, or a DPC is queued
   // Interrupt time of the earliest timer.
   [[nodiscard]] std::optional<Ticks> next_due() const;
   bool queue_dpc(Dpc& dpc);     // on its target processor, or the executing one. False: it was queued already
@@ -113,8 +113,8 @@ class Kernel {
   void rundown_thread(Thread& thread);
   // Ends the running thread: state, signal, unlink, switch away (KeTerminateThread). Its frame may go on to its end, but not wait.
   void terminate_thread(Thread& thread);
-  // Takes a thread out of every list, whatever it is doing: undoes init_thread/start_thread for one that was never readied,
-  // and takes the machine apart. Its continuation, if any, must have ended or be resumed by the caller.
+  // Takes a thread out of every list in whatever state: one that was never readied, or when the machine is taken apart, which
+  // is no change of state that NT knows. Its continuation, if any, must have ended or be resumed by the caller.
   void discard_thread(Thread& thread);
   void attach_process(Thread& thread, Process& process, SavedApcState& storage);  // KeStackAttachProcess
   void detach_process(Thread& thread);
@@ -178,8 +178,7 @@ class Kernel {
   Task<Status> delay_execution(Thread* thread, WaitParameters parameters);
   // no_yield_performed when no other thread is ready on this processor. Switches at the window edge.
   Status yield_execution(Thread& thread);
-  // Ends a thread's wait with a status from outside (a cancelled I/O, the machine shutting down). False: it was not
-  // waiting, or is suspended in the middle of the wait (force_resume_thread first).
+  // Ends a wait from outside (cancelled I/O, shutdown). False: no wait, or suspended within it (force_resume_thread first).
   bool abort_wait(Thread& thread, Status status, i8 increment = 0);
 
   // ---- Objects: numbers returned are previous signal states ------------------------------------------------------------
@@ -337,6 +336,7 @@ class Kernel {
   Processor::ThreadList inswap_list_;      // threads in transition
   AffinityMask idle_summary_ = 0;
   u32 executing_ = 0;
+  StateChanges state_changes_;
   u32 separation_ = 2;                     // PsPrioritySeparation
   u8 quantum_table_[3] = {6, 12, 18};      // PspForegroundQuantum
   bool long_fixed_ = false;                // PspUseJobSchedulingClasses

@@ -16,7 +16,7 @@ struct Process {
   IntrusiveList<Thread, &Thread::sched_link> ready_list;  // threads whose wait ended while the process was out of memory
   AffinityMask affinity = 0;
   u32 process_id = 0;             // for traces; set by ps
-  u32 stack_count = 0;            // threads with a resident kernel stack
+  u32 stack_count = 0;            // threads whose kernel stack is resident or on its way in
   u64 kernel_time = 0;            // of ended threads and of running ones, in clock ticks
   u64 user_time = 0;
   Priority base_priority = 8;

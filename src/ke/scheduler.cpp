@@ -14,7 +14,7 @@ constexpr AffinityMask bit_of(u32 number) { return AffinityMask{1} << number; }
 void Kernel::make_ready(Thread& thread) {
   Process& process = *thread.process;
   if (process.state != ProcessState::in_memory) {
-    thread.state = ThreadState::ready;
+    state_changes_.change(thread.state, ThreadState::ready);
     thread.process_ready_queue = true;
     process.ready_list.push_back(thread);
     if (process.state == ProcessState::out_of_memory) {
@@ -25,7 +25,8 @@ void Kernel::make_ready(Thread& thread) {
     return;
   }
   if (!thread.kernel_stack_resident) {
-    thread.state = ThreadState::transition;
+    state_changes_.change(thread.state, ThreadState::transition);
+    ++process.stack_count;  // from now on: the process must not go out before the thread has run
     inswap_list_.push_back(thread);
     VITRINE_CHECK(host_ != nullptr);
     host_->request_stack_inswap(thread);
@@ -36,7 +37,7 @@ void Kernel::make_ready(Thread& thread) {
 
 void Kernel::defer(Thread& thread) {
   VITRINE_CHECK(here().irql <= Irql::dispatch);  // NT: the dispatcher's callers are at DISPATCH_LEVEL at most [WDK]
-  thread.state = ThreadState::deferred_ready;
+  state_changes_.change(thread.state, ThreadState::deferred_ready);
   thread.deferred_processor = static_cast<u8>(executing_);
   here().deferred_ready.push_back(thread);
 }
@@ -119,7 +120,7 @@ u32 Kernel::choose_busy(const Thread& thread) const {
 }
 
 void Kernel::insert_ready(Processor& processor, Thread& thread, bool at_head) {
-  thread.state = ThreadState::ready;
+  state_changes_.change(thread.state, ThreadState::ready);
   thread.next_processor = static_cast<u8>(processor.number);
   thread.wait_time = static_cast<u32>(tick_count());
   if (at_head) {
@@ -180,7 +181,7 @@ Thread& Kernel::select_any(Processor& processor) {
 
 void Kernel::set_standby(Processor& processor, Thread& thread) {
   VITRINE_CHECK(processor.next == nullptr);
-  thread.state = ThreadState::standby;
+  state_changes_.change(thread.state, ThreadState::standby);
   thread.next_processor = static_cast<u8>(processor.number);
   processor.next = &thread;
   idle_summary_ &= ~bit_of(processor.number);
@@ -217,11 +218,11 @@ void Kernel::switch_to(Processor& processor, Thread& thread) {
   processor.quantum_end = false;
   ++processor.context_switches;
   ++thread.context_switches;
-  thread.state = ThreadState::running;
   thread.next_processor = static_cast<u8>(number);
   if (processor.is_idle()) {
-    idle_summary_ |= bit_of(number);
+    idle_summary_ |= bit_of(number);  // the idle thread is running always
   } else {
+    state_changes_.change(thread.state, ThreadState::running);
     idle_summary_ &= ~bit_of(number);
   }
 }
@@ -262,7 +263,6 @@ void Kernel::stack_inswapped(Thread& thread) {
   VITRINE_CHECK(thread.state == ThreadState::transition);
   thread.sched_link.unlink();
   thread.kernel_stack_resident = true;
-  ++thread.process->stack_count;
   make_ready(thread);
   exit_dispatcher();
 }

@@ -96,7 +96,7 @@ std::optional<Status> Kernel::begin_wait(Thread& thread, WaitBlock* blocks, u32 
 void Kernel::block_thread(Thread& thread, const WaitParameters& parameters, std::optional<Ticks> due,
                           ThreadState state) {
   VITRINE_CHECK(cpu(thread.next_processor).irql < Irql::dispatch);  // a DPC may not wait [WDK]
-  thread.state = state;
+  state_changes_.change(thread.state, state);
   thread.wait_reason = parameters.reason;
   thread.wait_mode = parameters.mode;
   thread.alertable = parameters.alertable;

@@ -281,10 +281,10 @@ Status Loader::set_up(ps::Process& process, ob::Ref<mm::SectionObject> image, co
   if (!block) return block.error();
   process.parameters = *block;
   VITRINE_TRY(make_peb(process, *api_set + api_set_offset_));
-  // NT: the image first, then ntdll; what ntdll maps is told by the service that maps it.
-  on_.processes.image_notify.call(process, process.image_path, *base, image->section.size());
   const Va ntdll = process.entry_points.ldr_initialize_thunk - entry_offsets_.ldr_initialize_thunk;
-  on_.processes.image_notify.call(process, ntdll_->section.segment()->backing->name(), ntdll, ntdll_->section.size());
+  process.unreported_images = {
+      {process.image_path, *base, image->section.size()},
+      {std::u16string(ntdll_->section.segment()->backing->name()), ntdll, ntdll_->section.size()}};
   return Status::success;
 }
 

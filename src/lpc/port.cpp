@@ -16,7 +16,7 @@ Ports::Ports(ob::ObjectManager& objects, ke::Kernel& kernel, hal::Machine& machi
     : objects_(objects), kernel_(kernel), machine_(machine) {
   const sim::Profile& profile = objects.profile();
   // NT: 6.0 replaced LPC by ALPC, with another type and message.
-  const bool advanced = profile.scheduler.quantum_kind == sim::QuantumKind::cycles;
+  const bool advanced = profile.version >= sim::kVista;
   type_ = &objects.register_type({.name = advanced ? u"ALPC Port" : u"Port",
                                   .pool = advanced ? ex::PoolType::nonpaged : ex::PoolType::paged,
                                   .tag = ex::pool_tag(advanced ? "AlPo" : "Port"),

@@ -22,8 +22,14 @@ Hyperspace::Hyperspace(PhysicalMemory& memory, const sim::Profile& profile, u64&
 
 Hyperspace::~Hyperspace() {
   pages_of_all_ -= pages();
-  for (const u64 page : mapped_) tables_.release(page, 1);
+  const u64 above = tables_above(profile_.pointer_size);
+  if (frames_.size() > above) tables_.release(list_start_ - 1, frames_.size() - above);
   for (const FrameRun frame : frames_) memory_.free_system_page(frame);
+}
+
+Pfn Hyperspace::list_frame() const {
+  VITRINE_CHECK(list_pages_ > 0);
+  return memory_.pfn().frame_of_run(frames_[tables_above(profile_.pointer_size) + 1], 0);
 }
 
 Status Hyperspace::create() {
@@ -36,8 +42,7 @@ Status Hyperspace::create() {
 Status Hyperspace::grow() {
   if (list_start_ + list_pages_ >= profile_.layout.hyperspace.bytes >> kPageShift) return Status::no_memory;
   VITRINE_TRY(take_page(list_start_ + list_pages_));
-  if (list_pages_++ == 0) list_frame_ = memory_.pfn().frame_of_run(frames_.back(), 0);
-  const u64 bytes = list_pages_ * kPageSize - profile_.sizes.working_set_list;
+  const u64 bytes = ++list_pages_ * kPageSize - profile_.sizes.working_set_list;
   capacity_ = bytes / profile_.sizes.working_set_entry;
   return Status::success;
 }
@@ -52,7 +57,6 @@ Status Hyperspace::take_page(u64 region_page) {
     return Status::no_memory;
   }
   pages_of_all_ += tables_.pages() - tables;
-  mapped_.push_back(region_page);
   return Status::success;
 }
 

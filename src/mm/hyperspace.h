@@ -42,7 +42,7 @@ class Hyperspace {
   // Pages of the list; it shrinks only when its process ends, as nothing trims.
   [[nodiscard]] u64 list_pages() const { return list_pages_; }
   // Of the list's first page [NT: EPROCESS.WorkingSetPage].
-  [[nodiscard]] Pfn list_frame() const { return list_frame_; }
+  [[nodiscard]] Pfn list_frame() const;
   // Frames in all: list, bitmap and tables.
   [[nodiscard]] u64 pages() const { return frames_.size() + tables_.pages(); }
 
@@ -57,9 +57,9 @@ class Hyperspace {
   u64 list_start_;  // page of the region
   u64 entries_ = 0, peak_entries_ = 0, capacity_ = 0;
   u64 list_pages_ = 0;
-  Pfn list_frame_{};
-  std::vector<FrameRun> frames_;  // of pages, and of tables above the region's
-  std::vector<u64> mapped_;       // pages of the region in use, one for each mapped frame
+  // First those of the tables above the region's, then those of its pages: the VAD bitmap's, before the list, and the
+  // list's.
+  std::vector<FrameRun> frames_;
   RegionTables tables_;
 };
 

@@ -8,9 +8,8 @@ PhysicalMemory::PhysicalMemory(ram::GuestRam& ram, const sim::Profile& profile, 
     : pfn_(ram, profile.sizes.pfn_entry),
       commit_limit_(pfn_.total() - pfn_.reserved() + page_file_pages),
       resident_available_(static_cast<i64>(pfn_.total() - pfn_.reserved())),
-      pools_{{{profile.layout.nonpaged_pool.start, {*this, profile.pointer_size}},
-              {profile.layout.paged_pool.start, {*this, profile.pointer_size}},
-              {profile.layout.session.start, {*this, profile.pointer_size}}}} {}
+      pool_tables_{{{*this, profile.pointer_size}, {*this, profile.pointer_size}, {*this, profile.pointer_size}}},
+      pool_regions_(ex::pool_regions(profile.layout)) {}
 
 Status PhysicalMemory::charge_commit(u64 pages) {
   if (pages > commit_limit_ - committed_) {
@@ -59,15 +58,15 @@ void PhysicalMemory::free_system_page(FrameRun page) {
 
 u64 PhysicalMemory::pool_table_pages() const {
   u64 pages = 0;
-  for (const PoolTables& pool : pools_) pages += pool.tables.pages();
+  for (const RegionTables& tables : pool_tables_) pages += tables.pages();
   return pages;
 }
 
 // NT: a pool allocation that finds no commit, no resident memory or no page fails with one status, whatever the cause.
 Status PhysicalMemory::charge_pool_pages(ex::PoolType type, Va first, u64 pages) {
   const bool paged = type != ex::PoolType::nonpaged;
-  auto& [start, tables] = pools_[static_cast<u32>(type)];
-  const u64 index = (first - start) >> kPageShift;
+  RegionTables& tables = pool_tables_[static_cast<u32>(type)];
+  const u64 index = (first - pool_regions_[static_cast<u32>(type)].start) >> kPageShift;
   if (!is_success(charge_commit(pages))) return Status::insufficient_resources;
   if (is_success(tables.use(index, pages))) {
     if (paged || is_success(take_frames(index, pages))) return Status::success;
@@ -93,8 +92,8 @@ Status PhysicalMemory::take_frames(u64 first, u64 pages) {
 }
 
 void PhysicalMemory::return_pool_pages(ex::PoolType type, Va first, u64 pages) {
-  auto& [start, tables] = pools_[static_cast<u32>(type)];
-  const u64 index = (first - start) >> kPageShift;
+  RegionTables& tables = pool_tables_[static_cast<u32>(type)];
+  const u64 index = (first - pool_regions_[static_cast<u32>(type)].start) >> kPageShift;
   tables.release(index, pages);
   return_commit(pages);
   if (type != ex::PoolType::nonpaged) return;

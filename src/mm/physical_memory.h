@@ -9,7 +9,7 @@
 #include <array>
 #include <vector>
 
-#include "ex/page_source.h"
+#include "ex/pool_regions.h"
 #include "mm/pfn_database.h"
 #include "mm/region_tables.h"
 #include "sim/profile.h"
@@ -44,7 +44,7 @@ class PhysicalMemory final : public ex::PageSource {
   [[nodiscard]] u64 commit_failures() const { return commit_failures_; }
   [[nodiscard]] u64 resident_failures() const { return resident_failures_; }
   // Page tables that map pool.
-  [[nodiscard]] u64 pool_table_pages(ex::PoolType type) const { return pools_[static_cast<u32>(type)].tables.pages(); }
+  [[nodiscard]] u64 pool_table_pages(ex::PoolType type) const { return pool_tables_[static_cast<u32>(type)].pages(); }
   [[nodiscard]] u64 pool_table_pages() const;
   // A page file was added or grew.
   void add_commit_limit(u64 pages) { commit_limit_ += pages; }
@@ -56,11 +56,6 @@ class PhysicalMemory final : public ex::PageSource {
  private:
   Status take_frames(u64 first, u64 pages);
 
-  struct PoolTables {
-    Va start;  // of the region
-    RegionTables tables;
-  };
-
   PfnDatabase pfn_;
   std::vector<u32> nonpaged_frames_;  // frame run of each page of nonpaged pool, grown on demand
   u64 commit_limit_;
@@ -68,7 +63,8 @@ class PhysicalMemory final : public ex::PageSource {
   u64 peak_committed_ = 0;
   i64 resident_available_;
   u64 commit_failures_ = 0, resident_failures_ = 0;
-  std::array<PoolTables, ex::kPoolTypes.size()> pools_;  // in the order of PoolType
+  std::array<RegionTables, ex::kPoolTypes.size()> pool_tables_;  // by PoolType, as the regions that they map
+  const std::array<sim::Region, ex::kPoolTypes.size()> pool_regions_;
 };
 
 }  // namespace vitrine::mm

@@ -5,26 +5,13 @@
 #include "abi/object_constants.h"
 #include "nt/capture.h"
 #include "nt/families.h"
+#include "nt/waitable.h"
 
 namespace vitrine::nt {
 namespace {
 
 ke::WaitParameters user_wait(ke::WaitReason reason, bool alertable, std::optional<Ticks> timeout) {
   return {.reason = reason, .mode = ke::Mode::user, .alertable = alertable, .timeout = timeout};
-}
-
-struct Waitable {
-  ob::Ref<ob::Object> object;
-  ke::DispatcherHeader* header;
-};
-
-// Errors: invalid_handle, access_denied (no SYNCHRONIZE), object_type_mismatch (nothing to wait on).
-Result<Waitable> reference_waitable(Call call, Handle handle) {
-  auto object = reference_any(call, handle, se::access::kSynchronize);
-  if (!object) return Failure(object.error());
-  ke::DispatcherHeader* header = ob::dispatcher_header(**object);
-  if (header == nullptr) return Failure(Status::object_type_mismatch);
-  return Waitable{std::move(*object), header};
 }
 
 Task<Status> wait_for_one(Call call, Waitable target, ke::WaitParameters parameters) {
@@ -41,11 +28,6 @@ Outcome nt_wait_for_single_object(Call call, Handle handle, bool alertable, User
   return wait_for_one(call, std::move(*target), parameters);
 }
 
-struct WaitList {
-  std::vector<ob::Ref<ob::Object>> objects;
-  std::vector<ke::DispatcherHeader*> headers;
-};
-
 Task<Status> wait_for_many(Call call, WaitList list, ke::WaitType type, ke::WaitParameters parameters) {
   co_return co_await call->kernel.wait_multiple(&call.thread->tcb, list.headers, type, parameters);
 }
@@ -55,23 +37,13 @@ Outcome nt_wait_for_multiple_objects(Call call, u32 count, UserPtr<Handle> handl
   if (count == 0 || count > ke::kMaximumWaitObjects) return Status::invalid_parameter_1;
   const auto limit = capture_timeout(call, timeout);
   if (!limit) return limit.error();
-  std::array<Handle, ke::kMaximumWaitObjects> values{};
-  const std::span captured(values.data(), count);
-  VITRINE_TRY(call.space().read(handles.address, std::as_writable_bytes(captured)));
-  WaitList list;
-  list.objects.reserve(count);
-  list.headers.reserve(count);
-  for (Handle handle : captured) {
-    auto target = reference_waitable(call, handle);
-    if (!target) return target.error();
-    list.objects.push_back(std::move(target->object));
-    list.headers.push_back(target->header);
-  }
+  auto list = capture_wait_list(call, handles, count);
+  if (!list) return list.error();
   const ke::WaitType type = wait_any ? ke::WaitType::any : ke::WaitType::all;
   const ke::WaitParameters parameters = user_wait(ke::WaitReason::user_request, alertable, *limit);
-  if (const auto status = call->kernel.try_wait_multiple(call.thread->tcb, list.headers, type, parameters))
+  if (const auto status = call->kernel.try_wait_multiple(call.thread->tcb, list->headers, type, parameters))
     return *status;
-  return wait_for_many(call, std::move(list), type, parameters);
+  return wait_for_many(call, std::move(*list), type, parameters);
 }
 
 // The object that a SignalAndWait signals: event, semaphore or mutant. NT checks the type before the right.

@@ -6,7 +6,9 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ex/pool.h"
@@ -34,11 +36,32 @@ class Win32Subsystem {
   [[nodiscard]] virtual bool post_quit_message(const ps::Thread& thread, i32 exit_code) = 0;
 };
 
+// One of win32k's records, a block of session pool that goes with it.
+class SessionRecord {
+ public:
+  // Error: no_memory.
+  [[nodiscard]] static Result<SessionRecord> create(ex::Pool& pool, std::string_view name, std::string_view tag,
+                                                    u64 bytes);
+  SessionRecord(SessionRecord&& other) noexcept
+      : pool_(std::exchange(other.pool_, nullptr)), block_(std::exchange(other.block_, {})) {}
+  SessionRecord& operator=(SessionRecord&&) = delete;
+  ~SessionRecord() {
+    if (pool_ != nullptr) pool_->free(block_);
+  }
+  [[nodiscard]] Va address() const { return pool_->address(block_); }
+
+ private:
+  SessionRecord(ex::Pool& pool, ex::PoolBlock block) : pool_(&pool), block_(block) {}
+  ex::Pool* pool_;  // null: moved from
+  ex::PoolBlock block_;
+};
+
 class Win32Threads {
  public:
   std::unique_ptr<Win32Subsystem> subsystem;  // null: there is no win32k, and its services are refused
-  std::vector<const Service*> services;       // of the second table, by number less kFirstGuiService; null: none of that number
-  bool has_table = false;                     // `services` is filled: at the machine's first GUI service
+  std::vector<const Service*>
+      services;            // of the second table, by number less kFirstGuiService; null: none of that number
+  bool has_table = false;  // `services` is filled: at the machine's first GUI service
   [[nodiscard]] const Service* find_service(u32 number) const {
     const u32 index = number - kFirstGuiService;
     return index < services.size() ? services[index] : nullptr;
@@ -48,14 +71,19 @@ class Win32Threads {
   // or records; the thread stays as it was).
   [[nodiscard]] Status convert(Executive& executive, ps::Thread& thread);
   // win32k's callouts at the end of a thread, and of the process with its last one [facts 5.14 step 6].
-  void thread_ends(Executive& executive, const ps::Thread& thread);
+  void thread_ends(const ps::Thread& thread);
 
   // Addresses of W32THREAD and W32PROCESS; 0: it has none.
-  [[nodiscard]] Va thread_record(const Executive& executive, const ps::Thread& thread) const;
-  [[nodiscard]] Va process_record(const Executive& executive, const ps::Process& process) const;
+  [[nodiscard]] Va thread_record(const ps::Thread& thread) const { return address_in(threads_, thread.id); }
+  [[nodiscard]] Va process_record(const ps::Process& process) const { return address_in(processes_, process.id); }
 
  private:
-  std::map<u32, ex::PoolBlock> threads_, processes_;  // by id
+  using Records = std::map<u32, SessionRecord>;  // by id
+  [[nodiscard]] static Va address_in(const Records& records, u32 id) {
+    const auto found = records.find(id);
+    return found == records.end() ? 0 : found->second.address();
+  }
+  Records threads_, processes_;
 };
 
 }  // namespace vitrine::nt

@@ -9,10 +9,8 @@ namespace vitrine::ps {
 
 inline constexpr ke::Priority kDpcThreadPriority = 31;
 
-// They came with 6.0, as quanta counted in cycles did [facts 6.3].
-[[nodiscard]] constexpr bool has_dpc_threads(const sim::Profile& profile) {
-  return profile.scheduler.quantum_kind == sim::QuantumKind::cycles;
-}
+// They came with 6.0 [WI5 ch.3].
+[[nodiscard]] constexpr bool has_dpc_threads(const sim::Profile& profile) { return profile.version >= sim::kVista; }
 
 // Errors: those of create_system_thread.
 [[nodiscard]] Status start_dpc_threads(ke::Kernel& kernel, ProcessManager& processes);

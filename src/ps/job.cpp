@@ -49,10 +49,6 @@ JobManager::JobManager(const sim::Profile& profile, ke::Kernel& kernel, ob::Obje
                                   .delete_object = &delete_job,
                                   .close = &close_job,
                                   .dispatcher = [](ob::Object& o) { return &static_cast<Job&>(o).event.header; }});
-  const auto slot = processes.process_notify.add([this](Process& process, bool created) {
-    if (!created) process_ended(process);
-  });
-  VITRINE_CHECK(slot.has_value());  // the first of the 64
 }
 
 Result<ob::Ref<Job>> JobManager::create(const ob::CreateRequest& request) {

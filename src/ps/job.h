@@ -132,6 +132,8 @@ class JobManager {
   // Ends members and jobs that have used up their time, every kTimeLimitSeconds.
   void check_time_limits();
 
+  // A process has closed its handles, as its last thread ends (PspExitProcessFromJob) [facts 5.14 step 9].
+  void process_ended(Process& process);
   // The job of a process; null: none.
   [[nodiscard]] static Job* job_of(const Process& process) { return static_cast<Job*>(process.job.get()); }
 
@@ -145,7 +147,6 @@ class JobManager {
   [[nodiscard]] bool is_full(const Job& job) const;
   void join(Job& job, Process& process);
   void apply_limits(const Job& job, Process& process);
-  void process_ended(Process& process);
   void report(Job& job, JobMessage message, u32 process_id);
 
   ke::Kernel& kernel_;

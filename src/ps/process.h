@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/intrusive_list.h"
 #include "ex/rundown.h"
@@ -46,6 +47,13 @@ struct MainImage {
   u16 characteristics = 0, dll_characteristics = 0;
 };
 
+// What lies in the address space before the process runs.
+struct MappedImage {
+  std::u16string name;  // NT path
+  Va base = 0;
+  u64 bytes = 0;
+};
+
 // NT: PROCESS_PRIORITY_CLASS values.
 enum class PriorityClass : u8 { unknown = 0, idle = 1, normal = 2, high = 3, realtime = 4, below_normal = 5, above_normal = 6 };
 
@@ -74,6 +82,7 @@ struct Process : ob::Object {
   ob::Ref<lpc::PortObject> exception_port;  // hears of each thread's end (LPC_CLIENT_DIED); null: nobody does
   UserEntryPoints entry_points;
   MainImage image;
+  std::vector<MappedImage> unreported_images;  // the image notify routines hear of them when the first thread begins
   std::u16string image_path;           // NT path of the main image
   Va peb = 0;
   Va parameters = 0;

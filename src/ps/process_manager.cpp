@@ -10,7 +10,13 @@ constexpr u32 kSystemProcessId = 4;
 
 }  // namespace
 
-ProcessManager::ProcessManager(const Dependencies& dependencies) : on_(dependencies), random_(dependencies.seed, "ps") {}
+// NT: with no slot left the three say so in different words [WDK: PsSetCreateThreadNotifyRoutine, -Process-, PsSetLoadImageNotifyRoutine].
+ProcessManager::ProcessManager(const Dependencies& dependencies)
+    : thread_notify(dependencies.profile.notify_routines, Status::insufficient_resources),
+      process_notify(dependencies.profile.notify_routines, Status::invalid_parameter),
+      image_notify(dependencies.profile.notify_routines, Status::insufficient_resources),
+      on_(dependencies),
+      random_(dependencies.seed, "ps") {}
 
 Result<std::unique_ptr<ProcessManager>> ProcessManager::create(const Dependencies& dependencies) {
   std::unique_ptr<ProcessManager> manager(new ProcessManager(dependencies));

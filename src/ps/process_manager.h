@@ -98,7 +98,7 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   [[nodiscard]] ob::Ref<Thread> find_thread(u64 id);
   [[nodiscard]] IntrusiveList<Process, &Process::active_link>& active_processes() { return active_; }
 
-  // Notify routines, 64 of each kind.
+  // Notify routines, as many of each kind as the profile has.
   using ThreadNotify = ex::CallbackArray<Thread&, bool>;    // true: created
   using ProcessNotify = ex::CallbackArray<Process&, bool>;
   using ImageNotify = ex::CallbackArray<Process&, std::u16string_view, Va, u64>;
@@ -133,6 +133,7 @@ class ProcessManager final : public ob::CurrentContext, public mm::PageInitializ
   [[nodiscard]] Result<Va> make_teb(Process& process, Thread& thread);
   [[nodiscard]] Status make_kernel_stack(Thread& thread);
   [[nodiscard]] Status ensure_starting_stack(Thread& thread);
+  void report_images(Process& process);
   void release_user_memory(Thread& thread);
   void link_thread(Process& process, Thread& thread, const ThreadParameters& parameters);
   [[nodiscard]] Result<u32> allocate_id(ob::Object& object);

@@ -2,11 +2,13 @@
 // PspExitThread and the reaper [5.14].
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "abi/context.h"
 #include "abi/peb.h"
 #include "abi/teb.h"
 #include "ps/context_transfer.h"
+#include "ps/job.h"
 #include "ps/process_manager.h"
 
 namespace vitrine::ps {
@@ -194,7 +196,16 @@ Status ProcessManager::ensure_starting_stack(Thread& thread) {
   return space.write_value(thread.teb + offsetof(abi::Teb, deallocation_stack), stack->allocation_base);
 }
 
+// NT: the first thread reports the main image, then ntdll, when it begins (DbgkCreateThread), so that who is notified has heard of the
+// process and the thread before [ROS]. What ntdll maps afterwards is told by the service that maps it.
+void ProcessManager::report_images(Process& process) {
+  for (const MappedImage& image : std::exchange(process.unreported_images, {})) {
+    image_notify.call(process, image.name, image.base, image.bytes);
+  }
+}
+
 Status ProcessManager::begin_user_mode(Thread& thread) {
+  report_images(*thread.process);
   VITRINE_TRY(ensure_starting_stack(thread));
   thread.user = std::make_unique<UserState>();
   cpu::GuestContext& registers = thread.user->registers;
@@ -317,6 +328,7 @@ void ProcessManager::end_process(Process& process) {
   record(trace::EventType::process_exit, process.id, static_cast<u32>(process.exit_status));
   if (process.handles != nullptr) process.handles->close_all();
   process.section.reset();
+  jobs_->process_ended(process);
 }
 
 // Steps 10 and 11: the address space goes once no APC can need it, and only then are those told who wait for the process.

@@ -103,17 +103,21 @@ constexpr StructureSizes kSizes61X64{
 // A client with default settings: variable, short quanta, separation 2 ("Programs", 0x26) [facts 6.3].
 constexpr u32 kSeparationPrograms = 0x26;
 
+// NT: 64 since Vista: of processes [WDK, PsSetCreateProcessNotifyRoutine], of threads [seed 002, table 5-11]. Before, 8 [ROS; facts 5.5].
+// Of images 6.1 as it came had 8, and 64 as updated [WDK, PsSetLoadImageNotifyRoutine: KB 2922790], which the profile is.
+constexpr u32 kNotifyRoutines52 = 8, kNotifyRoutines60 = 64;
+
 constexpr std::array<Profile, 3> kProfiles{{
-    {.name = "nt52-x86", .pointer_size = 4, .sizes = kSizes52X86, .stack = {3, 1, 15}, .layout = kLayoutX86,
-     .system_pte_resizing = kResizingX86, .handles = kHandlesX86, .csrss_thread_buckets = 256,
+    {.name = "nt52-x86", .version = {5, 2}, .pointer_size = 4, .sizes = kSizes52X86, .stack = {3, 1, 15}, .layout = kLayoutX86,
+     .system_pte_resizing = kResizingX86, .handles = kHandlesX86, .csrss_thread_buckets = 256, .notify_routines = kNotifyRoutines52,
      .scheduler = {QuantumKind::units, 100'000, 3, kSeparationPrograms, 300, 512, false, 15},
      .user = {0x0001'0000, 0x7FFF'0000, 1}, .costs = kCosts2010},
-    {.name = "nt52-x64", .pointer_size = 8, .sizes = kSizes52X64, .stack = {6, 1, 18}, .layout = kLayout52X64,
-     .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 256,
+    {.name = "nt52-x64", .version = {5, 2}, .pointer_size = 8, .sizes = kSizes52X64, .stack = {6, 1, 18}, .layout = kLayout52X64,
+     .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 256, .notify_routines = kNotifyRoutines52,
      .scheduler = {QuantumKind::units, 156'250, 3, kSeparationPrograms, 300, 512, false, 15},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 1}, .costs = kCosts2010},
-    {.name = "nt61-x64", .pointer_size = 8, .sizes = kSizes61X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
-     .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 1024,
+    {.name = "nt61-x64", .version = {6, 1}, .pointer_size = 8, .sizes = kSizes61X64, .stack = {6, 1, 18}, .layout = kLayoutX64,
+     .system_pte_resizing = kResizingX64, .handles = kHandlesX64, .csrss_thread_buckets = 1024, .notify_routines = kNotifyRoutines60,
      .scheduler = {QuantumKind::cycles, 156'250, 3, kSeparationPrograms, 300, 256, true, 15},
      .user = {0x0001'0000, 0x7FF'FFFF'0000, 3}, .costs = kCosts2010},
 }};

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <expected>
 #include <span>
 #include <string>
@@ -88,8 +89,16 @@ struct UserLayout {
   u32 stack_guard_pages;        // below the committed page of a new user stack
 };
 
+// Of NT itself: what came with a version is there in each later one.
+struct Version {
+  u32 major, minor;
+  auto operator<=>(const Version&) const = default;
+};
+inline constexpr Version kVista{6, 0};
+
 struct Profile {
   std::string_view name;  // "nt61-x64"
+  Version version;
   u32 pointer_size;       // 4 or 8: of the booked kernel, not of the guest
   StructureSizes sizes;
   KernelStack stack;
@@ -97,6 +106,7 @@ struct Profile {
   Resizing system_pte_resizing;
   HandleGeometry handles;
   u32 csrss_thread_buckets;  // CsrThreadHashTable
+  u32 notify_routines;       // slots of each kind: process, thread, image
   SchedulerPolicy scheduler;
   UserLayout user;
   CostTable costs;

@@ -258,7 +258,7 @@ Status Machine::make_executive() {
   io.set_completion_sink(completion_sink.get());
   processes->on_thread_rundown = [this](ps::Thread& thread) {
     // In NT's order: win32k's callout, requests, executive timers [facts 5.14 steps 6 and 7].
-    executive->state->win32.thread_ends(*executive, thread);
+    executive->state->win32.thread_ends(thread);
     io.cancel_thread(thread.tcb);
     sync.rundown_thread(thread.tcb);
     if (executive->state->multimedia_device != nullptr) executive->state->multimedia_device->thread_ends(thread.tcb);

@@ -1,7 +1,5 @@
 // Waiting for messages, alone or together with objects. [Microsoft: MsgWaitForMultipleObjectsEx, WaitMessage]
-#include <array>
-
-#include "nt/capture.h"
+#include "nt/waitable.h"
 #include "win32k/services.h"
 #include "win32k/subsystem.h"
 
@@ -12,6 +10,7 @@ using nt::Call;
 using nt::Handle;
 using nt::Outcome;
 using nt::UserPtr;
+using nt::WaitList;
 namespace error = abi::win32_error;
 namespace flag = abi::message_wait;
 
@@ -24,30 +23,6 @@ constexpr u32 kMaximumHandles = ke::kMaximumWaitObjects - 1;
 Value wait_failed(Call call, u32 win32_error) {
   (void)fail(call, win32_error);
   return kWaitFailed;
-}
-
-struct WaitList {
-  std::vector<ob::Ref<ob::Object>> objects;
-  std::vector<ke::DispatcherHeader*> headers;
-};
-
-// Errors: access_violation, invalid_handle, access_denied, object_type_mismatch.
-Result<WaitList> capture_handles(Call call, UserPtr<Handle> handles, u32 count) {
-  std::array<Handle, kMaximumHandles> values{};
-  const std::span captured(values.data(), count);
-  if (const Status status = call.space().read(handles.address, std::as_writable_bytes(captured)); !is_success(status)) {
-    return Failure(status);
-  }
-  WaitList list;
-  for (const Handle handle : captured) {
-    auto object = nt::reference_any(call, handle, se::access::kSynchronize);
-    if (!object) return Failure(object.error());
-    ke::DispatcherHeader* const header = ob::dispatcher_header(**object);
-    if (header == nullptr) return Failure(Status::object_type_mismatch);
-    list.objects.push_back(std::move(*object));
-    list.headers.push_back(header);
-  }
-  return list;
 }
 
 Value wait_result(Call call, Status status) {
@@ -74,7 +49,7 @@ Outcome wait_for_input(Call call, WaitList list, u32 bits, u32 flags, std::optio
 Outcome msg_wait_for_multiple_objects(Call call, u32 count, UserPtr<Handle> handles, u32 milliseconds, u32 bits,
                                       u32 flags) {
   if (count > kMaximumHandles || (flags & ~flag::kValid) != 0) return wait_failed(call, error::kInvalidParameter);
-  auto list = capture_handles(call, handles, count);
+  auto list = nt::capture_wait_list(call, handles, count);
   if (!list) {
     const Status status = list.error();
     return wait_failed(call, status == Status::access_violation ? error::kNoAccess : error::kInvalidHandle);

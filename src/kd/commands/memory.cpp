@@ -1,4 +1,5 @@
 // !vad, !pte, !pool, !vm: the memory manager's books.
+#include "ex/pool_regions.h"
 #include "kd/command.h"
 #include "mm/section.h"
 
@@ -51,9 +52,9 @@ void show_kernel_regions(const Target& target, Report& report) {
       fmt::format("of all processes, tables included; {} pages of working-set lists", lists));
   add("system PTEs", layout.system_ptes, books.held.system_ptes, books.held.system_table_pages,
       fmt::format("{} kernel stacks", books.held.kernel_stacks));
-  const std::array pools{&layout.nonpaged_pool, &layout.paged_pool, &layout.session};
+  const auto pools = ex::pool_regions(layout);
   for (const ex::PoolType type : ex::kPoolTypes) {
-    add(type == ex::PoolType::session ? "session space" : ex::pool_type_name(type), *pools[static_cast<u32>(type)],
+    add(type == ex::PoolType::session ? "session space" : ex::pool_type_name(type), pools[static_cast<u32>(type)],
         executive.pool.pages(type), physical.pool_table_pages(type),
         fmt::format("{} blocks", executive.pool.usage(type).blocks));
   }

@@ -103,7 +103,7 @@ constexpr Field kFields[] = {
              [](auto&, auto& p) { return of_space(p, [](auto& s) { return s.locked_pages(); }); }),
     field<P>("Win32Process", "win32k's part of it (W32PROCESS), from its first GUI thread on",
              [](auto& target, auto& p) {
-               return hex(target.executive().state->win32.process_record(target.executive(), p));
+               return hex(target.executive().state->win32.process_record(p));
              }),
     field<P>("Job", "the job that it is in",
              [](auto& target, auto& p) { return optional_object(target, p.job.get()); }),

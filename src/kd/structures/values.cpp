@@ -56,7 +56,7 @@ Va stack_limit(const Target& target, const ps::Thread& thread) {
   return target.executive().memory.kernel_stack_limit(thread.kernel_stack);
 }
 Va win32_thread(const Target& target, const ps::Thread& thread) {
-  return target.executive().state->win32.thread_record(target.executive(), thread);
+  return target.executive().state->win32.thread_record(thread);
 }
 
 }  // namespace vitrine::kd

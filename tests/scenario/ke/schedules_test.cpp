@@ -111,6 +111,53 @@ TEST_P(Schedules, AlertBoost) {
   s.expect("alert_boost", "An alert adds 2 [facts 6.5]");
 }
 
+// facts 6.5: what each kind of wake-up adds to the base.
+TEST_P(Schedules, Increments) {
+  Schedule s(GetParam());
+  constexpr std::pair<const char*, i8> kKinds[] = {{"event", kIncrementEvent},
+                                                   {"disk", kIncrementDisk},
+                                                   {"network", kIncrementNetwork},
+                                                   {"pipe", kIncrementNamedPipe},
+                                                   {"keyboard", kIncrementKeyboard},
+                                                   {"sound", kIncrementSound},
+                                                   {"window", i8{2}}};  // win32k's
+  std::deque<Event> events;
+  for (const auto& [name, increment] : kKinds) {
+    events.emplace_back(EventKind::synchronization);
+    auto& woken = s.thread(name, 4, waiter(s, events.back(), 1'000'000), on(GetParam() - 1));
+    s.run_ticks(1);
+    s.bench.kernel.set_event(events.back(), increment);
+    EXPECT_EQ(woken.thread.priority, 4 + increment) << name;
+    s.run_ticks(1);
+  }
+  s.expect("increments", "What ends a wait adds its increment to the base [facts 6.5; WDK]");
+}
+
+// facts 6.5, 5.14: a thread that is told to end is woken with 2, ahead of its peers, to do so.
+TEST_P(Schedules, ExitApcBoost) {
+  Schedule s(GetParam());
+  Event never(EventKind::notification);
+  auto& victim = s.thread(
+      "victim", 8,
+      [&](TestThread& t) -> Task<Status> {
+        (void)co_await s.bench.kernel.wait_single(&t.thread, &never.header, Bench::forever());
+        co_return Status::success;
+      },
+      on(0));
+  s.run_ticks(1);
+  fill(s, 9);
+  s.run_ticks(1);
+  Apc exit;
+  static constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
+  Kernel::init_apc(exit, victim.thread, ApcKind::special_kernel, kNothing);
+  s.say("victim is terminated");
+  EXPECT_TRUE(s.bench.kernel.insert_exit_apc(exit));
+  EXPECT_EQ(victim.thread.priority, 10);
+  s.run_ticks(1);
+  EXPECT_EQ(victim.thread.state, ThreadState::terminated);
+  s.expect("exit_apc_boost", "The exit APC wakes its thread with 2 [facts 6.5]");
+}
+
 // facts 6.5: who hands over a lock lifts the next owner above itself, to 13 at most, until its quantum ends.
 TEST_P(Schedules, LockBoost) {
   Schedule s(GetParam());
@@ -226,13 +273,14 @@ TEST_P(Schedules, AffinityChange) {
       "A forbidden processor is left: by a running thread at its window's edge, by a ready one at once [facts 6.7]");
 }
 
-// facts 6.5: a registered thread runs above a busy one for 80 per cent of the time and below it for the rest. NT's 10 ms are five
-// ticks of 15.625 ms here (ke/multimedia.h).
+// facts 6.5: a registered thread runs above a busy one for 80 per cent of the time and below it for the rest. NT's 10
+// ms are five ticks of 15.625 ms here (ke/multimedia.h).
 TEST_P(Schedules, MultimediaClass) {
   Schedule s(GetParam(), "nt61-x64");
   s.show_quantum_ends = false;
   MultimediaScheduler multimedia(s.bench.kernel, 156'250);
-  auto& mmcss = s.thread("mmcss", MultimediaScheduler::kOwnPriority, [&](TestThread& t) { return multimedia.run(&t.thread); }, on(0));
+  auto& mmcss = s.thread(
+      "mmcss", MultimediaScheduler::kOwnPriority, [&](TestThread& t) { return multimedia.run(&t.thread); }, on(0));
   auto& player = s.spinner("player", 8, on(0));
   auto& busy = s.spinner("busy", 12, on(0));
   s.run_ticks(2);

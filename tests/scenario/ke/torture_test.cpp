@@ -1,7 +1,7 @@
 // The dispatcher under a thousand threads on eight processors: 20,000 operations per seed here; with
 // VITRINE_TORTURE=full a million. After every window, which has at most four operations, each processor's lists are
 // checked, and after every tenth all books: each thread's place, its wait, its timer. Where each thread goes that
-// becomes ready is checked as it happens.
+// becomes ready is checked as it happens, and no thread makes a change of state that NT does not know.
 #include "tests/unit/ke/torture.h"
 
 #include <cstdlib>

@@ -44,7 +44,7 @@ TEST(PushLockTest, RecursionIsAProgrammersError) {
 }
 
 TEST(CallbackArrayTest, HoldsExactlyAsManyRoutinesAsItHasSlots) {
-  CallbackArray<int> callbacks(2);
+  CallbackArray<int> callbacks(2, Status::insufficient_resources);
   std::vector<int> calls;
   const u32 first = *callbacks.add([&](int value) { calls.push_back(value); });
   (void)callbacks.add([&](int value) { calls.push_back(10 * value); });
@@ -59,7 +59,7 @@ TEST(CallbackArrayTest, HoldsExactlyAsManyRoutinesAsItHasSlots) {
 }
 
 TEST(CallbackArrayTest, ARoutineMayRemoveItself) {
-  CallbackArray<> callbacks;
+  CallbackArray<> callbacks(1, Status::insufficient_resources);
   u32 slot = 0;
   int calls = 0;
   slot = *callbacks.add([&] {

@@ -313,6 +313,7 @@ TEST_F(HostVolumeTest, SizesCanBeSet) {
   auto file = open(u"\\??\\C:\\work\\Read Me.txt", {});
   EXPECT_EQ(set(*file, FileInformationClass::end_of_file, abi::FileEndOfFileInformation{2}), Status::success);
   EXPECT_EQ(folder.read("Work/Read Me.txt"), "he");
+  EXPECT_EQ(query<abi::FileEndOfFileInformation>(*file, FileInformationClass::end_of_file).second.end_of_file, 2);
   EXPECT_EQ(set(*file, FileInformationClass::allocation, abi::FileAllocationInformation{4096}), Status::success);
   EXPECT_EQ(folder.read("Work/Read Me.txt"), "he");
   EXPECT_EQ(set(*file, FileInformationClass::allocation, abi::FileAllocationInformation{1}), Status::success);

@@ -111,5 +111,18 @@ TEST(IdleProcessor, WhileAThreadThatMayRunThereIsReadyIsFound) {
   ready.affinity = 1;
 }
 
+// facts 5.1: nobody comes back from the dead.
+TEST(StateChange, ThatNtDoesNotHaveIsFound) {
+  Bench bench;
+  Thread& ended = bench.spawn(8, [](TestThread&) -> Task<Status> { co_return Status::success; }).thread;
+  bench.run_all();
+  ASSERT_EQ(ended.state, ThreadState::terminated);
+  ASSERT_THAT(check_processors(bench.kernel), IsEmpty());
+  bench.kernel.ready_thread(ended);
+  EXPECT_THAT(check_processors(bench.kernel),
+              Contains("a thread went from Terminated to DeferredReady, which NT's threads do not"));
+  bench.kernel.discard_thread(ended);
+}
+
 }  // namespace
 }  // namespace vitrine::ke

@@ -533,6 +533,7 @@ TEST(Scheduler, AnOutswappedStackKeepsTheThreadInTransition) {
   kernel.set_event(e);
   EXPECT_EQ(thread.state, ThreadState::transition);
   ASSERT_EQ(host.wanted.size(), 1u);
+  EXPECT_EQ(process.stack_count, 1u);  // NT: KiReadyThread counts the stack that is to come in [ROS]
   kernel.stack_inswapped(thread);
   EXPECT_EQ(process.stack_count, 1u);
   EXPECT_EQ(thread.state, ThreadState::standby);

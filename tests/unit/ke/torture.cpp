@@ -7,7 +7,6 @@ namespace {
 constexpr ApcOperations kNothing{nullptr, nullptr, nullptr};
 constexpr u64 kStirEvery = 4096;  // windows
 constexpr u64 kStirAfter = 256;   // windows without an operation: timers tick, nobody acts
-constexpr u64 kSwapEvery = 512;
 constexpr u32 kPatience = 30;  // ticks; the longest time-out is 60 ms
 }  // namespace
 
@@ -280,13 +279,13 @@ void Torture::swap_in() {
 }
 
 // Suspension, waits for threads that never end and deadlocks over mutants would leave fewer and fewer that act.
-void Torture::stir() {
+void Torture::stir(bool at_rest) {
   Kernel& k = bench_.kernel;
   const auto now = static_cast<u32>(k.tick_count());
   for (auto& t : bench_.threads) {
     if (t->thread.state == ThreadState::terminated) continue;
     k.force_resume_thread(t->thread);
-    if (now - t->thread.wait_time > kPatience) k.abort_wait(t->thread, Status::cancelled);
+    if (at_rest || now - t->thread.wait_time > kPatience) k.abort_wait(t->thread, Status::cancelled);
   }
   for (auto& e : events_) k.set_event(*e);
 }
@@ -298,8 +297,8 @@ void Torture::act_all() {
     const bool rest = !bench_.step();
     ASSERT_THAT(check_processors(bench_.kernel), testing::IsEmpty());
     if (std::exchange(done, operations_) != operations_) acted = window;
-    if (rest || window % kStirEvery == 0 || (window - acted) % kStirAfter == kStirAfter - 1) stir();
-    if (window % kSwapEvery == 0) swap_out();
+    if (rest || window % kStirEvery == 0 || (window - acted) % kStirAfter == kStirAfter - 1) stir(rest);
+    if (window % options_.swap_every == 0) swap_out();
     // Those that were made to exit are replaced.
     while (alive_ < options_.threads && operations_ < options_.operations) spawn();
   }

@@ -22,12 +22,14 @@ class Torture : Host {
     const char* profile = "nt61-x64";
     u32 threads = 14;
     u64 operations = 500;
+    u64 swap_every = 512;  // windows
     u64 check_every = 1;  // windows from one check of all books to the next; processors are checked after each
   };
   explicit Torture(const Options& options);
   // Runs until the operations are done, ends every thread, and returns the trace hash.
   u64 run();
   [[nodiscard]] u64 placements() const { return placements_; }
+  [[nodiscard]] const StateChanges& state_changes() const { return bench_.kernel.state_changes(); }
 
  private:
   static constexpr u32 kEvents = 6, kMutants = 3;
@@ -44,7 +46,7 @@ class Torture : Host {
   Task<Status> lock_something(Thread* thread);
   void change(Thread& other);  // what needs no waiting
   void queue_apc(Thread& other, bool exit);
-  void stir();  // everybody may be suspended or wait for ever
+  void stir(bool at_rest);  // everybody may be suspended or wait for ever, and at rest no time passes
   void check_placement(const trace::Event& event);
   DispatcherHeader* any_object();
   WaitParameters parameters();

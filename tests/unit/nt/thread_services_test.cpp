@@ -45,6 +45,18 @@ TEST_F(ThreadServices, SuspensionCountsAndStopsAt127) {
   EXPECT_EQ(m.read<u32>(out()), 127u);
 }
 
+// facts 7.7, 7.8: a thread that is told to end cannot be suspended any more; one that has ended takes no APC.
+TEST_F(ThreadServices, AThreadThatEndsRefusesSuspensionAndApcs) {
+  const u64 handle = create(1);
+  ASSERT_EQ(m.call("NtTerminateThread", {handle, 5}), Status::success);
+  EXPECT_EQ(m.call("NtSuspendThread", {handle, 0}), Status::thread_is_terminating);
+  EXPECT_EQ(m.call("NtQueueApcThread", {handle, 0x1000, 0, 0, 0}), Status::success) << "it has not begun to end";
+  for (int i = 0; i < 1000 && m.process->active_threads > 1; ++i) m.step();
+  ASSERT_EQ(m.process->active_threads, 1u);
+  EXPECT_EQ(m.call("NtQueueApcThread", {handle, 0x1000, 0, 0, 0}), Status::unsuccessful);
+  EXPECT_EQ(m.call("NtSuspendThread", {handle, 0}), Status::thread_is_terminating);
+}
+
 TEST_F(ThreadServices, AThreadThatNeverRanShowsAndTakesItsFirstContext) {
   m.process->entry_points.ldr_initialize_thunk = 0x5000'0000;
   m.process->entry_points.rtl_user_thread_start = 0x5000'1000;

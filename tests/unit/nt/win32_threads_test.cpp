@@ -18,7 +18,7 @@ class GuiThread : public testing::Test {
     dispatcher.enter(*machine.thread);
     return static_cast<Status>(machine.thread->registers()[cpu::Gpr::rax]);
   }
-  [[nodiscard]] Va record() const { return executive.state->win32.thread_record(executive, *machine.thread); }
+  [[nodiscard]] Va record() const { return executive.state->win32.thread_record(*machine.thread); }
 
   test::ServiceMachine machine;
   Executive& executive = *machine.executive;
@@ -35,7 +35,7 @@ TEST_F(GuiThread, BecomesOneAtItsFirstGuiServiceAndOnce) {
   EXPECT_EQ(call(0x1000), Status::invalid_system_service) << "there is no win32k behind the table";
   const Va first = record();
   EXPECT_NE(first, 0u);
-  EXPECT_NE(executive.state->win32.process_record(executive, *machine.process), 0u);
+  EXPECT_NE(executive.state->win32.process_record(*machine.process), 0u);
   const auto large = machine.thread->kernel_stack;
   EXPECT_NE(large, before);
 
@@ -62,9 +62,9 @@ TEST_F(GuiThread, ReservesTheLargeStacksAddressesAndCommitsAsMuchAsBefore) {
 
 TEST_F(GuiThread, LosesItsRecordAtItsEndAndTheProcessWithItsLastThread) {
   ASSERT_EQ(call(0x1000), Status::invalid_system_service);
-  executive.state->win32.thread_ends(executive, *machine.thread);
+  executive.state->win32.thread_ends(*machine.thread);
   EXPECT_EQ(record(), 0u);
-  EXPECT_NE(executive.state->win32.process_record(executive, *machine.process), 0u) << "it has threads yet";
+  EXPECT_NE(executive.state->win32.process_record(*machine.process), 0u) << "it has threads yet";
 }
 
 }  // namespace
