@@ -89,7 +89,8 @@ static_assert(offsetof(UserSharedData, xstate) == 0x3D8);
 // PF_* indices into processor_features that a program of ours can find set. [winnt.h]
 enum class ProcessorFeature : u8 {
   compare_exchange_double = 2, mmx = 3, xmmi = 6, rdtsc = 8, pae = 9, xmmi64 = 10, sse_daz = 11, nx = 12, sse3 = 13,
-  compare_exchange128 = 14, xsave = 17, fast_fail = 23, rdrand = 28, rdtscp = 32, ssse3 = 36, sse4_1 = 37, sse4_2 = 38, avx = 39, avx2 = 40, avx512f = 41,
+  compare_exchange128 = 14, xsave = 17, fast_fail = 23, rdrand = 28, rdtscp = 32, ssse3 = 36, sse4_1 = 37, sse4_2 = 38, avx = 39, avx2 = 40,
+  avx512f = 41,
 };
 
 // The version that programs see (DESIGN 3.3): Windows 10, 10.0.18362.
