@@ -315,6 +315,7 @@ Result<mm::FileBacking*> HostVolume::section_backing(FileObject& file) {
     fcb.backing = std::move(*data);
     fcb.backing_writable = write;
   }
+  fcb.section_name = state_->options.device_name + open.path;
   return &fcb;
 }
 

@@ -59,6 +59,7 @@ class HostSnapshot {
 };
 
 struct VolumeOptions {
+  std::u16string device_name = u"\\Device\\HarddiskVolume1";  // under which the volume is put into the namespace
   std::u16string label = u"Vitrine";
   u32 serial_number = 0x56495452;
   u64 total_bytes = 256ull << 30;  // virtual, so that runs are equal on every host

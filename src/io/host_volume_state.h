@@ -78,6 +78,7 @@ class Fcb final : public mm::FileBacking {
 
   [[nodiscard]] mm::FileIdentity identity() const override;
   [[nodiscard]] u64 size() const override;
+  [[nodiscard]] std::u16string name() const override { return section_name; }
   Status read(u64 offset, std::span<std::byte> into) override;
   Status write(u64 offset, std::span<const std::byte> from) override;
   Status extend(u64 bytes) override;
@@ -89,6 +90,7 @@ class Fcb final : public mm::FileBacking {
   const u64 id;
   const bool is_directory;
   HostNode node;     // identity and metadata even after a rename; none for synthetic directories
+  std::u16string section_name;  // of the open that the last section was made from
   HostFile backing;  // opened for the first section, reopened when one needs to write
   bool backing_writable = false;
   u32 handles = 0;                                // opens that were not cleaned up

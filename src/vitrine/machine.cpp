@@ -220,20 +220,21 @@ Status Machine::fill_registry() {
 }
 
 Status Machine::make_devices() {
-  auto host_volume = io::HostVolume::create(options.mounts, {.overlay = options.overlay}, snapshot);
+  const io::VolumeOptions drive_c{.overlay = options.overlay};
+  auto host_volume = io::HostVolume::create(options.mounts, drive_c, snapshot);
   if (!host_volume) return host_volume.error();
   volume = std::move(*host_volume);
   volume->set_memory_manager(&memory);
   volume->set_cache_manager(&cache);
   volume->set_io_manager(&io);
-  VITRINE_TRY(io.add_device(u"\\Device\\HarddiskVolume1", *volume, u"\\??\\C:"));
+  VITRINE_TRY(io.add_device(drive_c.device_name, *volume, u"\\??\\C:"));
   VITRINE_TRY(io.add_device(u"\\Device\\Stream", stream_device));
   VITRINE_TRY(io.add_device(u"\\Device\\ConDrv", console));
   console.set_event_handler([this](abi::ConsoleEvent event, u32 group) { (void)control_event(event, group); });
   VITRINE_TRY(io.add_device(u"\\Device\\Null", null_device));
   VITRINE_TRY(io.add_device(u"\\Device\\NamedPipe", pipes));
   VITRINE_TRY(io.add_device(u"\\Device\\Afd", sockets));
-  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\C:", u"\\Device\\HarddiskVolume1"));
+  VITRINE_TRY(objects.make_symbolic_link(u"\\??\\C:", drive_c.device_name));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\NUL", u"\\Device\\Null"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\PIPE", u"\\Device\\NamedPipe"));
   VITRINE_TRY(objects.make_symbolic_link(u"\\??\\CON", u"\\Device\\ConDrv\\Console"));

@@ -217,9 +217,11 @@ class ImagesOfABirth : public BirthTest {
     const std::string file = base == process.image.base             ? "program"
                              : base <= thunk && thunk < base + size ? "ntdll"
                                                                     : "DLL";
-    if (file == "program") {
+    if (file == "program")
       EXPECT_EQ(name, process.image_path);
-    }
+    else
+      EXPECT_TRUE(name.starts_with(u"\\Device\\HarddiskVolume1\\") && name.ends_with(u".dll")) << file;
+    EXPECT_EQ(name.ends_with(u"\\ntdll.dll"), file == "ntdll");
     const auto header = process.space->read_value<u16>(base);
     EXPECT_EQ(header.value_or(0), 0x5A4D) << file << " lies there";
     const auto nt_headers = base + process.space->read_value<u32>(base + 0x3C).value_or(0);

@@ -54,6 +54,11 @@ class Reports(unittest.TestCase):
             self.assertEqual(sum(worker["waits"].values()), worker["woken"])
         self.assertEqual(main["waits"], {"UserRequest": 1})
 
+    def test_windows_are_long_only_while_all_other_processors_are_idle(self):
+        alone, together = self.json_of("--cpus", "4", program="sched_slices"), self.json_of("--cpus", "4", program="heap_torture")
+        self.assertGreater(alone["instructions"], 500_000 * alone["windows"])
+        self.assertLess(together["instructions"], 10_000 * together["windows"])
+
     def test_a_threads_times_fit_into_its_life(self):
         statistics = self.json_of("--threads")
         for thread in statistics["threads"]:

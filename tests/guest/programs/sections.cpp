@@ -1,10 +1,22 @@
 // Sections: shared memory by name, two views of one page, a file mapped and written through, copy on write, the errors.
 #include <windows.h>
 
+#include <psapi.h>
+
 #include <cstdio>
 #include <cstring>
 
 #include "report.h"
+
+namespace {
+// The last part of the name of the file that is mapped there; the rest differs between machines.
+void print_mapped_file(const char* what, void* address) {
+  char name[1024] = "";
+  const DWORD length = K32GetMappedFileNameA(GetCurrentProcess(), address, name, sizeof name);
+  const char* const last = std::strrchr(name, '\\');
+  std::printf("%s is %s error %lu\n", what, last == nullptr ? name : last + 1, length == 0 ? GetLastError() : 0);
+}
+}  // namespace
 
 int main() {
   HANDLE section = CreateFileMappingA(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 200000, "vitrine-section");
@@ -37,6 +49,9 @@ int main() {
   section = CreateFileMappingA(file, nullptr, PAGE_READWRITE, 0, 0, nullptr);
   auto* view = static_cast<char*>(MapViewOfFile(section, FILE_MAP_WRITE, 0, 0, 0));
   std::printf("file byte %c beyond the end %d\n", view[4999], view[5000]);
+  print_mapped_file("view", view);
+  print_mapped_file("module", reinterpret_cast<void*>(GetModuleHandleA("ntdll.dll")));
+  print_mapped_file("stack", &count);
   view[4096] = 'b';
   std::printf("flush %d\n", FlushViewOfFile(view, 0));
   UnmapViewOfFile(view);
