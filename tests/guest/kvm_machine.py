@@ -26,12 +26,14 @@ class Job:
     files: dict[str, str]  # name and SHA-256 of what is there afterwards
     inputs: dict[str, bytes] = dataclasses.field(default_factory=dict)
     stdin: bytes = b""
-    beside: set[pathlib.Path] = dataclasses.field(default_factory=set)  # PE files that it starts or loads, besides its programs
+    beside: set[pathlib.Path] = dataclasses.field(default_factory=set)  # PE files that it starts besides its programs
     volatile: set[str] | None = None  # None: no other files are looked at; else all but these must be in `files`
     options: list[str] = dataclasses.field(default_factory=list)  # of `vitrine run`
 
     def programs(self) -> set[pathlib.Path]:
-        return {pathlib.Path(command[0]) for command in self.commands} | self.beside
+        """The PE files that it needs: its programs, the DLLs that lie beside them, and what the caller names."""
+        files = {pathlib.Path(command[0]) for command in self.commands} | self.beside
+        return files | {dll for file in files if file.parent != SYSTEM32 for dll in file.parent.glob("*.dll")}
 
 
 @dataclasses.dataclass

@@ -20,9 +20,8 @@ import kvm_machine
 def job_of(case: guest_case.Case, programs: pathlib.Path) -> kvm_machine.Job:
     expected, program = case.expected(), case.program_path(programs)
     inputs = {pathlib.Path(name).name: (guest_case.HERE / name).read_bytes() for name in case.files}
-    beside = set() if case.fetched else set(programs.glob("*.dll"))
     commands = [[str(program), *step] for step in case.steps]
-    return kvm_machine.Job(case.name, commands, expected.exits, expected.output, expected.files, inputs, case.stdin, beside,
+    return kvm_machine.Job(case.name, commands, expected.exits, expected.output, expected.files, inputs, case.stdin,
                            options=case.options)
 
 
