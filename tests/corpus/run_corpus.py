@@ -144,9 +144,10 @@ def check_against_wine(runs: list[corpus_run.CorpusRun], options: argparse.Names
 def kvm_job(run: corpus_run.CorpusRun, translated: corpus_run.Outcome, cpus: str) -> kvm_machine.Job:
     commands = [[str(run.program_path()), *command] for command in run.commands]
     beside = {corpus_run.fetched(name) for name in run.beside}
+    folders = {path for path in run.program_path().parent.iterdir() if path.is_dir()}
     output = translated.output if run.compares_output else None
-    return kvm_machine.Job(run.name, commands, translated.exits, output, translated.files, run.contents(), b"", beside, run.volatile,
-                           ["--cpus", cpus])
+    return kvm_machine.Job(run.name, commands, translated.exits, output, translated.files, run.contents(), b"", beside, folders,
+                           run.volatile, ["--cpus", cpus])
 
 
 def check_kvm(runs: list[corpus_run.CorpusRun], options: argparse.Namespace) -> int:

@@ -12,8 +12,8 @@ import tempfile
 TOP = pathlib.Path(__file__).resolve().parents[2]
 NLS = pathlib.Path("/usr/share/wine/nls")
 SYSTEM32 = pathlib.Path("/usr/lib/x86_64-linux-gnu/wine/x86_64-windows")
-# What programs load without importing it.
-ALSO_LOADED = ["ntdll.dll", "kernel32.dll", "kernelbase.dll", "apisetschema.dll", "advapi32.dll"]
+# What programs load or start without importing it.
+ALSO_LOADED = ["ntdll.dll", "kernel32.dll", "kernelbase.dll", "apisetschema.dll", "advapi32.dll", "cmd.exe"]
 IMPORTS, DELAYED_IMPORTS = 1, 13  # data directories
 
 
@@ -27,6 +27,7 @@ class Job:
     inputs: dict[str, bytes] = dataclasses.field(default_factory=dict)
     stdin: bytes = b""
     beside: set[pathlib.Path] = dataclasses.field(default_factory=set)  # PE files that it starts besides its programs
+    folders: set[pathlib.Path] = dataclasses.field(default_factory=set)  # what its programs read from where they lie
     volatile: set[str] | None = None  # None: no other files are looked at; else all but these must be in `files`
     options: list[str] = dataclasses.field(default_factory=list)  # of `vitrine run`
 
@@ -64,7 +65,7 @@ def imports(file: pathlib.Path) -> list[str]:
 
 
 def system_files(programs: set[pathlib.Path]) -> set[pathlib.Path]:
-    """The DLLs that the programs need, and those that these need."""
+    """The files of system32 that the programs need, and those that these need."""
     found, todo = set(), [name for program in programs for name in imports(program)] + ALSO_LOADED
     while todo:
         file = SYSTEM32 / todo.pop()
@@ -130,7 +131,8 @@ def run(jobs: list[Job], build: pathlib.Path, report, *, limit: int, timeout: in
         command = ["sh", str(folder / "script")]
         if not os.access("/dev/kvm", os.R_OK | os.W_OK):
             files = set().union(*(job.programs() for job in jobs)) | set((build / "src" / "guest").glob("*.dll"))
-            needed = [vitrine, folder, NLS, *files, *system_files(files)]
+            folders = set().union(*(job.folders for job in jobs))
+            needed = [vitrine, folder, NLS, *files, *folders, *system_files(files)]
             command = [str(TOP / "tools" / "kvm-in-qemu"), "--timeout", str(timeout), "--memory", "4096", *["--shadow"] * shadow,
                        *[word for path in needed for word in ("--with", str(path))], *command]
         with subprocess.Popen(command, stdout=subprocess.PIPE, errors="replace") as machine:
