@@ -48,8 +48,7 @@ bool is_indirect(Form form) { return form == Form::jump || form == Form::call ||
 const char* emulator_difference(const Instance& instance, const Exit& exit, const NativeEnd& end) {
   const translator::Instruction& instruction = instance.instruction;
   const auto native = static_cast<Vector>(end.vector);
-  if (instruction.x87)
-    return "x87: no exceptions, flags of FCOMI, results before the fault of a store";
+  if (instruction.x87) return "x87: no exceptions, flags of FCOMI, results before the fault of a store";
   if (native != Vector::breakpoint && exit.vector != Vector::breakpoint)
     return "faults: order of accesses, #GP for #SS, flags that have changed";
   if (native == Vector::breakpoint && exit.vector == Vector::simd_error) return "SSE exceptions do not come";
