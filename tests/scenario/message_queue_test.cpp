@@ -3,26 +3,18 @@
 
 #include "nt/executive_state.h"
 #include "tests/scenario/bare_machine.h"
-#include "win32k/services.h"
+#include "tests/scenario/gui_service.h"
 #include "win32k/subsystem.h"
 
 namespace vitrine {
 namespace {
 
 using testing::BareMachine;
+using testing::gui;
 
 constexpr u64 kCurrentThread = ~0ull - 1;
 constexpr u64 kForever = 0xFFFF'FFFF;
 constexpr u64 kMessage = 0x8001;
-
-u32 gui(std::string_view name) {
-  const auto all = win32k::all_services();
-  for (u32 i = 0; i < all.size(); ++i) {
-    if (all[i].name == name) return nt::kFirstGuiService + i;
-  }
-  VITRINE_CHECK(!"no such service");
-  return 0;
-}
 
 win32k::Subsystem& subsystem(BareMachine& bare) {
   return static_cast<win32k::Subsystem&>(*bare.machine->executive->state->win32.subsystem);

@@ -7,25 +7,17 @@
 #include "nt/executive_state.h"
 #include "ps/access.h"
 #include "tests/scenario/bare_machine.h"
-#include "win32k/services.h"
+#include "tests/scenario/gui_service.h"
 
 namespace vitrine {
 namespace {
 
 using testing::BareMachine;
+using testing::gui;
 
 constexpr u64 kCurrentThread = ~0ull - 1;
 constexpr u64 kAll = 0x1F'FFFF;
 constexpr u32 kPipeListen = 0x11'0008;  // FSCTL_PIPE_LISTEN
-
-u32 gui(std::string_view name) {
-  const auto all = win32k::all_services();
-  for (u32 i = 0; i < all.size(); ++i) {
-    if (all[i].name == name) return nt::kFirstGuiService + i;
-  }
-  VITRINE_CHECK(!"no such service");
-  return 0;
-}
 
 // In the place of win32k while the thread ends.
 struct Win32Ear final : nt::Win32Subsystem {
