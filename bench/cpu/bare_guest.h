@@ -1,5 +1,4 @@
-// BareGuest: guest RAM, page tables and one space under the translator, without a kernel. Frames are handed out in a
-// shuffled order, so that neighbours in the guest are no neighbours on the host.
+// BareGuest: guest RAM, page tables and one space under the translator, without a kernel.
 #pragma once
 
 #include <memory>
@@ -18,13 +17,19 @@ class FixedIdentity : public cpu::Identity {
   u64 random(u32) override { return 0; }
 };
 
+// In which order frames are handed out.
+enum class Frames {
+  in_order,  // one after the other, as mm hands out frames that were never used
+  shuffled,  // neighbours in the guest are no neighbours on the host: as after a long life, and the worst case
+};
+
 class BareGuest {
  public:
-  explicit BareGuest(u64 ram_bytes = 64ull << 20)
+  explicit BareGuest(u64 ram_bytes = 64ull << 20, Frames frames = Frames::in_order)
       : ram(ram::GuestRam::create(ram_bytes).value()), cpu(cpu::make_translator(ram, identity, 1, {})) {
     ram.expect_dense_use(Pfn{0}, ram.page_count());  // as the kernel asks where frames are in dense use
     for (u64 n = ram.page_count(); n-- > 1;) free_.push_back(Pfn{n});
-    std::shuffle(free_.begin(), free_.end(), std::mt19937_64(1));
+    if (frames == Frames::shuffled) std::shuffle(free_.begin(), free_.end(), std::mt19937_64(1));
     root = allocate();
     space = cpu->create_space(root);
   }
@@ -46,8 +51,10 @@ class BareGuest {
     return reinterpret_cast<u64*>(ram.page(table)) + ((va >> 12) & 511);
   }
   void map(Va va, u64 bytes, u64 rights = cpu::pte::kNoExecute) {
-    for (u64 n = 0; n < bytes; n += kPageSize)
-      *entry(va + n) = allocate().address() | cpu::pte::kPresent | cpu::pte::kWrite | cpu::pte::kUser | rights;
+    for (u64 n = 0; n < bytes; n += kPageSize) {
+      u64* const at = entry(va + n);  // its tables are allocated first, as by the kernel
+      *at = allocate().address() | cpu::pte::kPresent | cpu::pte::kWrite | cpu::pte::kUser | rights;
+    }
   }
   u8* byte(Va va) { return reinterpret_cast<u8*>(ram.page(cpu::pte::frame(*entry(va)))) + (va & kPageMask); }
   void poke(Va va, std::span<const u8> bytes) {
@@ -68,7 +75,8 @@ class BareGuest {
 // A bare guest with the kernels in it.
 class KernelGuest : public BareGuest {
  public:
-  explicit KernelGuest(std::span<const u8> image) {
+  explicit KernelGuest(std::span<const u8> image, Frames frames = Frames::in_order)
+      : BareGuest(64ull << 20, frames) {
     map(kCode, page_ceil(image.size()), 0);
     map(kBuffer, kBufferBytes);
     map(kStack, kStackBytes);

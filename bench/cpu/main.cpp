@@ -96,10 +96,12 @@ void print_statistics(KernelGuest& guest, u64 kernel, u64 window) {
   const auto after = guest.cpu->statistics();
   const double millions = static_cast<double>(guest.retired) / 1e6;
   std::printf("    translated %.2f ns an instruction; ", time * 1e3 / millions);
-  std::printf("    per million instructions: %.0f dispatches, %.0f slow accesses, %.0f blocks\n",
+  std::printf("    per million instructions: %.0f dispatches, %.0f slow accesses, %.0f blocks, %.0f misses of ranges (%llu accesses scattered)\n",
               static_cast<double>(after.dispatches - before.dispatches) / millions,
               static_cast<double>(after.tlb_misses - before.tlb_misses) / millions,
-              static_cast<double>(after.blocks - before.blocks) / millions);
+              static_cast<double>(after.blocks - before.blocks) / millions,
+              static_cast<double>(after.range_misses - before.range_misses) / millions,
+              static_cast<unsigned long long>(after.scattered));
 }
 
 int run(const Options& options) {

@@ -59,6 +59,8 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
                          options_.chain && !undecodable_;
   groups_.clear();
   in_scratch0_ = nullptr;
+  ranges_ = may_group ? request.hot_pages : nullptr;
+  hot_ = ranges_ != nullptr && ranges_->hot(request.frame);
   if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;

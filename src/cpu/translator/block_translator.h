@@ -16,6 +16,7 @@
 #include "cpu/translator/access_groups.h"
 #include "cpu/translator/code_cache.h"
 #include "cpu/translator/decode_memo.h"
+#include "cpu/translator/hot_pages.h"
 #include "cpu/translator/stubs.h"
 #include "cpu/translator/translator.h"
 
@@ -35,6 +36,7 @@ struct BlockRequest {
   Pfn second_frame;
   Variant variant;
   bool cached = true;
+  const HotPages* hot_pages = nullptr;
 };
 
 class BlockTranslator {
@@ -56,8 +58,11 @@ class BlockTranslator {
     bool implicit = false;  // the stack access of push, pop, call, ret, leave
   };
   struct LookUp {
-    u8* missed;      // the jump that is taken on a miss
-    HostMemory tag;  // what scratch 0 was combined with; once more, and it is the address again
+    u8* missed = nullptr;      // the jump that is taken on a miss
+    u8* misaligned = nullptr;  // the same; null: there is none
+    HostMemory combined;       // what scratch 0 was combined with; once more, and it is the address again
+    u32 combine = 0;           // by this opcode; 0: it is the address
+    u32 range = kNoRange;      // the entry of the range cache; none: it asked the TLB
   };
   // What is emitted on a host operand: refers to a callable that outlives the call it is passed to.
   class Operation {
@@ -106,7 +111,10 @@ class BlockTranslator {
 
   // emit_memory.cpp
   void emit_address(const MemoryOperand& address);
+  [[nodiscard]] u32 range_of(const Access& access, Reach reach);
   [[nodiscard]] LookUp emit_look_up(const Access& access, Reach reach);
+  [[nodiscard]] LookUp emit_range_look_up(const Access& access, Reach reach, u32 number);
+  void emit_missed(const LookUp& look_up);
   [[nodiscard]] HostMemory reached(const MemoryOperand& address, Reach reach, bool flat) const;
   void emit_access(const Access& access, const Operation& operation);
   void open_group(const Access& access, AccessGroup& group, i64 position);
@@ -163,6 +171,8 @@ class BlockTranslator {
   Flags flags_ = Flags::saved;
   FlagSource flag_source_;  // of the flags that are in the host's register, or lost
   bool check_pending_ = false;
+  const HotPages* ranges_ = nullptr;  // null: accesses do not use the range cache
+  bool hot_ = false;                  // the page is hot
   bool x87_checked_ = false;
 };
 

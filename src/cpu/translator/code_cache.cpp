@@ -42,6 +42,7 @@ void CodeCache::clear() {
   far_jumps_.clear();
   far_by_page_.clear();
   instructions_.clear();
+  range_numbers_.clear();
   hot_ranges_.clear();
   cold_ranges_.clear();
 }

@@ -13,6 +13,7 @@
 #include "cpu/translator/arena.h"
 #include "cpu/translator/block_table.h"
 #include "cpu/translator/emitter.h"
+#include "cpu/translator/range_numbers.h"
 
 namespace vitrine::cpu::translator {
 
@@ -60,6 +61,8 @@ class CodeCache {
   [[nodiscard]] const FaultRange* find_fault_range(const u8* host) const;
   [[nodiscard]] bool contains(const void* host) const { return host >= base_ && host < base_ + bytes_; }
 
+  [[nodiscard]] u32 range_number(const RangeForm& form) { return range_numbers_.number(form); }
+
   Emitter hot, cold;
   [[nodiscard]] u64 used() const;
 
@@ -76,6 +79,7 @@ class CodeCache {
   std::vector<FarJump> far_jumps_;
   std::unordered_map<Va, std::vector<u32>> far_by_page_;  // looked up only
   std::deque<Instruction> instructions_;
+  RangeNumbers range_numbers_;
   std::vector<FaultRange> hot_ranges_, cold_ranges_;  // by address: code grows upwards
 };
 

@@ -4,6 +4,8 @@
 namespace vitrine::cpu::translator {
 
 namespace {
+constexpr i8 kRsp = 4;
+
 HostMemory group_field(const AccessGroup& group) {
   return frame_field(offsetof(Frame, group) + 8 * static_cast<std::size_t>(group.slot));
 }
@@ -45,14 +47,36 @@ void BlockTranslator::emit_address(const MemoryOperand& address) {
   }
 }
 
+// The entry of the range cache that an access uses.
+u32 BlockTranslator::range_of(const Access& access, Reach reach) {
+  if (ranges_ == nullptr || reach == Reach::constant) return kNoRange;
+  const MemoryOperand& address = access.address;
+  const bool stack = address.base == kRsp && address.segment == 0 && access.size <= kStackAccess[1];
+  if (!stack && !hot_) return kNoRange;
+  if (hot_ && ranges_->scattered(block_->frame, current().rip & kPageMask)) return kNoRange;
+  if (stack) return kStackRange;
+  RangeForm form;
+  form.code = block_->va;
+  form.page = static_cast<i32>(address.disp >> kPageShift);
+  form.base = address.base;
+  form.index = address.index;
+  form.scale = address.scale;
+  form.segment = address.segment;
+  form.address32 = address.address32;
+  form.write = access.write;
+  form.size = access.size;
+  return cache_.range_number(form);
+}
+
 // The look-up. A hit leaves in scratch 0 what `reach` says; a general one lacks scratch 1. A miss is an address that is
-// not in the TLB with this right, or an access that leaves its page or is not aligned as it must be.
+// not in the TLB (or the range) with this right, or an access that leaves its page or is not aligned as it must be.
 BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reach reach) {
   in_scratch0_ = nullptr;
-  const auto tags = access.write ? offsetof(Frame, tlb.write_tag) : offsetof(Frame, tlb.read_tag);
-  HostMemory entry{kHostRsp, kScratch1, 0, 0};
   emit_address(access.address);
   if (current().x87_address) e().store(frame_field(offsetof(Frame, x87_dp_next)), kScratch0);
+  if (const u32 range = range_of(access, reach); range != kNoRange) return emit_range_look_up(access, reach, range);
+  const auto tags = access.write ? offsetof(Frame, tlb.write_tag) : offsetof(Frame, tlb.read_tag);
+  HostMemory entry{kHostRsp, kScratch1, 0, 0};
   if (reach == Reach::constant) {
     entry = {kHostRsp, -1, 0, static_cast<i32>(8 * tlb_index(static_cast<u64>(access.address.disp)))};
   } else {
@@ -60,12 +84,14 @@ BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reac
     e().alu_immediate(Width::b32, 4, kScratch1, (kTlbEntries - 1) << 3);
   }
   const auto field = [&](std::size_t array) {
-    return HostMemory{entry.base, entry.index, entry.scale, entry.disp + static_cast<i32>(array)};
+    return HostMemory{entry.base, entry.index, 0, entry.disp + static_cast<i32>(array)};
   };
   // Scratch 0 becomes the offset in the page if the tag matches, and more than that otherwise: one comparison finds a
   // miss and a crossing.
   e().op_memory(Width::b64, 0x33, kScratch0, field(tags));
-  LookUp look_up{nullptr, field(tags)};
+  LookUp look_up;
+  look_up.combined = field(tags);
+  look_up.combine = 0x33;
   if (access.aligned) {
     e().op_register(Width::b64, 0xF7, 0, kScratch0);
     e().dword(~static_cast<u32>(kPageMask) | static_cast<u32>(access.size - 1));
@@ -79,6 +105,44 @@ BlockTranslator::LookUp BlockTranslator::emit_look_up(const Access& access, Reac
   else
     e().load(kScratch0, field(reach == Reach::direct ? offsetof(Frame, tlb.delta) : offsetof(Frame, tlb.page)));
   return look_up;
+}
+
+// The same with an entry of the range cache; the address is in scratch 0. A general one ends with the address there and
+// the delta in scratch 1, so that the access waits for neither comparison.
+BlockTranslator::LookUp BlockTranslator::emit_range_look_up(const Access& access, Reach reach, u32 number) {
+  const bool stack = number == kStackRange;
+  const u32 size_class = access.size <= kStackAccess[0] ? 0 : 1;
+  const std::size_t entry = offsetof(Frame, ranges) + sizeof(Range) * number;
+  const HostMemory start = frame_field(stack ? offsetof(Frame, stack.start) : entry + offsetof(Range, start));
+  const HostMemory limit = frame_field(stack ? offsetof(Frame, stack.limit) + sizeof(u64) * size_class
+                                             : entry + offsetof(Range, limit));
+  const HostMemory delta = frame_field(stack ? offsetof(Frame, stack.delta) : entry + offsetof(Range, delta));
+  const bool direct = reach == Reach::direct;
+  const int distance = direct ? kScratch0 : kScratch1;
+  LookUp look_up;
+  look_up.range = number;
+  e().mov(distance, kScratch0);
+  e().op_memory(Width::b64, 0x2B, distance, start);
+  if (direct) {
+    look_up.combined = start;
+    look_up.combine = 0x03;
+  }
+  e().op_memory(Width::b64, 0x3B, distance, limit);
+  look_up.missed = e().jump(Condition::ae);
+  if (access.aligned) {
+    e().op_register(Width::b32, 0xF7, 0, kScratch0);
+    e().dword(access.size - 1u);
+    look_up.misaligned = e().jump(Condition::ne);
+  }
+  e().load(distance, delta);
+  return look_up;
+}
+
+// In the cold part, where a look-up that missed goes on: the address is in scratch 0 again.
+void BlockTranslator::emit_missed(const LookUp& look_up) {
+  Emitter::patch(look_up.missed, e().here());
+  if (look_up.misaligned != nullptr) Emitter::patch(look_up.misaligned, e().here());
+  if (look_up.combine != 0) e().op_memory(Width::b64, look_up.combine, kScratch0, look_up.combined);
 }
 
 // The host's operand for a guest's, after the look-up.
@@ -113,8 +177,9 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
   whole.size = static_cast<u16>(group.high - group.low);
   whole.write = group.write;
   whole.aligned = false;
-  u8* const missed = emit_look_up(whole, group.reach).missed;
+  const LookUp look_up = emit_look_up(whole, group.reach);
   if (group.reach == Reach::general) e().lea(kScratch0, {kScratch0, kScratch1, 0, 0});
+  u8* const found = e().here();
   u8* misaligned = nullptr;
   if (group.aligned) {
     HostMemory anchor = reached(whole.address, group.reach, true);
@@ -129,7 +194,13 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
   group.low_va = static_cast<Va>(whole.address.disp);
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
-  Emitter::patch(missed, e().here());
+  emit_missed(look_up);
+  if (look_up.range != kNoRange) {
+    e().store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(index_)));
+    e().mov_immediate(kScratch1, AccessBits(whole.size, 0, group.reach, whole.write, look_up.range).value);
+    e().call(stubs_.range_missed);
+    e().jump(Condition::ne, found);
+  }
   if (misaligned != nullptr) Emitter::patch(misaligned, e().here());
   if (flags_ == Flags::lost) emit_recover_flags();
   e().alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)), static_cast<i32>(count_ - index_));
@@ -170,8 +241,7 @@ void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up
   const Reach reach = reach_of(access.address);
   Emitter* const outer = emitter_;
   emitter_ = &cache_.cold;
-  Emitter::patch(look_up.missed, e().here());
-  e().op_memory(Width::b64, 0x33, kScratch0, look_up.tag);
+  emit_missed(look_up);
   if (flags_ == Flags::lost) emit_recover_flags();
   Site site = site_at(static_cast<u16>(index_));
   site.size = static_cast<u8>(access.size);
@@ -180,7 +250,7 @@ void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up
   site.stack = access.address.stack;
   site.alignment_mask = access.aligned ? static_cast<u8>(access.size - 1) : 0;
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
-  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write).value);
+  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write, look_up.range).value);
   e().call(stubs_.slow_memory);
   if (!access.write) {
     e().jump(operation_at);

@@ -59,6 +59,7 @@ struct alignas(kPageSize) Frame {
   std::array<u64, 2> kept{};  // operands that lost flags are made from again (FlagSource), once their registers change
   // What a block found out for its groups of accesses (group_field); dead at its end.
   std::array<u64, kGroupSlots> group{};
+  StackRange stack{};
   // Untouched entries cost no host memory: zero is an entry that never matches, except for index 0, which the space
   // initialises.
   Tlb tlb;
@@ -98,9 +99,10 @@ struct alignas(kPageSize) Frame {
   // Where the direct jumps to other pages lead in this space. Only the first
   // TranslatorSpace::far_known_ are valid.
   alignas(kPageSize) std::array<u64, kFarJumps> far;
+  alignas(kPageSize) std::array<Range, kRanges> ranges;  // fresh memory: zero
 };
 
-static_assert(offsetof(Frame, tlb) <= 120, "a displacement of one byte reaches the first read tag");
+static_assert(offsetof(Frame, stack.delta) <= 120, "a displacement of one byte reaches what comes before the TLB");
 
 // The addresses of one page share a run of kPageSize entries, one each.
 [[nodiscard]] constexpr u32 jump_index(Va va) { return static_cast<u32>(va) & (kJumpEntries - 1); }

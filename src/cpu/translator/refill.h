@@ -4,6 +4,7 @@
 #pragma once
 
 #include "cpu/page_walk_inline.h"
+#include "cpu/translator/range_cache.h"
 
 namespace vitrine::cpu::translator {
 
@@ -31,12 +32,15 @@ enum class Reach : u8 {
 struct AccessBits {
   u32 value = 0;
   constexpr AccessBits() = default;
-  constexpr AccessBits(u8 size, u8 alignment_mask, Reach reach, bool write)
-      : value(size | u32{alignment_mask} << 8 | static_cast<u32>(reach) << 16 | (write ? 1u << 24 : 0)) {}
-  [[nodiscard]] constexpr u8 size() const { return static_cast<u8>(value); }
-  [[nodiscard]] constexpr u8 alignment_mask() const { return static_cast<u8>(value >> 8); }
-  [[nodiscard]] constexpr Reach reach() const { return static_cast<Reach>(value >> 16 & 3); }
-  [[nodiscard]] constexpr bool write() const { return (value >> 24 & 1) != 0; }
+  // `range`: its number, or kNoRange.
+  constexpr AccessBits(u32 size, u32 alignment_mask, Reach reach, bool write, u32 range)
+      : value(size | (write ? 1u << 10 : 0) | static_cast<u32>(reach) << 11 | range << 13 |
+              static_cast<u32>(__builtin_popcount(alignment_mask)) << 28) {}
+  [[nodiscard]] constexpr u32 size() const { return value & 1023; }
+  [[nodiscard]] constexpr u32 alignment_mask() const { return (1u << (value >> 28 & 7)) - 1; }
+  [[nodiscard]] constexpr Reach reach() const { return static_cast<Reach>(value >> 11 & 3); }
+  [[nodiscard]] constexpr bool write() const { return (value >> 10 & 1) != 0; }
+  [[nodiscard]] constexpr u32 range() const { return value >> 13 & (4 * kRanges - 1); }
 };
 
 inline constexpr u32 kTlbEntries = 16384;  // reach 64 MiB
@@ -56,6 +60,7 @@ struct Tlb {
 inline constexpr u32 kTlbChunk = 256;
 inline constexpr u32 kWrittenFrames = 1u << 15;
 struct TlbUse {
+  RangeUse ranges;
   u64 chunks[kTlbEntries / kTlbChunk / 64];
   u64 written[kWrittenFrames / 64];
 };
@@ -79,6 +84,8 @@ inline void install(Tlb& tlb, TlbUse& use, Va va, const std::byte* host, bool wr
   if (write) use.written[written_frame(host) / 64] |= 1ull << written_frame(host) % 64;
 }
 
+inline constexpr u32 kScattered = 32;
+
 // What the short way needs of its space and machine. A part of Frame.
 struct Refill {
   WalkedRam ram;
@@ -87,11 +94,31 @@ struct Refill {
   TlbUse* use = nullptr;
   const u64* with_code = nullptr;  // a bit for each frame: it has translations, and a write takes the long way
   u64* misses = nullptr;           // counted here
+  u64* range_misses = nullptr;
+  Range* ranges = nullptr;
+  StackRange* stack = nullptr;
+  Range stack_record{};  // how that has been doing
+  i64* budget = nullptr;       // of this entry into generated code, what is left
+  i64 granted = 0;             // the same, at its beginning
+  u64 entered = 0;             // instructions retired until then
+  const u32* site = nullptr;   // of the access
+  u32 scattered[kScattered] = {};       // sites whose ranges keep missing: to be translated without
+  u32 scattered_count = 0;
+  // Of the misses of ranges (refill.cpp).
+  u32 reviewed_misses = 0, review = 0;
+  u64 reviewed_at = 0;
+  bool often = false;
   bool off = false;                // a breakpoint watches accesses
+
+  [[nodiscard]] u64 now() const { return entered + static_cast<u64>(granted - *budget); }
 };
 
 // Fills the TLB for an access and returns what scratch 0 must hold. Zero: nothing has happened, and the long way must
 // see to it: a fault, two pages, a breakpoint, translated code.
-extern "C" u64 vitrine_translator_refill(const Refill* refill, Va va, AccessBits access);
+extern "C" u64 vitrine_translator_refill(Refill* refill, Va va, AccessBits access);
+
+// Fills the range of an access (its only page is at `va`) if the TLB has the page, and returns what scratch 0 must hold. Zero: it has
+// not.
+extern "C" u64 vitrine_translator_range_missed(Refill* refill, Va va, AccessBits access);
 
 }  // namespace vitrine::cpu::translator

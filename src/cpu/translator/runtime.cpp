@@ -91,6 +91,7 @@ Exit Runtime::run(u32 processor, Space& space, GuestContext& context, u64 budget
   const bool fault = pass.exit.reason == ExitReason::exception && is_fault(pass.exit.vector);
   if (resume_ || fault) context.rflags |= kRflagsResume;
   pass.exit.retired = retired_;
+  retired_in_runs_before_ += retired_;
   return pass.exit;
 }
 
@@ -109,12 +110,14 @@ void Runtime::step(Pass& pass) {
   const bool watched = debug_.executes() && debug_.executes_in_page(pass.rip);
   const Variant variant = pass.take_variant(trap || once || step_over_ || watched, remaining);
   retry_without_code_ = step_over_ = keep_resume_ = false;
+  if (frame_->refill.scattered_count != 0) translate_scattered();
 
   const u8* const entry = find_entry(pass, variant, once);
   if (entry == nullptr) return finish_exception(pass, fault_);
-  granted_ =
+  frame_->refill.granted =
       variant.one ? kBudgetReserve : static_cast<i64>(std::min(remaining, variant.counted ? kLongestTail : kSlice));
-  frame_->budget = granted_ - (variant.counted ? 0 : kBudgetReserve);
+  frame_->refill.entered = retired_in_runs_before_ + retired_;
+  frame_->budget = frame_->refill.granted - (variant.counted ? 0 : kBudgetReserve);
   const u64 before = retired_;
   ++statistics_.dispatches;
   enter(variant.flags_saved ? stubs_.enter_flags_saved : stubs_.enter_flags_live, frame_, entry);
@@ -133,6 +136,7 @@ void Runtime::step(Pass& pass) {
       retired_ = retired_before(site);
       pass.rip = site.rip();
       pass.tail = !site.block->variant.counted && pass.remaining(*this) <= kLongestTail;
+      if (hot_pages_.sample(site.block->frame, retired_in_runs_before_ + retired_)) (void)drop_blocks(site.block->frame);
       break;
     }
     case ExitKind::helper:
@@ -176,7 +180,7 @@ const u8* Runtime::find_entry(Pass& pass, Variant variant, bool once) {
     const Block* const block = code == nullptr ? nullptr : make_block(pass.rip, *code, variant, false);
     return block == nullptr ? nullptr : block->entry;
   }
-  if (next != nullptr && variant == next->variant) return next->entry;
+  if (next != nullptr && !next->dead && variant == next->variant) return next->entry;
   if (const u8* const known = known_entry(pass.rip, variant); known != nullptr) return known;
   const Block* const block = find_block(pass, pass.rip, variant);
   if (block == nullptr) return nullptr;
@@ -194,7 +198,7 @@ u64 Runtime::retired_before(const Site& site) const {
 
 // What generated code has taken off the budget. `counted`: it was left from such a block.
 u64 Runtime::consumed(bool counted) const {
-  return static_cast<u64>(granted_ - frame_->budget - (counted ? 0 : kBudgetReserve));
+  return static_cast<u64>(frame_->refill.granted - frame_->budget - (counted ? 0 : kBudgetReserve));
 }
 
 const Translation* Runtime::fetch(Va va) {
@@ -234,6 +238,8 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
   if (cached && !cache_.has_code(first.frame)) {
     for (TranslatorSpace* space : spaces_) space->revoke_writes(first.host);
   }
+  if (options_.all_hot) hot_pages_.make_hot(first.frame);
+  request.hot_pages = &hot_pages_;
   Block* block = blocks_.translate(request);
   if (block == nullptr) {
     const Translation* second = fetch(page_floor(rip) + kPageSize);
@@ -264,7 +270,24 @@ void Runtime::flush_cache() {
   cache_.clear();
   ++cache_generation_;
   ++statistics_.cache_flushes;
-  for (TranslatorSpace* space : spaces_) space->forget_jumps(misses());
+  for (TranslatorSpace* space : spaces_) {
+    space->forget_jumps(misses());
+    space->forget_ranges();  // their numbers are given out anew
+    if (space->frame() != nullptr) space->frame()->refill.scattered_count = 0;
+  }
+}
+
+// The pages of accesses whose ranges keep missing are translated again, and those accesses ask the TLB.
+void Runtime::translate_scattered() {
+  Refill& refill = frame_->refill;
+  const std::span<const u32> sites(refill.scattered, std::exchange(refill.scattered_count, 0));
+  for (const u32 number : sites) {
+    const Site& site = cache_.site(number);
+    if (site.block->dead || hot_pages_.scattered(site.block->frame, site.rip() & kPageMask)) continue;
+    hot_pages_.scatter(site.block->frame, site.rip() & kPageMask);
+    ++statistics_.scattered;
+  }
+  for (const u32 number : sites) (void)drop_blocks(cache_.site(number).block->frame);
 }
 
 void Runtime::after_chain(Pass& pass) {

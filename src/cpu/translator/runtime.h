@@ -48,7 +48,12 @@ class Runtime final : public Translator {
   void remove_space(TranslatorSpace& space);
   // For the frame of a new space; the rest is the space's.
   [[nodiscard]] Refill refill() {
-    return {{ram_.base(), ram_.page_count()}, {}, nullptr, nullptr, cache_.with_code(), &statistics_.tlb_misses, false};
+    Refill refill;
+    refill.ram = {ram_.base(), ram_.page_count()};
+    refill.with_code = cache_.with_code();
+    refill.misses = &statistics_.tlb_misses;
+    refill.range_misses = &statistics_.range_misses;
+    return refill;
   }
 
   // For the stubs.
@@ -105,6 +110,8 @@ class Runtime final : public Translator {
   [[nodiscard]] Block* find_block(Pass& pass, Va rip, Variant variant);
   [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
   [[nodiscard]] const Translation* fetch(Va va);
+  void translate_scattered();
+  bool drop_blocks(Pfn frame);
   void after_chain(Pass& pass);
   void after_far(Pass& pass);
   void after_rip(Pass& pass, u32 single);
@@ -141,7 +148,7 @@ class Runtime final : public Translator {
   GuestContext* context_ = nullptr;
   Frame* frame_ = nullptr;
   u64 retired_ = 0;  // up to the last entry into generated code
-  i64 granted_ = 0;  // the budget at that entry
+  u64 retired_in_runs_before_ = 0;
   Fault fault_;
   HelperResult helper_result_ = HelperResult::next;
   Va helper_rip_ = 0;
@@ -151,6 +158,7 @@ class Runtime final : public Translator {
   bool resume_ = false;       // RF
   bool keep_resume_ = false;  // RF outlives the instruction: it repeats and has stopped half-way, or it is IRET
   DebugRegisters debug_;
+  HotPages hot_pages_;
 
   std::vector<Unsupported> unsupported_;
   TranslatorStatistics statistics_;

@@ -198,13 +198,18 @@ HelperResult Runtime::raise(Vector vector, u32 error_code) {
 }
 
 void Runtime::invalidate(Pfn frame) {
+  hot_pages_.forget(frame);
+  if (drop_blocks(frame)) ++statistics_.page_invalidations;
+}
+
+// False: there were none.
+bool Runtime::drop_blocks(Pfn frame) {
   const std::vector<Block*> dropped = cache_.invalidate(frame);
-  if (dropped.empty()) return;
-  ++statistics_.page_invalidations;
   for (const Block* block : dropped) {
     for (TranslatorSpace* space : spaces_)
       space->forget_jump(block->va, misses(), cache_.far_jumps_to(page_floor(block->va)));
   }
+  return !dropped.empty();
 }
 
 void Runtime::code_written(Pfn pfn) {
@@ -233,7 +238,7 @@ u32 Runtime::on_callout(Frame& frame) {
   }
   helper_result_ = execute_helper(*this, site);
   if (site.fetch && helper_result_ == HelperResult::next) return 0;
-  const bool ends = site.block->dead || (debug_.met() && site.instruction != nullptr);  // null: it is yet to run
+  const bool ends = (site.block->dead || debug_.met()) && site.instruction != nullptr;  // null: it is yet to run
   if (helper_result_ == HelperResult::next && ends) {
     helper_result_ = HelperResult::leave;
     helper_rip_ = site.next();

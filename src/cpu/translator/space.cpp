@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <new>
 
 #include "base/check.h"
@@ -35,6 +36,10 @@ Frame& TranslatorSpace::make_frame(const u8* jump_miss) {
   frame_->refill.root = root_;
   frame_->refill.tlb = &frame_->tlb;
   frame_->refill.use = &tlb_use_;
+  frame_->refill.ranges = frame_->ranges.data();
+  frame_->refill.stack = &frame_->stack;
+  frame_->refill.budget = &frame_->budget;
+  frame_->refill.site = &frame_->site;
   frame_->tlb.read_tag[0] = frame_->tlb.write_tag[0] = tlb_invalid_tag(0);
   frame_->jump[0].code = frame_->jump_victims[0].code = reinterpret_cast<u64>(jump_miss);
   return *frame_;
@@ -49,8 +54,30 @@ void TranslatorSpace::forget_all(const Misses& misses) {
       frame_->tlb.read_tag[index] = frame_->tlb.write_tag[index] = tlb_invalid_tag(index);
     }
   }
+  forget_ranges();
   tlb_use_ = {};
   forget_jumps(misses);
+}
+
+void TranslatorSpace::forget_ranges() {
+  if (frame_ == nullptr) return;
+  forget_stack_range();
+  tlb_use_.ranges.forget(frame_->ranges.data(), [](const Range&) { return true; });
+  std::ranges::fill(tlb_use_.ranges.regions, 0);
+}
+
+void TranslatorSpace::forget_stack_range() {
+  frame_->stack = {};
+  frame_->refill.stack_record.limit = 0;
+}
+
+// The entries that hold a page.
+void TranslatorSpace::forget_range(Va page) {
+  if (page - frame_->stack.start < frame_->stack.limit[0] + kPageSize) forget_stack_range();
+  if (!tlb_use_.ranges.may_hold(page)) return;
+  tlb_use_.ranges.forget(frame_->ranges.data(), [page](const Range& range) {
+    return page + kPageSize > range.start && page < range.start + range.limit + kPageSize;
+  });
 }
 
 void TranslatorSpace::forget_jumps(const Misses& misses) {
@@ -96,6 +123,7 @@ void TranslatorSpace::forget_page(Va va, bool executable, const Misses& misses, 
   for (u64* const tag : {&frame_->tlb.read_tag[index], &frame_->tlb.write_tag[index]}) {
     if (*tag == page_floor(va)) *tag = tlb_invalid_tag(index);
   }
+  forget_range(page_floor(va));
   if (!executable) return;
   forget_far_jumps(far_jumps, misses);
   const auto forget = [&](JumpEntry& jump, Va page) {
@@ -120,6 +148,7 @@ void TranslatorSpace::revoke_writes(const std::byte* host) {
   for (u32 index = 0; index < kTlbEntries; ++index) {
     if (frame_->tlb.page[index] == reinterpret_cast<u64>(host)) frame_->tlb.write_tag[index] = tlb_invalid_tag(index);
   }
+  forget_ranges();
 }
 
 }  // namespace vitrine::cpu::translator

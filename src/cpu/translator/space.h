@@ -39,6 +39,7 @@ class TranslatorSpace final : public Space {
   // A frame is about to hold translated code: writes to it must take the slow
   // path from now on.
   void revoke_writes(const std::byte* host);
+  void forget_ranges();
   void install(Va va, const std::byte* host, bool write) { translator::install(frame_->tlb, tlb_use_, va, host, write); }
   // Precondition: the space has a frame.
   void install_jump(Va va, const u8* code);
@@ -62,6 +63,8 @@ class TranslatorSpace final : public Space {
 
   static constexpr std::size_t kJumpPages = 1024;
   void forget_far_jumps(std::span<const u32> numbers, const Misses& misses);
+  void forget_range(Va page);
+  void forget_stack_range();
   [[nodiscard]] static std::size_t jump_page(Va va) { return (va >> kPageShift) % kJumpPages; }
 
   Runtime& runtime_;

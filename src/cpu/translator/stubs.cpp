@@ -229,8 +229,8 @@ const u8* emit_call_out(Emitter& e, u32 (*function)(Frame*), Returns returns, co
 // The registers that C++ may change, but for the scratch registers.
 constexpr int kCallerSaved[] = {0, 1, 2, 6, 7, 8, 9};
 
-// The short way of a miss in the TLB (refill.h), then `slow_memory`. On entry as there.
-const u8* emit_refill(Emitter& e, const u8* slow_memory) {
+// The short way of a miss (refill.h): `function`, then `slow_memory` if there is one. On entry as there.
+const u8* emit_refill(Emitter& e, u64 (*function)(Refill*, Va, AccessBits), const u8* slow_memory) {
   const u8* start = e.here();
   constexpr i32 kBias = 8;
   constexpr int kRdx = 2;
@@ -243,16 +243,16 @@ const u8* emit_refill(Emitter& e, const u8* slow_memory) {
   e.load(kHostRsp, frame_field(offsetof(Frame, host_rsp), kBias));
   push(e, kScratch0);
   push(e, kScratch0);  // twice: C++ finds the stack aligned
-  e.mov_immediate(kRax, reinterpret_cast<u64>(vitrine_translator_refill));
+  e.mov_immediate(kRax, reinterpret_cast<u64>(function));
   e.op_register(Width::b32, 0xFF, 2, kRax);
   e.load(kHostRsp, {kHostRsp, -1, 0, 0});
   e.mov(kScratch1, kRax);
   for (int reg : kCallerSaved) e.load(reg, guest_slot(reg, kBias));
   e.load(kScratch0, frame_field(offsetof(Frame, scratch0), kBias));
   e.op_register(Width::b64, 0x85, kScratch1, kScratch1);
-  e.jump(Condition::e, slow_memory);
+  if (slow_memory != nullptr) e.jump(Condition::e, slow_memory);
   e.mov(kScratch0, kScratch1);
-  e.op_register(Width::b32, 0x33, kScratch1, kScratch1);
+  if (slow_memory != nullptr) e.op_register(Width::b32, 0x33, kScratch1, kScratch1);
   e.byte(0xC3);
   return start;
 }
@@ -299,7 +299,9 @@ Stubs emit_stubs(Emitter& e, bool avx512) {
   stubs.host_fault = emit_exit(e, ExitKind::host_fault, common);
   stubs.callout = emit_call_out(e, vitrine_translator_callout, Returns::registers, leave, avx512);
   stubs.slow_memory =
-      emit_refill(e, emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave, avx512));
+      emit_refill(e, vitrine_translator_refill,
+                  emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave, avx512));
+  stubs.range_missed = emit_refill(e, vitrine_translator_range_missed, nullptr);
   stubs.finish = emit_call_out(e, vitrine_translator_finish, Returns::flags, leave, avx512);
   return stubs;
 }

@@ -34,6 +34,9 @@ struct Stubs {
   // Frame::bounce and must be followed by `finish`.
   const u8* slow_memory = nullptr;
   const u8* finish = nullptr;  // preserves the flags
+  // The range of a group missed: as above, but ZF says that the TLB does not have its page either, and nothing has
+  // happened.
+  const u8* range_missed = nullptr;
 };
 
 // What the stubs call, in runtime.cpp. Non-zero: leave generated code.

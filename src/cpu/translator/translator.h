@@ -21,6 +21,7 @@ struct TranslatorOptions {
       64ull << 20;              // host memory for generated code; everything is dropped when it is full. At least 1 MiB
   u32 block_instructions = 64;  // longest block, 1..64
   bool chain = true;            // false: every block returns to the dispatcher (diagnosis)
+  bool all_hot = false;         // every page is translated as if it were hot (translator/hot_pages.h); for tests
   bool avx512 = false;          // AVX-512 F, CD, BW, DQ and VL, with the host's own results. Needs host_supports_avx512
 };
 
@@ -31,6 +32,8 @@ struct TranslatorStatistics {
   u64 cache_flushes = 0;       // whole-cache flushes because it was full
   u64 dispatches = 0;          // entries into generated code
   u64 tlb_misses = 0;          // slow memory accesses of every kind
+  u64 range_misses = 0;        // of the range cache (translator/range_cache.h)
+  u64 scattered = 0;           // accesses that went back to the TLB, because their ranges kept missing
   u64 page_invalidations = 0;  // code pages dropped because they were written
 };
 

@@ -12,8 +12,13 @@ namespace {
 constexpr Va kCode = GuestMachine::kCode, kData = GuestMachine::kData;
 constexpr u64 kTrapFlag = 1u << 8;
 
-INSTANTIATE_TEST_SUITE_P(Backends, BackendContract, ::testing::Values(BackendKind::translator, BackendKind::kvm),
-                         [](const auto& info) { return info.param == BackendKind::kvm ? "kvm" : "translator"; });
+std::string name_of(const ::testing::TestParamInfo<BackendKind>& info) {
+  if (info.param == BackendKind::kvm) return "kvm";
+  return info.param == BackendKind::translator ? "translator" : "hot_translator";
+}
+INSTANTIATE_TEST_SUITE_P(Backends, BackendContract,
+                         ::testing::Values(BackendKind::translator, BackendKind::hot_translator, BackendKind::kvm),
+                         name_of);
 
 TEST_P(BackendContract, RunsToASystemCallAndReportsItsRegisters) {
   guest().code({0xB8, 0x34, 0x12, 0, 0, 0x48, 0x83, 0xC0, 0x01, 0x0F, 0x05});  // mov eax,0x1234; add rax,1; syscall

@@ -90,7 +90,8 @@ class Differential : public ::testing::TestWithParam<u64> {
   }
 
   NativeRunner native_;
-  GuestTwin twin_;
+  // Half of the parts as code in hot pages.
+  GuestTwin twin_{GetParam() % 2 == 0 ? BackendKind::translator : BackendKind::hot_translator};
 };
 
 constexpr u64 kParts = 4, kPrograms = 30'000;  // of each part: some 15 seconds on the machine that chose it

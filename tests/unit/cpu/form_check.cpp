@@ -90,6 +90,7 @@ InstanceCheck::InstanceCheck() {
   BackendKind guest = BackendKind::translator;
   if (asks_for_kvm("VITRINE_FUZZ_GUEST", problem_) && problem_.empty()) guest = BackendKind::kvm;
   twin_ = std::make_unique<GuestTwin>(guest);
+  if (guest == BackendKind::translator) hot_ = std::make_unique<GuestTwin>(BackendKind::hot_translator);
   emulated_ = emulated();
   single_steps_ = guest == BackendKind::translator;  // KVM counts no instructions
   if (problem_.empty() && asks_for_kvm("VITRINE_FUZZ_ORACLE", problem_)) {
@@ -97,7 +98,7 @@ InstanceCheck::InstanceCheck() {
   }
   if (!problem().empty()) return;
   std::memset(reinterpret_cast<void*>(NativeRunner::kCode), 0xCC, NativeRunner::kCodeBytes);
-  for (GuestTwin* guest : {twin_.get(), oracle_.get()}) {
+  for (GuestTwin* guest : {twin_.get(), hot_.get(), oracle_.get()}) {
     for (u64 at = 0; guest != nullptr && at < NativeRunner::kCodeBytes; at += kPageSize)
       std::memset(guest->machine().byte(NativeRunner::kCode + at), 0xCC, kPageSize);
   }
@@ -108,9 +109,9 @@ std::string InstanceCheck::problem() const {
 }
 
 // Runs the guest to its first exception in pieces of `slice` instructions.
-Exit InstanceCheck::run_guest(u64 slice) {
+Exit InstanceCheck::run_guest(GuestTwin& twin, u64 slice) {
   for (u32 n = 0; n < 1000 || !single_steps_; ++n) {
-    const Exit exit = twin_->machine().run(slice);
+    const Exit exit = twin.machine().run(slice);
     if (exit.reason != ExitReason::budget) return exit;
   }
   return {};
@@ -119,6 +120,7 @@ Exit InstanceCheck::run_guest(u64 slice) {
 void InstanceCheck::poke(Va at, std::vector<u8> code) {
   code.resize(64, 0xCC);
   twin_->machine().poke(at, code);
+  if (hot_ != nullptr) hot_->machine().poke(at, code);
   if (oracle_ != nullptr) oracle_->machine().poke(at, code);
 }
 
@@ -144,22 +146,22 @@ bool InstanceCheck::tolerates(const Instance& instance, const Exit& exit, const 
   return reason != nullptr;
 }
 
-std::string InstanceCheck::compare(const Instance& instance, const NativeState& native, const NativeEnd& end,
-                                   u64 slice) {
-  twin_->load_memory(instance.memory);
-  twin_->load(instance.state, instance.at);
-  const Exit exit = run_guest(slice);
+std::string InstanceCheck::compare(GuestTwin& twin, const Instance& instance, const NativeState& native,
+                                   const NativeEnd& end, u64 slice) {
+  twin.load_memory(instance.memory);
+  twin.load(instance.state, instance.at);
+  const Exit exit = run_guest(twin, slice);
   if (exit.reason != ExitReason::exception) return fmt::format("exit reason {}\n", static_cast<int>(exit.reason));
   if (may_differ(instance, exit, end) || tolerates(instance, exit, end)) return {};
   std::string wrong = compare_fault(exit, end);
-  if (twin_->machine().context.rip != end.rip)
-    wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin_->machine().context.rip);
+  if (twin.machine().context.rip != end.rip)
+    wrong += fmt::format("rip: native {:x} guest {:x}\n", end.rip, twin.machine().context.rip);
   const bool ran = end.vector == static_cast<u64>(Vector::breakpoint);
   std::vector<Ignored> ignored = instance.ignored;
   // A processor pushes before it finds that the new frame is not there; here a fault leaves the memory alone as well.
   if (instance.instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER && !ran)
     ignored.push_back({instance.state.gpr[4] - 512, 512});
-  return wrong + twin_->differences(native, ran ? instance.undefined_flags : 0, ignored);
+  return wrong + twin.differences(native, ran ? instance.undefined_flags : 0, ignored);
 }
 
 std::string InstanceCheck::check(const Instance& instance) {
@@ -172,8 +174,11 @@ std::string InstanceCheck::check(const Instance& instance) {
   // The translator's process would end by it.
   const bool refused = emulated_ && end.vector == static_cast<u64>(Vector::invalid_opcode);
   if (refused) ++tolerated_["an encoding that QEMU refuses: not run"];
-  std::string wrong = refused ? std::string() : compare(instance, native, end, 1000);
-  if (wrong.empty() && single_steps_ && !refused) wrong = compare(instance, native, end, 1);
+  std::string wrong = refused ? std::string() : compare(*twin_, instance, native, end, 1000);
+  if (wrong.empty() && single_steps_ && !refused) wrong = compare(*twin_, instance, native, end, 1);
+  // Twice: what the first run reaches through the page tables, the second finds in the range cache.
+  for (int n = 0; n < 2 && wrong.empty() && hot_ != nullptr && !refused; ++n)
+    wrong = compare(*hot_, instance, native, end, 1000);
   poke(instance.at, {});
   std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
   if (wrong.empty()) return wrong;

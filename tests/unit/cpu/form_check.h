@@ -24,10 +24,10 @@ class InstanceCheck {
   [[nodiscard]] const std::map<std::string, u64>& tolerated() const { return tolerated_; }
 
  private:
-  [[nodiscard]] Exit run_guest(u64 slice);
+  [[nodiscard]] Exit run_guest(GuestTwin& twin, u64 slice);
   void poke(Va at, std::vector<u8> code);
-  [[nodiscard]] std::string compare(const Instance& instance, const NativeState& native, const NativeEnd& end,
-                                    u64 slice);
+  [[nodiscard]] std::string compare(GuestTwin& twin, const Instance& instance, const NativeState& native,
+                                    const NativeEnd& end, u64 slice);
   [[nodiscard]] std::string compare_fault(const Exit& exit, const NativeEnd& end) const;
   [[nodiscard]] bool tolerates(const Instance& instance, const Exit& exit, const NativeEnd& end);
 
@@ -35,6 +35,7 @@ class InstanceCheck {
   std::unique_ptr<GuestTwin> oracle_;  // null: the host is the oracle
   std::string problem_;
   std::unique_ptr<GuestTwin> twin_;
+  std::unique_ptr<GuestTwin> hot_;  // null: not compared
   bool single_steps_ = true;
   std::map<u64, u64> ends_;
   bool emulated_ = false;

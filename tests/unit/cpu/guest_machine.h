@@ -56,7 +56,8 @@ class PageTables {
   Pfn root_;
 };
 
-enum class BackendKind : u8 { translator, kvm };
+// `hot_translator`: every page is translated as if the guest spent its time there.
+enum class BackendKind : u8 { translator, hot_translator, kvm };
 
 class GuestMachine {
  public:
@@ -120,7 +121,9 @@ class GuestMachine {
       kvm = made.get();
       return made;
     }
-    std::unique_ptr<Translator> made = make_translator(ram, identity, 2, options);
+    TranslatorOptions chosen = options;
+    chosen.all_hot |= kind == BackendKind::hot_translator;
+    std::unique_ptr<Translator> made = make_translator(ram, identity, 2, chosen);
     cpu = made.get();
     return made;
   }

@@ -25,7 +25,7 @@ GuestTwin::GuestTwin(BackendKind kind) : guest_(kind) {
   for (u64 at = 0; at < NativeRunner::kCodeBytes; at += kPageSize) guest_.tables.map(NativeRunner::kCode + at);
   for_each_page([&](Va page, u64, bool written) {
     guest_.tables.map(page, (written ? pte::kWrite : 0) | pte::kUser);
-    (void)guest_.tables.allocate();  // neighbours in guest memory are not neighbours on the host
+    if (kind != BackendKind::hot_translator) (void)guest_.tables.allocate();
   });
 }
 
