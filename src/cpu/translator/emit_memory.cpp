@@ -197,7 +197,7 @@ void BlockTranslator::open_group(const Access& access, AccessGroup& group, i64 p
   emit_missed(look_up);
   if (look_up.range != kNoRange) {
     e().store_immediate32(frame_field(offsetof(Frame, site)), make_site(static_cast<u16>(index_)));
-    e().mov_immediate(kScratch1, AccessBits(whole.size, 0, group.reach, whole.write, look_up.range).value);
+    e().mov_immediate(kScratch1, AccessBits(whole.size, 0, group.reach, whole.write, look_up.range, hot_).value);
     e().call(stubs_.range_missed);
     e().jump(Condition::ne, found);
   }
@@ -250,7 +250,7 @@ void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up
   site.stack = access.address.stack;
   site.alignment_mask = access.aligned ? static_cast<u8>(access.size - 1) : 0;
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
-  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write, look_up.range).value);
+  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write, look_up.range, hot_).value);
   e().call(stubs_.slow_memory);
   if (!access.write) {
     e().jump(operation_at);

@@ -22,7 +22,7 @@ inline constexpr int kGuestRspHost = 15;
 inline constexpr int kHostRsp = 4;
 
 inline constexpr int kSpilledRegisters = 3;
-inline constexpr u32 kGroupSlots = 5;       // groups of accesses of a block that share a look-up
+inline constexpr u32 kGroupSlots = 4;       // groups of accesses of a block that share a look-up
 inline constexpr u32 kJumpEntries = 65536;  // indexed by the low 16 bits of an address
 // What another address pushed out of its entry is found in a second, smaller
 // table with another index.
@@ -102,7 +102,7 @@ struct alignas(kPageSize) Frame {
   alignas(kPageSize) std::array<Range, kRanges> ranges;  // fresh memory: zero
 };
 
-static_assert(offsetof(Frame, stack.delta) <= 120, "a displacement of one byte reaches what comes before the TLB");
+static_assert(offsetof(Frame, tlb) <= 120, "a displacement of one byte reaches the first read tag");
 
 // The addresses of one page share a run of kPageSize entries, one each.
 [[nodiscard]] constexpr u32 jump_index(Va va) { return static_cast<u32>(va) & (kJumpEntries - 1); }

@@ -98,7 +98,7 @@ void note_miss(Refill& refill, Va va, AccessBits access, bool known) {
   ++*refill.range_misses;
   const bool fits = access.range() != kStackRange || has(*refill.tlb, page_floor(va), true);
   const bool grew = fits && fill(refill, access.range(), page_floor(va), access);
-  if (!known || grew) return;
+  if (!known || grew || !access.may_leave()) return;
   if (++refill.reviewed_misses == kReviewed) {
     const u64 now = refill.now();
     refill.often = now - refill.reviewed_at < u64{kReviewed} * kApart;

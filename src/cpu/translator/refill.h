@@ -30,17 +30,20 @@ enum class Reach : u8 {
 
 // An access as a number that generated code passes.
 struct AccessBits {
+  static constexpr u32 kRangeMask = (1u << 14) - 1;
+  static_assert(kStackRange <= kRangeMask);
   u32 value = 0;
   constexpr AccessBits() = default;
-  // `range`: its number, or kNoRange.
-  constexpr AccessBits(u32 size, u32 alignment_mask, Reach reach, bool write, u32 range)
-      : value(size | (write ? 1u << 10 : 0) | static_cast<u32>(reach) << 11 | range << 13 |
+  // `range`: its number, or kNoRange. `may_leave`: it goes back to the TLB if that keeps missing.
+  constexpr AccessBits(u32 size, u32 alignment_mask, Reach reach, bool write, u32 range, bool may_leave)
+      : value(size | (write ? 1u << 10 : 0) | static_cast<u32>(reach) << 11 | range << 13 | (may_leave ? 1u << 27 : 0) |
               static_cast<u32>(__builtin_popcount(alignment_mask)) << 28) {}
   [[nodiscard]] constexpr u32 size() const { return value & 1023; }
   [[nodiscard]] constexpr u32 alignment_mask() const { return (1u << (value >> 28 & 7)) - 1; }
   [[nodiscard]] constexpr Reach reach() const { return static_cast<Reach>(value >> 11 & 3); }
   [[nodiscard]] constexpr bool write() const { return (value >> 10 & 1) != 0; }
-  [[nodiscard]] constexpr u32 range() const { return value >> 13 & (4 * kRanges - 1); }
+  [[nodiscard]] constexpr bool may_leave() const { return (value >> 27 & 1) != 0; }
+  [[nodiscard]] constexpr u32 range() const { return value >> 13 & kRangeMask; }
 };
 
 inline constexpr u32 kTlbEntries = 16384;  // reach 64 MiB
