@@ -25,8 +25,9 @@ enum class Frames {
 
 class BareGuest {
  public:
-  explicit BareGuest(u64 ram_bytes = 64ull << 20, Frames frames = Frames::in_order)
-      : ram(ram::GuestRam::create(ram_bytes).value()), cpu(cpu::make_translator(ram, identity, 1, {})) {
+  explicit BareGuest(u64 ram_bytes = 64ull << 20, Frames frames = Frames::in_order,
+                     const cpu::TranslatorOptions& options = {})
+      : ram(ram::GuestRam::create(ram_bytes).value()), cpu(cpu::make_translator(ram, identity, 1, options)) {
     ram.expect_dense_use(Pfn{0}, ram.page_count());  // as the kernel asks where frames are in dense use
     for (u64 n = ram.page_count(); n-- > 1;) free_.push_back(Pfn{n});
     if (frames == Frames::shuffled) std::shuffle(free_.begin(), free_.end(), std::mt19937_64(1));
@@ -75,8 +76,9 @@ class BareGuest {
 // A bare guest with the kernels in it.
 class KernelGuest : public BareGuest {
  public:
-  explicit KernelGuest(std::span<const u8> image, Frames frames = Frames::in_order)
-      : BareGuest(64ull << 20, frames) {
+  explicit KernelGuest(std::span<const u8> image, Frames frames = Frames::in_order,
+                       const cpu::TranslatorOptions& options = {})
+      : BareGuest(64ull << 20, frames, options) {
     map(kCode, page_ceil(image.size()), 0);
     map(kBuffer, kBufferBytes);
     map(kStack, kStackBytes);

@@ -1,7 +1,8 @@
 // bench_cpu: the processor's table. The same code runs natively, translated and in Unicorn, interleaved, so that noise
 // hits all alike; medians, and ratios within one run.
 //
-//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] [--repetitions N] [--translation N]
+//   bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--in-order] [--shuffled] [--statistics]
+//     [--window N] [--repetitions N] [--translation N]
 #include <sys/mman.h>
 
 #include <cmath>
@@ -19,6 +20,7 @@ struct Options {
   double target = 0.02;  // seconds of native time
   std::vector<u64> kernels;
   bool peer = true, micro = true, statistics = false;
+  bool in_order = true, shuffled = true;  // the frames of the guest's memory
   u64 window = kWindow;
   int translation = 0;  // measure nothing but translation, so many times
 };
@@ -96,24 +98,20 @@ void print_statistics(KernelGuest& guest, u64 kernel, u64 window) {
   const auto after = guest.cpu->statistics();
   const double millions = static_cast<double>(guest.retired) / 1e6;
   std::printf("    translated %.2f ns an instruction; ", time * 1e3 / millions);
-  std::printf("    per million instructions: %.0f dispatches, %.0f slow accesses, %.0f blocks, %.0f misses of ranges (%llu accesses scattered)\n",
-              static_cast<double>(after.dispatches - before.dispatches) / millions,
-              static_cast<double>(after.tlb_misses - before.tlb_misses) / millions,
-              static_cast<double>(after.blocks - before.blocks) / millions,
-              static_cast<double>(after.range_misses - before.range_misses) / millions,
-              static_cast<unsigned long long>(after.scattered));
+  std::printf(
+      "    per million instructions: %.0f dispatches, %.0f slow accesses, %.0f blocks, %.0f misses of ranges (%llu "
+      "accesses scattered)\n",
+      static_cast<double>(after.dispatches - before.dispatches) / millions,
+      static_cast<double>(after.tlb_misses - before.tlb_misses) / millions,
+      static_cast<double>(after.blocks - before.blocks) / millions,
+      static_cast<double>(after.range_misses - before.range_misses) / millions,
+      static_cast<unsigned long long>(after.scattered));
 }
 
-int run(const Options& options) {
-  const std::vector<u8> image = kernel_image();
-  if (options.translation > 0) {
-    print_translation(image, options.translation);
-    return 0;
-  }
+void print_table(std::span<const u8> image, const Options& options, Frames frames) {
   Native native(image);
-  KernelGuest guest(image);
-  const auto peer = options.peer ? Peer::create(image) : nullptr;
-  std::printf("  %-28s %10s %12s %12s %14s\n", "kernel", "native ms", "translated", "Unicorn", "Unicorn / own");
+  KernelGuest guest(image, frames);
+  const auto peer = options.peer && frames == Frames::in_order ? Peer::create(image) : nullptr;
   double sum = 0, advantage = 0;
   int measured = 0, compared = 0;
   for (u64 kernel = 0; kernel < std::size(kKernels); ++kernel) {
@@ -136,6 +134,25 @@ int run(const Options& options) {
   std::printf("  %-28s %10s %12.2f", "geometric mean", "", std::exp(sum / measured));
   if (compared > 0) std::printf(" %12s %14.1f", "", std::exp(advantage / compared));
   std::printf("\n");
+}
+
+int run(const Options& options) {
+  const std::vector<u8> image = kernel_image();
+  if (options.translation > 0) {
+    print_translation(image, options.translation);
+    return 0;
+  }
+  const auto title = [](const char* kernels) {
+    std::printf("  %-28s %10s %12s %12s %14s\n", kernels, "native ms", "translated", "Unicorn", "Unicorn / own");
+  };
+  if (options.in_order) {
+    title("kernel");
+    print_table(image, options, Frames::in_order);
+  }
+  if (options.shuffled) {
+    title("kernel, frames shuffled");
+    print_table(image, options, Frames::shuffled);
+  }
   if (options.micro) print_micro(image, options.repetitions / 2 + 1);
   return 0;
 }
@@ -167,12 +184,15 @@ int main(int argc, char** argv) {
       options.peer = false;
     } else if (argument == "--statistics") {
       options.statistics = true;
+    } else if (argument == "--in-order" || argument == "--shuffled") {
+      options.in_order = argument == "--in-order";
+      options.shuffled = !options.in_order;
     } else if (argument == "--no-micro") {
       options.micro = false;
     } else {
       std::fprintf(stderr,
                    "usage: bench_cpu [--quick] [--kernel N]... [--no-peer] [--no-micro] [--statistics] [--window N] "
-                    "[--repetitions N] [--translation N]\n");
+                   "[--repetitions N] [--translation N]\n");
       return 2;
     }
   }

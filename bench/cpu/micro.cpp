@@ -115,16 +115,36 @@ double window() {
   return (pieces - whole) / kWindows * 1e9;
 }
 
-double translation(std::span<const u8> image) {
-  KernelGuest guest(image);
-  constexpr u64 kLarge = std::size(kKernels) - 1;
+constexpr u64 kLargeCode = std::size(kKernels) - 1;
+
+// MB/s of guest code: what one round of the large code takes more when it has to be translated.
+double translation_of(KernelGuest& guest) {
+  const u64 before = guest.cpu->statistics().guest_bytes;
   const double start = seconds();
-  (void)guest.run(kLarge, 1);
-  const double cold = seconds() - start;
-  const auto bytes = static_cast<double>(guest.cpu->statistics().guest_bytes);
-  const double again = seconds();
-  (void)guest.run(kLarge, 1);
-  return bytes / (cold - (seconds() - again)) / 1e6;
+  (void)guest.run(kLargeCode, 1);
+  const double cold = seconds() - start, again = seconds();
+  (void)guest.run(kLargeCode, 1);
+  const double warm = seconds() - again;
+  return static_cast<double>(guest.cpu->statistics().guest_bytes - before) / (cold - warm) / 1e6;
+}
+double translation_again(std::span<const u8> image, KernelGuest& guest) {
+  for (u64 at = 0; at < image.size(); at += kPageSize)
+    guest.cpu->code_written(cpu::pte::frame(*guest.entry(kCode + at)));
+  return translation_of(guest);
+}
+
+// Into host memory that was never used: most of a short program's.
+double translation_fresh(std::span<const u8> image) {
+  KernelGuest guest(image);
+  return translation_of(guest);
+}
+// Into host memory that held translations before.
+double translation_recycled(std::span<const u8> image) {
+  KernelGuest guest(image, Frames::in_order, {.code_cache_bytes = 8u << 20});
+  while (guest.cpu->statistics().cache_flushes == 0) (void)translation_again(image, guest);
+  std::vector<double> speed;
+  for (int n = 0; n < 5; ++n) speed.push_back(translation_again(image, guest));
+  return median(speed);
 }
 
 // A loop writes to fresh pages of a committed range: trap, fault path of the memory manager with a zeroed frame, and
@@ -178,14 +198,15 @@ double demand_zero() {
 }  // namespace
 
 void print_micro(std::span<const u8> image, int repetitions) {
-  std::vector<double> call, swap, miss, zero, windows, speed, unused, steps;
+  std::vector<double> call, swap, miss, zero, windows, fresh, recycled, unused, steps;
   for (int n = 0; n < repetitions; ++n) {
     call.push_back(system_call(1));
     swap.push_back(system_call(2));
     miss.push_back(touch_pages(4000, true) - touch_pages(4000, false));
     zero.push_back(demand_zero());
     windows.push_back(window());
-    speed.push_back(translation(image));
+    fresh.push_back(translation_fresh(image));
+    recycled.push_back(translation_recycled(image));
     unused.push_back(unused_debug_registers());
     steps.push_back(single_step());
   }
@@ -197,24 +218,14 @@ void print_micro(std::span<const u8> image, int repetitions) {
   line("end of a window and back", median(windows), "ns", "");
   line("debug registers that are not used, each run", median(unused), "ns", "");
   line("a single step and back", median(steps), "ns", "");
-  line("translation of 400 KB of code", median(speed), "MB/s", "at least 15");
+  line("translation of 400 KB of code, into used memory", median(recycled), "MB/s", "at least 15");
+  line("the same into memory that the host has yet to clear", median(fresh), "MB/s", "");
 }
 
 void print_translation(std::span<const u8> image, int repetitions) {
   KernelGuest guest(image);
-  constexpr u64 kLarge = std::size(kKernels) - 1;
   std::vector<double> speed;
-  for (int n = 0; n < repetitions; ++n) {
-    for (u64 at = 0; at < image.size(); at += kPageSize)
-      guest.cpu->code_written(cpu::pte::frame(*guest.entry(kCode + at)));
-    const u64 bytes = guest.cpu->statistics().guest_bytes;
-    const double start = seconds();
-    (void)guest.run(kLarge, 1);
-    const double cold = seconds() - start, again = seconds();
-    (void)guest.run(kLarge, 1);
-    const double warm = seconds() - again;
-    speed.push_back(static_cast<double>(guest.cpu->statistics().guest_bytes - bytes) / (cold - warm) / 1e6);
-  }
+  for (int n = 0; n < repetitions; ++n) speed.push_back(translation_again(image, guest));
   const cpu::TranslatorStatistics done = guest.cpu->statistics();
   std::printf("  %.1f guest bytes and %.1f hot bytes a block\n",
               static_cast<double>(done.guest_bytes) / static_cast<double>(done.blocks),

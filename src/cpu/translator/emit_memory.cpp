@@ -114,8 +114,8 @@ BlockTranslator::LookUp BlockTranslator::emit_range_look_up(const Access& access
   const u32 size_class = access.size <= kStackAccess[0] ? 0 : 1;
   const std::size_t entry = offsetof(Frame, ranges) + sizeof(Range) * number;
   const HostMemory start = frame_field(stack ? offsetof(Frame, stack.start) : entry + offsetof(Range, start));
-  const HostMemory limit = frame_field(stack ? offsetof(Frame, stack.limit) + sizeof(u64) * size_class
-                                             : entry + offsetof(Range, limit));
+  const HostMemory limit =
+      frame_field(stack ? offsetof(Frame, stack.limit) + sizeof(u64) * size_class : entry + offsetof(Range, limit));
   const HostMemory delta = frame_field(stack ? offsetof(Frame, stack.delta) : entry + offsetof(Range, delta));
   const bool direct = reach == Reach::direct;
   const int distance = direct ? kScratch0 : kScratch1;
@@ -250,7 +250,8 @@ void BlockTranslator::emit_slow_path(const Access& access, const LookUp& look_up
   site.stack = access.address.stack;
   site.alignment_mask = access.aligned ? static_cast<u8>(access.size - 1) : 0;
   e().store_immediate32(frame_field(offsetof(Frame, site)), cache_.add_site(site));
-  e().mov_immediate(kScratch1, AccessBits(site.size, site.alignment_mask, reach, access.write, look_up.range, hot_).value);
+  e().mov_immediate(kScratch1,
+                    AccessBits(site.size, site.alignment_mask, reach, access.write, look_up.range, hot_).value);
   e().call(stubs_.slow_memory);
   if (!access.write) {
     e().jump(operation_at);

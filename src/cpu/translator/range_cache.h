@@ -24,8 +24,9 @@ struct Range {
 };
 static_assert(sizeof(Range) == 32, "two in a line of the host's cache");
 
-// The same for the stack: one entry for all accesses by the stack pointer that are no larger than kStackAccess, of either
-// right; it holds pages that may be written. It lies where generated code reaches it with the shortest displacement.
+// The same for the stack: one entry for all accesses by the stack pointer that are no larger than kStackAccess, of
+// either right; it holds pages that may be written. It lies where generated code reaches it with the shortest
+// displacement.
 inline constexpr u32 kStackAccess[2] = {16, 64};
 struct StackRange {
   Va start;

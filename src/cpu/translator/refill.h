@@ -100,18 +100,18 @@ struct Refill {
   u64* range_misses = nullptr;
   Range* ranges = nullptr;
   StackRange* stack = nullptr;
-  Range stack_record{};  // how that has been doing
-  i64* budget = nullptr;       // of this entry into generated code, what is left
-  i64 granted = 0;             // the same, at its beginning
-  u64 entered = 0;             // instructions retired until then
-  const u32* site = nullptr;   // of the access
-  u32 scattered[kScattered] = {};       // sites whose ranges keep missing: to be translated without
+  Range stack_record{};            // how that has been doing
+  i64* budget = nullptr;           // of this entry into generated code, what is left
+  i64 granted = 0;                 // the same, at its beginning
+  u64 entered = 0;                 // instructions retired until then
+  const u32* site = nullptr;       // of the access
+  u32 scattered[kScattered] = {};  // sites whose ranges keep missing: to be translated without
   u32 scattered_count = 0;
   // Of the misses of ranges (refill.cpp).
   u32 reviewed_misses = 0, review = 0;
   u64 reviewed_at = 0;
   bool often = false;
-  bool off = false;                // a breakpoint watches accesses
+  bool off = false;  // a breakpoint watches accesses
 
   [[nodiscard]] u64 now() const { return entered + static_cast<u64>(granted - *budget); }
 };
@@ -120,8 +120,8 @@ struct Refill {
 // see to it: a fault, two pages, a breakpoint, translated code.
 extern "C" u64 vitrine_translator_refill(Refill* refill, Va va, AccessBits access);
 
-// Fills the range of an access (its only page is at `va`) if the TLB has the page, and returns what scratch 0 must hold. Zero: it has
-// not.
+// Fills the range of an access (its only page is at `va`) if the TLB has the page, and returns what scratch 0 must
+// hold. Zero: it has not.
 extern "C" u64 vitrine_translator_range_missed(Refill* refill, Va va, AccessBits access);
 
 }  // namespace vitrine::cpu::translator

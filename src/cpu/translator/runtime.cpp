@@ -136,7 +136,8 @@ void Runtime::step(Pass& pass) {
       retired_ = retired_before(site);
       pass.rip = site.rip();
       pass.tail = !site.block->variant.counted && pass.remaining(*this) <= kLongestTail;
-      if (hot_pages_.sample(site.block->frame, retired_in_runs_before_ + retired_)) (void)drop_blocks(site.block->frame);
+      if (hot_pages_.sample(site.block->frame, retired_in_runs_before_ + retired_))
+        (void)drop_blocks(site.block->frame);
       break;
     }
     case ExitKind::helper:

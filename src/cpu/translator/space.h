@@ -40,7 +40,9 @@ class TranslatorSpace final : public Space {
   // path from now on.
   void revoke_writes(const std::byte* host);
   void forget_ranges();
-  void install(Va va, const std::byte* host, bool write) { translator::install(frame_->tlb, tlb_use_, va, host, write); }
+  void install(Va va, const std::byte* host, bool write) {
+    translator::install(frame_->tlb, tlb_use_, va, host, write);
+  }
   // Precondition: the space has a frame.
   void install_jump(Va va, const u8* code);
   // Every number below `count` may be jumped through from now on. Precondition: the space has a frame.

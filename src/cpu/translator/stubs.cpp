@@ -298,9 +298,8 @@ Stubs emit_stubs(Emitter& e, bool avx512) {
   stubs.exit_special = emit_exit(e, ExitKind::special, common);
   stubs.host_fault = emit_exit(e, ExitKind::host_fault, common);
   stubs.callout = emit_call_out(e, vitrine_translator_callout, Returns::registers, leave, avx512);
-  stubs.slow_memory =
-      emit_refill(e, vitrine_translator_refill,
-                  emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave, avx512));
+  stubs.slow_memory = emit_refill(e, vitrine_translator_refill,
+                                  emit_call_out(e, vitrine_translator_slow_memory, Returns::address, leave, avx512));
   stubs.range_missed = emit_refill(e, vitrine_translator_range_missed, nullptr);
   stubs.finish = emit_call_out(e, vitrine_translator_finish, Returns::flags, leave, avx512);
   return stubs;

@@ -18,7 +18,8 @@ struct Ignored {
 
 class GuestTwin {
  public:
-  // On a hot translator its pages lie together on the host, elsewhere neighbours in guest memory are not neighbours there.
+  // On a hot translator its pages lie together on the host, elsewhere neighbours in guest memory are not neighbours
+  // there.
   explicit GuestTwin(BackendKind kind = BackendKind::translator);
   // The state as a guest has it, about to run at `entry`.
   [[nodiscard]] static GuestContext context_of(const NativeState& state, Va entry);
