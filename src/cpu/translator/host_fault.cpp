@@ -44,7 +44,7 @@ HostFaultScope::~HostFaultScope() { current_scope = outer_; }
 
 void HostFaultScope::install_handler() {
   std::call_once(installed, [] {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_sigaction = on_sigfpe;
     action.sa_flags = SA_SIGINFO | SA_NODEFER;
     sigemptyset(&action.sa_mask);

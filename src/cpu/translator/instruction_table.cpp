@@ -24,39 +24,19 @@ bool segment_operand(const Instruction& instruction) {
 
 Form classify_control(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_JMP:
-      return far_branch(instruction) ? far_form(instruction) : Form::jump;
-    case ZYDIS_MNEMONIC_CALL:
-      return far_branch(instruction) ? far_form(instruction) : Form::call;
-    case ZYDIS_MNEMONIC_RET:
-      return far_branch(instruction) ? Form::helper : Form::ret;
-    case ZYDIS_MNEMONIC_IRET:
-    case ZYDIS_MNEMONIC_IRETD:
-    case ZYDIS_MNEMONIC_IRETQ:
-      return Form::helper;
-    case ZYDIS_MNEMONIC_JCXZ:
-    case ZYDIS_MNEMONIC_JECXZ:
-    case ZYDIS_MNEMONIC_JRCXZ:
-    case ZYDIS_MNEMONIC_LOOP:
-    case ZYDIS_MNEMONIC_LOOPE:
-    case ZYDIS_MNEMONIC_LOOPNE:
-      return Form::jump_counted;
-    case ZYDIS_MNEMONIC_SYSCALL:
-      return Form::system_call;
-    case ZYDIS_MNEMONIC_INT3:
-      return Form::breakpoint;
-    case ZYDIS_MNEMONIC_INT:
-      return Form::interrupt;
-    case ZYDIS_MNEMONIC_INT1:
-      return Form::debug_trap;
-    case ZYDIS_MNEMONIC_UD0:
-    case ZYDIS_MNEMONIC_UD1:
-    case ZYDIS_MNEMONIC_UD2:
-      return Form::invalid;
-    case ZYDIS_MNEMONIC_PAUSE:
-      return Form::pause;
-    default:
-      break;
+    case ZYDIS_MNEMONIC_JMP: return far_branch(instruction) ? far_form(instruction) : Form::jump;
+    case ZYDIS_MNEMONIC_CALL: return far_branch(instruction) ? far_form(instruction) : Form::call;
+    case ZYDIS_MNEMONIC_RET: return far_branch(instruction) ? Form::helper : Form::ret;
+    case ZYDIS_MNEMONIC_IRET: case ZYDIS_MNEMONIC_IRETD: case ZYDIS_MNEMONIC_IRETQ: return Form::helper;
+    case ZYDIS_MNEMONIC_JCXZ: case ZYDIS_MNEMONIC_JECXZ: case ZYDIS_MNEMONIC_JRCXZ: case ZYDIS_MNEMONIC_LOOP:
+    case ZYDIS_MNEMONIC_LOOPE: case ZYDIS_MNEMONIC_LOOPNE: return Form::jump_counted;
+    case ZYDIS_MNEMONIC_SYSCALL: return Form::system_call;
+    case ZYDIS_MNEMONIC_INT3: return Form::breakpoint;
+    case ZYDIS_MNEMONIC_INT: return Form::interrupt;
+    case ZYDIS_MNEMONIC_INT1: return Form::debug_trap;
+    case ZYDIS_MNEMONIC_UD0: case ZYDIS_MNEMONIC_UD1: case ZYDIS_MNEMONIC_UD2: return Form::invalid;
+    case ZYDIS_MNEMONIC_PAUSE: return Form::pause;
+    default: break;
   }
   // Not XBEGIN or the branches of other processors, which are of the same category.
   const bool own = instruction.z.meta.isa_set == ZYDIS_ISA_SET_I86 || instruction.z.meta.isa_set == ZYDIS_ISA_SET_I386;
@@ -68,76 +48,36 @@ Form classify_control(const Instruction& instruction) {
 // helpers_state.cpp.
 bool is_helper(ZydisMnemonic mnemonic) {
   switch (mnemonic) {
-    case ZYDIS_MNEMONIC_CPUID:
-    case ZYDIS_MNEMONIC_RDTSC:
-    case ZYDIS_MNEMONIC_RDTSCP:
-    case ZYDIS_MNEMONIC_RDRAND:
-    case ZYDIS_MNEMONIC_RDSEED:
-    case ZYDIS_MNEMONIC_XGETBV:
-    case ZYDIS_MNEMONIC_XLAT:
-    case ZYDIS_MNEMONIC_ENTER:
-    case ZYDIS_MNEMONIC_POPF:
-    case ZYDIS_MNEMONIC_POPFQ:
-    case ZYDIS_MNEMONIC_LDMXCSR:
+    case ZYDIS_MNEMONIC_CPUID: case ZYDIS_MNEMONIC_RDTSC: case ZYDIS_MNEMONIC_RDTSCP: case ZYDIS_MNEMONIC_RDRAND:
+    case ZYDIS_MNEMONIC_RDSEED: case ZYDIS_MNEMONIC_XGETBV: case ZYDIS_MNEMONIC_XLAT: case ZYDIS_MNEMONIC_ENTER:
+    case ZYDIS_MNEMONIC_POPF: case ZYDIS_MNEMONIC_POPFQ: case ZYDIS_MNEMONIC_LDMXCSR:
     case ZYDIS_MNEMONIC_VLDMXCSR:
-    case ZYDIS_MNEMONIC_FXSAVE:
-    case ZYDIS_MNEMONIC_FXSAVE64:
-    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXSAVE: case ZYDIS_MNEMONIC_FXSAVE64: case ZYDIS_MNEMONIC_FXRSTOR:
     case ZYDIS_MNEMONIC_FXRSTOR64:
-    case ZYDIS_MNEMONIC_XSAVE:
-    case ZYDIS_MNEMONIC_XSAVE64:
-    case ZYDIS_MNEMONIC_XSAVEC:
-    case ZYDIS_MNEMONIC_XSAVEC64:
-    case ZYDIS_MNEMONIC_XSAVEOPT:
-    case ZYDIS_MNEMONIC_XSAVEOPT64:
-    case ZYDIS_MNEMONIC_XRSTOR:
+    case ZYDIS_MNEMONIC_XSAVE: case ZYDIS_MNEMONIC_XSAVE64: case ZYDIS_MNEMONIC_XSAVEC: case ZYDIS_MNEMONIC_XSAVEC64:
+    case ZYDIS_MNEMONIC_XSAVEOPT: case ZYDIS_MNEMONIC_XSAVEOPT64: case ZYDIS_MNEMONIC_XRSTOR:
     case ZYDIS_MNEMONIC_XRSTOR64:
-    case ZYDIS_MNEMONIC_LAR:
-    case ZYDIS_MNEMONIC_LSL:
-    case ZYDIS_MNEMONIC_VERR:
-    case ZYDIS_MNEMONIC_VERW:
-    case ZYDIS_MNEMONIC_FNSTENV:
-    case ZYDIS_MNEMONIC_FLDENV:
-    case ZYDIS_MNEMONIC_FNSAVE:
-    case ZYDIS_MNEMONIC_FRSTOR:
-    case ZYDIS_MNEMONIC_VMASKMOVPS:
-    case ZYDIS_MNEMONIC_VMASKMOVPD:
-    case ZYDIS_MNEMONIC_VPMASKMOVD:
+    case ZYDIS_MNEMONIC_LAR: case ZYDIS_MNEMONIC_LSL: case ZYDIS_MNEMONIC_VERR: case ZYDIS_MNEMONIC_VERW:
+    case ZYDIS_MNEMONIC_FNSTENV: case ZYDIS_MNEMONIC_FLDENV: case ZYDIS_MNEMONIC_FNSAVE: case ZYDIS_MNEMONIC_FRSTOR:
+    case ZYDIS_MNEMONIC_VMASKMOVPS: case ZYDIS_MNEMONIC_VMASKMOVPD: case ZYDIS_MNEMONIC_VPMASKMOVD:
     case ZYDIS_MNEMONIC_VPMASKMOVQ:
-    case ZYDIS_MNEMONIC_MASKMOVQ:
-    case ZYDIS_MNEMONIC_MASKMOVDQU:
-    case ZYDIS_MNEMONIC_VMASKMOVDQU:
-    case ZYDIS_MNEMONIC_VPGATHERDD:
-    case ZYDIS_MNEMONIC_VPGATHERDQ:
-    case ZYDIS_MNEMONIC_VPGATHERQD:
+    case ZYDIS_MNEMONIC_MASKMOVQ: case ZYDIS_MNEMONIC_MASKMOVDQU: case ZYDIS_MNEMONIC_VMASKMOVDQU:
+    case ZYDIS_MNEMONIC_VPGATHERDD: case ZYDIS_MNEMONIC_VPGATHERDQ: case ZYDIS_MNEMONIC_VPGATHERQD:
     case ZYDIS_MNEMONIC_VPGATHERQQ:
-    case ZYDIS_MNEMONIC_VGATHERDPS:
-    case ZYDIS_MNEMONIC_VGATHERDPD:
-    case ZYDIS_MNEMONIC_VGATHERQPS:
+    case ZYDIS_MNEMONIC_VGATHERDPS: case ZYDIS_MNEMONIC_VGATHERDPD: case ZYDIS_MNEMONIC_VGATHERQPS:
     case ZYDIS_MNEMONIC_VGATHERQPD:
-    case ZYDIS_MNEMONIC_RCPPS:
-    case ZYDIS_MNEMONIC_RCPSS:
-    case ZYDIS_MNEMONIC_VRCPPS:
-    case ZYDIS_MNEMONIC_VRCPSS:
-    case ZYDIS_MNEMONIC_RSQRTPS:
-    case ZYDIS_MNEMONIC_RSQRTSS:
-    case ZYDIS_MNEMONIC_VRSQRTPS:
+    case ZYDIS_MNEMONIC_RCPPS: case ZYDIS_MNEMONIC_RCPSS: case ZYDIS_MNEMONIC_VRCPPS: case ZYDIS_MNEMONIC_VRCPSS:
+    case ZYDIS_MNEMONIC_RSQRTPS: case ZYDIS_MNEMONIC_RSQRTSS: case ZYDIS_MNEMONIC_VRSQRTPS:
     case ZYDIS_MNEMONIC_VRSQRTSS:
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 
 bool is_bit_string(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_BT:
-    case ZYDIS_MNEMONIC_BTS:
-    case ZYDIS_MNEMONIC_BTR:
-    case ZYDIS_MNEMONIC_BTC:
-      break;
-    default:
-      return false;
+    case ZYDIS_MNEMONIC_BT: case ZYDIS_MNEMONIC_BTS: case ZYDIS_MNEMONIC_BTR: case ZYDIS_MNEMONIC_BTC: break;
+    default: return false;
   }
   return instruction.has_memory && instruction.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER;
 }
@@ -146,22 +86,11 @@ bool is_bit_string(const Instruction& instruction) {
 // are unknown to it, and MONITOR and MWAIT are #UD outside ring 0 (SDM vol. 2B): both are refused.
 bool privileged_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_I86:
-    case ZYDIS_ISA_SET_I186:
-    case ZYDIS_ISA_SET_I286REAL:
-    case ZYDIS_ISA_SET_I286PROTECTED:
-    case ZYDIS_ISA_SET_I386:
-    case ZYDIS_ISA_SET_I486:
-    case ZYDIS_ISA_SET_I486REAL:
-    case ZYDIS_ISA_SET_PENTIUMREAL:
-    case ZYDIS_ISA_SET_PPRO:
-    case ZYDIS_ISA_SET_LONGMODE:
-    case ZYDIS_ISA_SET_RDPMC:
-    case ZYDIS_ISA_SET_XSAVE:
-    case ZYDIS_ISA_SET_XSAVES:
-      return true;
-    default:
-      return false;
+    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I286REAL: case ZYDIS_ISA_SET_I286PROTECTED:
+    case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486: case ZYDIS_ISA_SET_I486REAL: case ZYDIS_ISA_SET_PENTIUMREAL:
+    case ZYDIS_ISA_SET_PPRO: case ZYDIS_ISA_SET_LONGMODE: case ZYDIS_ISA_SET_RDPMC: case ZYDIS_ISA_SET_XSAVE:
+    case ZYDIS_ISA_SET_XSAVES: return true;
+    default: return false;
   }
 }
 
@@ -171,109 +100,58 @@ bool is_privileged(const Instruction& instruction) {
   if (!privileged_set(instruction.z.meta.isa_set)) return false;
   if ((instruction.z.attributes & ZYDIS_ATTRIB_IS_PRIVILEGED) != 0) return true;
   switch (instruction.z.meta.category) {
-    case ZYDIS_CATEGORY_IO:
-    case ZYDIS_CATEGORY_IOSTRINGOP:
-      return true;
-    default:
-      break;
+    case ZYDIS_CATEGORY_IO: case ZYDIS_CATEGORY_IOSTRINGOP: return true;
+    default: break;
   }
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_CLI:
-    case ZYDIS_MNEMONIC_STI:
-    case ZYDIS_MNEMONIC_HLT:
-    case ZYDIS_MNEMONIC_LGDT:
-    case ZYDIS_MNEMONIC_SGDT:
-    case ZYDIS_MNEMONIC_SIDT:
-    case ZYDIS_MNEMONIC_SLDT:
-    case ZYDIS_MNEMONIC_SMSW:
-    case ZYDIS_MNEMONIC_STR:
-    case ZYDIS_MNEMONIC_RDPMC:
-      return true;
-    default:
-      return false;
+    case ZYDIS_MNEMONIC_CLI: case ZYDIS_MNEMONIC_STI: case ZYDIS_MNEMONIC_HLT: case ZYDIS_MNEMONIC_LGDT:
+    case ZYDIS_MNEMONIC_SGDT: case ZYDIS_MNEMONIC_SIDT:
+    case ZYDIS_MNEMONIC_SLDT: case ZYDIS_MNEMONIC_SMSW: case ZYDIS_MNEMONIC_STR: case ZYDIS_MNEMONIC_RDPMC: return true;
+    default: return false;
   }
 }
 
 Form classify_stack(const Instruction& instruction) {
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_PUSH:
-      return segment_operand(instruction) ? Form::helper : Form::push;
-    case ZYDIS_MNEMONIC_POP:
-      return segment_operand(instruction) ? Form::helper : Form::pop;
-    case ZYDIS_MNEMONIC_PUSHF:
-    case ZYDIS_MNEMONIC_PUSHFQ:
-      return Form::push_flags;
-    case ZYDIS_MNEMONIC_LEAVE:
-      return instruction.z.operand_width == 64 ? Form::leave : Form::helper;
-    default:
-      return Form::plain;
+    case ZYDIS_MNEMONIC_PUSH: return segment_operand(instruction) ? Form::helper : Form::push;
+    case ZYDIS_MNEMONIC_POP: return segment_operand(instruction) ? Form::helper : Form::pop;
+    case ZYDIS_MNEMONIC_PUSHF: case ZYDIS_MNEMONIC_PUSHFQ: return Form::push_flags;
+    case ZYDIS_MNEMONIC_LEAVE: return instruction.z.operand_width == 64 ? Form::leave : Form::helper;
+    default: return Form::plain;
   }
 }
 
 // Sets whose every member works on registers and memory only.
 bool computational_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_CMOV:
-    case ZYDIS_ISA_SET_FCMOV:
-    case ZYDIS_ISA_SET_X87:
-    case ZYDIS_ISA_SET_PENTIUMMMX:
+    case ZYDIS_ISA_SET_CMOV: case ZYDIS_ISA_SET_FCMOV: case ZYDIS_ISA_SET_X87: case ZYDIS_ISA_SET_PENTIUMMMX:
     case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2:
-    case ZYDIS_ISA_SET_SSE2MMX:
-    case ZYDIS_ISA_SET_SSE3:
-    case ZYDIS_ISA_SET_SSE3X87:
+    case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE2MMX: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSE3X87:
     case ZYDIS_ISA_SET_SSSE3:
-    case ZYDIS_ISA_SET_SSSE3MMX:
-    case ZYDIS_ISA_SET_SSE4:
-    case ZYDIS_ISA_SET_SSE42:
-    case ZYDIS_ISA_SET_SSEMXCSR:
+    case ZYDIS_ISA_SET_SSSE3MMX: case ZYDIS_ISA_SET_SSE4: case ZYDIS_ISA_SET_SSE42: case ZYDIS_ISA_SET_SSEMXCSR:
     case ZYDIS_ISA_SET_AES:
-    case ZYDIS_ISA_SET_PCLMULQDQ:
-    case ZYDIS_ISA_SET_AVX:
-    case ZYDIS_ISA_SET_AVX2:
-    case ZYDIS_ISA_SET_AVXAES:
+    case ZYDIS_ISA_SET_PCLMULQDQ: case ZYDIS_ISA_SET_AVX: case ZYDIS_ISA_SET_AVX2: case ZYDIS_ISA_SET_AVXAES:
     case ZYDIS_ISA_SET_FMA:
-    case ZYDIS_ISA_SET_F16C:
-    case ZYDIS_ISA_SET_BMI1:
-    case ZYDIS_ISA_SET_BMI2:
-    case ZYDIS_ISA_SET_LZCNT:
+    case ZYDIS_ISA_SET_F16C: case ZYDIS_ISA_SET_BMI1: case ZYDIS_ISA_SET_BMI2: case ZYDIS_ISA_SET_LZCNT:
     case ZYDIS_ISA_SET_POPCNT:
-    case ZYDIS_ISA_SET_MOVBE:
-    case ZYDIS_ISA_SET_CMPXCHG16B:
-    case ZYDIS_ISA_SET_LAHF:
-    case ZYDIS_ISA_SET_CLFSH:
+    case ZYDIS_ISA_SET_MOVBE: case ZYDIS_ISA_SET_CMPXCHG16B: case ZYDIS_ISA_SET_LAHF: case ZYDIS_ISA_SET_CLFSH:
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 
 // What x86-64-v4 adds: F, CD, BW, DQ and VL.
 bool avx512_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_AVX512F_128:
-    case ZYDIS_ISA_SET_AVX512F_128N:
-    case ZYDIS_ISA_SET_AVX512F_256:
-    case ZYDIS_ISA_SET_AVX512F_512:
-    case ZYDIS_ISA_SET_AVX512F_KOP:
-    case ZYDIS_ISA_SET_AVX512F_SCALAR:
-    case ZYDIS_ISA_SET_AVX512CD_128:
-    case ZYDIS_ISA_SET_AVX512CD_256:
-    case ZYDIS_ISA_SET_AVX512CD_512:
-    case ZYDIS_ISA_SET_AVX512BW_128:
-    case ZYDIS_ISA_SET_AVX512BW_128N:
-    case ZYDIS_ISA_SET_AVX512BW_256:
-    case ZYDIS_ISA_SET_AVX512BW_512:
-    case ZYDIS_ISA_SET_AVX512BW_KOP:
-    case ZYDIS_ISA_SET_AVX512DQ_128:
-    case ZYDIS_ISA_SET_AVX512DQ_128N:
-    case ZYDIS_ISA_SET_AVX512DQ_256:
-    case ZYDIS_ISA_SET_AVX512DQ_512:
-    case ZYDIS_ISA_SET_AVX512DQ_KOP:
-    case ZYDIS_ISA_SET_AVX512DQ_SCALAR:
+    case ZYDIS_ISA_SET_AVX512F_128: case ZYDIS_ISA_SET_AVX512F_128N: case ZYDIS_ISA_SET_AVX512F_256:
+    case ZYDIS_ISA_SET_AVX512F_512: case ZYDIS_ISA_SET_AVX512F_KOP: case ZYDIS_ISA_SET_AVX512F_SCALAR:
+    case ZYDIS_ISA_SET_AVX512CD_128: case ZYDIS_ISA_SET_AVX512CD_256: case ZYDIS_ISA_SET_AVX512CD_512:
+    case ZYDIS_ISA_SET_AVX512BW_128: case ZYDIS_ISA_SET_AVX512BW_128N: case ZYDIS_ISA_SET_AVX512BW_256:
+    case ZYDIS_ISA_SET_AVX512BW_512: case ZYDIS_ISA_SET_AVX512BW_KOP:
+    case ZYDIS_ISA_SET_AVX512DQ_128: case ZYDIS_ISA_SET_AVX512DQ_128N: case ZYDIS_ISA_SET_AVX512DQ_256:
+    case ZYDIS_ISA_SET_AVX512DQ_512: case ZYDIS_ISA_SET_AVX512DQ_KOP: case ZYDIS_ISA_SET_AVX512DQ_SCALAR:
       return true;
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -289,37 +167,20 @@ Form classify_avx512(const Instruction& instruction) {
 
 bool base_set(ZydisISASet set) {
   switch (set) {
-    case ZYDIS_ISA_SET_I86:
-    case ZYDIS_ISA_SET_I186:
-    case ZYDIS_ISA_SET_I386:
-    case ZYDIS_ISA_SET_I486:
+    case ZYDIS_ISA_SET_I86: case ZYDIS_ISA_SET_I186: case ZYDIS_ISA_SET_I386: case ZYDIS_ISA_SET_I486:
     case ZYDIS_ISA_SET_I486REAL:
-    case ZYDIS_ISA_SET_PENTIUMREAL:
-    case ZYDIS_ISA_SET_PPRO:
-    case ZYDIS_ISA_SET_LONGMODE:
-      return true;
-    default:
-      return false;
+    case ZYDIS_ISA_SET_PENTIUMREAL: case ZYDIS_ISA_SET_PPRO: case ZYDIS_ISA_SET_LONGMODE: return true;
+    default: return false;
   }
 }
 
 bool computational_category(ZydisInstructionCategory category) {
   switch (category) {
-    case ZYDIS_CATEGORY_BINARY:
-    case ZYDIS_CATEGORY_BITBYTE:
-    case ZYDIS_CATEGORY_CMOV:
-    case ZYDIS_CATEGORY_CONVERT:
-    case ZYDIS_CATEGORY_DATAXFER:
-    case ZYDIS_CATEGORY_FLAGOP:
-    case ZYDIS_CATEGORY_LOGICAL:
-    case ZYDIS_CATEGORY_ROTATE:
-    case ZYDIS_CATEGORY_SETCC:
-    case ZYDIS_CATEGORY_SHIFT:
-    case ZYDIS_CATEGORY_SEMAPHORE:
-    case ZYDIS_CATEGORY_X87_ALU:
-      return true;  // FCOMI and the like came with the Pentium Pro
-    default:
-      return false;
+    case ZYDIS_CATEGORY_BINARY: case ZYDIS_CATEGORY_BITBYTE: case ZYDIS_CATEGORY_CMOV: case ZYDIS_CATEGORY_CONVERT:
+    case ZYDIS_CATEGORY_DATAXFER: case ZYDIS_CATEGORY_FLAGOP: case ZYDIS_CATEGORY_LOGICAL: case ZYDIS_CATEGORY_ROTATE:
+    case ZYDIS_CATEGORY_SETCC: case ZYDIS_CATEGORY_SHIFT: case ZYDIS_CATEGORY_SEMAPHORE:
+    case ZYDIS_CATEGORY_X87_ALU: return true;  // FCOMI and the like came with the Pentium Pro
+    default: return false;
   }
 }
 
@@ -328,30 +189,16 @@ bool computational_category(ZydisInstructionCategory category) {
 bool is_hint(const Instruction& instruction) {
   if (instruction.z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY) return false;
   switch (instruction.z.meta.category) {
-    case ZYDIS_CATEGORY_NOP:
-    case ZYDIS_CATEGORY_WIDENOP:
-    case ZYDIS_CATEGORY_PREFETCH:
-      return true;
-    default:
-      break;
+    case ZYDIS_CATEGORY_NOP: case ZYDIS_CATEGORY_WIDENOP: case ZYDIS_CATEGORY_PREFETCH: return true;
+    default: break;
   }
   switch (instruction.mnemonic()) {
-    case ZYDIS_MNEMONIC_NOP:
-    case ZYDIS_MNEMONIC_ENDBR64:
-    case ZYDIS_MNEMONIC_ENDBR32:
-    case ZYDIS_MNEMONIC_PREFETCHW:
-    case ZYDIS_MNEMONIC_PREFETCH:
-    case ZYDIS_MNEMONIC_PREFETCHNTA:
-    case ZYDIS_MNEMONIC_PREFETCHT0:
+    case ZYDIS_MNEMONIC_NOP: case ZYDIS_MNEMONIC_ENDBR64: case ZYDIS_MNEMONIC_ENDBR32: case ZYDIS_MNEMONIC_PREFETCHW:
+    case ZYDIS_MNEMONIC_PREFETCH: case ZYDIS_MNEMONIC_PREFETCHNTA: case ZYDIS_MNEMONIC_PREFETCHT0:
     case ZYDIS_MNEMONIC_PREFETCHT1:
-    case ZYDIS_MNEMONIC_PREFETCHT2:
-    case ZYDIS_MNEMONIC_PREFETCHWT1:
-    case ZYDIS_MNEMONIC_CLDEMOTE:
-    case ZYDIS_MNEMONIC_RDSSPD:
-    case ZYDIS_MNEMONIC_RDSSPQ:
-      return true;
-    default:
-      break;
+    case ZYDIS_MNEMONIC_PREFETCHT2: case ZYDIS_MNEMONIC_PREFETCHWT1: case ZYDIS_MNEMONIC_CLDEMOTE:
+    case ZYDIS_MNEMONIC_RDSSPD: case ZYDIS_MNEMONIC_RDSSPQ: return true;
+    default: break;
   }
   const ZydisISASet set = instruction.z.meta.isa_set;
   return set == ZYDIS_ISA_SET_FAT_NOP || set == ZYDIS_ISA_SET_PREFETCH_NOP || set == ZYDIS_ISA_SET_MPX;
@@ -385,42 +232,21 @@ Form classify(const Instruction& instruction, bool avx512) {
 bool requires_alignment(const Instruction& instruction) {
   const ZydisDecodedInstruction& z = instruction.z;
   switch (z.mnemonic) {
-    case ZYDIS_MNEMONIC_VMOVAPS:
-    case ZYDIS_MNEMONIC_VMOVAPD:
-    case ZYDIS_MNEMONIC_VMOVDQA:
-    case ZYDIS_MNEMONIC_VMOVNTPS:
-    case ZYDIS_MNEMONIC_VMOVDQA32:
-    case ZYDIS_MNEMONIC_VMOVDQA64:
-    case ZYDIS_MNEMONIC_VMOVNTPD:
-    case ZYDIS_MNEMONIC_VMOVNTDQ:
-    case ZYDIS_MNEMONIC_VMOVNTDQA:
-    case ZYDIS_MNEMONIC_CMPXCHG16B:
-      return true;
-    case ZYDIS_MNEMONIC_MOVUPS:
-    case ZYDIS_MNEMONIC_MOVUPD:
-    case ZYDIS_MNEMONIC_MOVDQU:
-    case ZYDIS_MNEMONIC_LDDQU:
-    case ZYDIS_MNEMONIC_PCMPESTRI:
-    case ZYDIS_MNEMONIC_PCMPESTRM:
-    case ZYDIS_MNEMONIC_PCMPISTRI:
-    case ZYDIS_MNEMONIC_PCMPISTRM:
-      return false;
-    default:
-      break;
+    case ZYDIS_MNEMONIC_VMOVAPS: case ZYDIS_MNEMONIC_VMOVAPD: case ZYDIS_MNEMONIC_VMOVDQA: case ZYDIS_MNEMONIC_VMOVNTPS:
+    case ZYDIS_MNEMONIC_VMOVDQA32: case ZYDIS_MNEMONIC_VMOVDQA64:
+    case ZYDIS_MNEMONIC_VMOVNTPD: case ZYDIS_MNEMONIC_VMOVNTDQ: case ZYDIS_MNEMONIC_VMOVNTDQA:
+    case ZYDIS_MNEMONIC_CMPXCHG16B: return true;
+    case ZYDIS_MNEMONIC_MOVUPS: case ZYDIS_MNEMONIC_MOVUPD: case ZYDIS_MNEMONIC_MOVDQU: case ZYDIS_MNEMONIC_LDDQU:
+    case ZYDIS_MNEMONIC_PCMPESTRI: case ZYDIS_MNEMONIC_PCMPESTRM: case ZYDIS_MNEMONIC_PCMPISTRI:
+    case ZYDIS_MNEMONIC_PCMPISTRM: return false;
+    default: break;
   }
   if (z.encoding != ZYDIS_INSTRUCTION_ENCODING_LEGACY || instruction.memory_size != 16) return false;
   switch (z.meta.isa_set) {
-    case ZYDIS_ISA_SET_SSE:
-    case ZYDIS_ISA_SET_SSE2:
-    case ZYDIS_ISA_SET_SSE3:
-    case ZYDIS_ISA_SET_SSSE3:
+    case ZYDIS_ISA_SET_SSE: case ZYDIS_ISA_SET_SSE2: case ZYDIS_ISA_SET_SSE3: case ZYDIS_ISA_SET_SSSE3:
     case ZYDIS_ISA_SET_SSE4:
-    case ZYDIS_ISA_SET_SSE42:
-    case ZYDIS_ISA_SET_AES:
-    case ZYDIS_ISA_SET_PCLMULQDQ:
-      return true;
-    default:
-      return false;
+    case ZYDIS_ISA_SET_SSE42: case ZYDIS_ISA_SET_AES: case ZYDIS_ISA_SET_PCLMULQDQ: return true;
+    default: return false;
   }
 }
 
