@@ -71,6 +71,13 @@ const char* emulated_host_difference(const Instance& instance, const NativeEnd& 
   return nullptr;
 }
 
+// VROUNDSS and VROUNDSD with VEX.L, which processors ignore, end QEMU 7.2 by an assertion in its translator.
+bool ends_emulator(const Instance& instance) {
+  const ZydisMnemonic mnemonic = instance.instruction.mnemonic();
+  if (mnemonic != ZYDIS_MNEMONIC_VROUNDSS && mnemonic != ZYDIS_MNEMONIC_VROUNDSD) return false;
+  return instance.instruction.z.raw.vex.L != 0;
+}
+
 // Faults that processors report in more than one way.
 bool may_differ(const Instance& instance, const Exit& exit, const NativeEnd& end) {
   if (end.vector == static_cast<u64>(Vector::breakpoint)) return false;
@@ -165,6 +172,10 @@ std::string InstanceCheck::compare(GuestTwin& twin, const Instance& instance, co
 }
 
 std::string InstanceCheck::check(const Instance& instance) {
+  if (emulated_ && ends_emulator(instance)) {
+    ++tolerated_["VROUNDSS and VROUNDSD with VEX.L end QEMU: not run"];
+    return {};
+  }
   poke(instance.at, instance.code);
   NativeState native = instance.state;
   const NativeEnd end = oracle_ != nullptr
