@@ -10,7 +10,6 @@ namespace {
 constexpr u64 kTable = pte::kPresent | pte::kWrite | pte::kAccessed;
 constexpr u64 kReadOnly = pte::kPresent | pte::kAccessed | pte::kNoExecute;
 constexpr u8 kHalt = 0xF4;
-constexpr u32 kStubGranularity = 1;  // a stub is one byte long
 
 // Offsets in the 64-bit task state segment (SDM vol. 3A, figure 8-11). An I/O map that begins behind the segment's end
 // allows no port.
@@ -61,7 +60,7 @@ void OwnMemory::make_descriptors() {
   // #GP, whose error code has the vector.
   u64* const idt = words(kIdtPage);
   for (u64 n = 0; n < 256; ++n) {
-    const Va stub = kStubs + n * kStubGranularity;
+    const Va stub = kStubs + n * kStubBytes;
     const u64 level = n == 3 || n >= 32 ? 3 : 0;
     idt[2 * n] = (stub & 0xFFFF) | u64{kRing0Code} << 16 | (0x8E | level << 5) << 40 | (stub >> 16 & 0xFFFF) << 48;
     idt[2 * n + 1] = stub >> 32;

@@ -24,7 +24,9 @@ inline constexpr Va kOwnBase = 0xFFFF'8000'0000'0000;
 inline constexpr Va kStubs = kOwnBase, kIdt = kOwnBase + kPageSize, kGdt = kOwnBase + 2 * kPageSize;
 inline constexpr u16 kGdtLimit = 0x5F, kIdtLimit = 256 * 16 - 1;
 
-// The stub page is full of HLT: where it stopped says what came. Vector n at offset n.
+// The stub page is full of HLT: where it stopped says what came. Vector n at offset 2 * n: RIP may stop at the HLT or
+// behind it (QEMU's virtualisation does both).
+inline constexpr u64 kStubBytes = 2;
 inline constexpr u64 kSystemCallStub = 0x800, kCompatibilityStub = 0x900;
 
 // NT: KGDT64_R0_CODE, R0_DATA, R3_DATA, R3_CODE, R3_CMTEB, SYS_TSS [WDK].

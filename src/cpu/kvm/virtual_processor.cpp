@@ -210,17 +210,17 @@ Trap VirtualProcessor::run(u64 root, GuestContext& context, bool flush) {
 
 // The stub that stopped says what came; the frame on ring 0's stack says where from.
 Trap VirtualProcessor::explain(GuestContext& context) const {
-  const u64 stub = context.rip - 1 - kStubs;  // RIP is behind the HLT
+  const u64 stub = (context.rip - kStubs) / kStubBytes * kStubBytes;
   VITRINE_CHECK(stub < kPageSize);
   Trap trap;
-  if (stub >= 256) {
+  if (stub >= kSystemCallStub) {
     trap.kind = stub == kSystemCallStub ? Trap::Kind::system_call : Trap::Kind::compatibility_call;
     context.rip = context[Gpr::rcx];
     context.rflags = (context[Gpr::r11] & kPoppedRflags) | kRflagsFixed;
     return trap;
   }
   trap.kind = Trap::Kind::vector;
-  trap.vector = static_cast<u32>(stub);
+  trap.vector = static_cast<u32>(stub / kStubBytes);
   const u64* words = own_.stack(number_, context[Gpr::rsp]);
   if (has_error_code(trap.vector)) trap.error_code = *words++;
   Frame frame;

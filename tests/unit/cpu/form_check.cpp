@@ -56,7 +56,33 @@ const char* emulator_difference(const Instance& instance, const Exit& exit, cons
   const bool immediate = first.type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
   if (instruction.mnemonic() == ZYDIS_MNEMONIC_RET && immediate && (first.imm.value.u & 0x8000) != 0)
     return "RET imm16 extends the sign";
-  if (instruction.mnemonic() == ZYDIS_MNEMONIC_ENTER) return "ENTER of a nested level";
+  if (native != Vector::breakpoint) return "more is read than the operand, at the end of a page";
+  switch (instruction.mnemonic()) {
+    case ZYDIS_MNEMONIC_ENTER:
+      return "ENTER of a nested level";
+    case ZYDIS_MNEMONIC_FXSAVE:
+    case ZYDIS_MNEMONIC_FXSAVE64:
+      return "FXSAVE: the x87 pointers";
+    case ZYDIS_MNEMONIC_CVTPI2PS:
+    case ZYDIS_MNEMONIC_CVTPI2PD:
+      return "CVTPI2PS and CVTPI2PD from memory touch the x87 registers";
+    case ZYDIS_MNEMONIC_CLFLUSH:
+      return "CLFLUSH never faults";
+    case ZYDIS_MNEMONIC_LDMXCSR:
+      return "LDMXCSR takes reserved bits";
+    case ZYDIS_MNEMONIC_CMPXCHG8B:
+    case ZYDIS_MNEMONIC_CMPXCHG16B:
+      return "CMPXCHG8B and CMPXCHG16B lose the flags that they leave alone";
+    case ZYDIS_MNEMONIC_SHLD:
+    case ZYDIS_MNEMONIC_SHRD:
+      if (instruction.memory.base < 0 && instruction.memory.index < 0)
+        return "SHLD and SHRD by a constant take an absolute address for one less";
+      break;
+    default:
+      break;
+  }
+  if (instruction.memory_aligned && exit.vector == Vector::general_protection)
+    return "SSE operands that are not aligned";
   return nullptr;
 }
 
@@ -68,6 +94,11 @@ const char* emulated_host_difference(const Instance& instance, const NativeEnd& 
   const bool computes_flags = rotates || instruction.z.meta.category == ZYDIS_CATEGORY_SETCC;
   if (computes_flags && end.vector != static_cast<u64>(Vector::breakpoint))
     return "RCL, RCR and SETcc that fault lose the flags";
+  // Both sides compute with what changes from boot to boot: a pointer of the emulated host's kernel has been seen.
+  const ZydisDecodedOperand& source = instruction.operands[1];
+  const bool from_register = instruction.z.operand_count_visible >= 2 && source.type == ZYDIS_OPERAND_TYPE_REGISTER;
+  if (from_register && (source.reg.value == ZYDIS_REGISTER_MM0 || source.reg.value == ZYDIS_REGISTER_MM1))
+    return "MMX from mm0 or mm1 takes its source from elsewhere";
   return nullptr;
 }
 
