@@ -39,29 +39,46 @@ inline constexpr u32 kStackRange = kRanges + 1;
 inline constexpr u32 kNoRange = kRanges;
 
 // What finds the entries that hold a page.
-struct RangeUse {
-  static constexpr u32 kRegionShift = 21, kRegions = 4096;
-  u64 filled[kRanges / 64] = {};
-  u64 regions[kRegions / 64] = {};  // by the low bits of their number: some entry holds a page there
-  [[nodiscard]] static u64 region(Va va) { return (va >> kRegionShift) % kRegions; }
-  [[nodiscard]] bool may_hold(Va va) const { return (regions[region(va) / 64] >> region(va) % 64 & 1) != 0; }
+class RangeUse {
+ public:
+  // An entry holds the pages from `first` to `last` now.
   void note(u32 number, Va first, Va last) {
-    filled[number / 64] |= 1ull << number % 64;
-    for (Va at = first >> kRegionShift; at <= last >> kRegionShift; ++at)
-      regions[at % kRegions / 64] |= 1ull << at % kRegions % 64;
+    filled_[number / 64] |= 1ull << number % 64;
+    for (Va at = first >> kRegionShift; at <= last >> kRegionShift; ++at) regions_[at % kRegions / 64] |= bit(at);
   }
-  // Empties the entries for which `goes` is true.
+  // Empties the entries that hold the page, and those near it: what takes many pages away pays for the first.
+  void forget(Range* ranges, Va page) {
+    const u64 region = page >> kRegionShift;
+    if ((regions_[region % kRegions / 64] & bit(region)) == 0) return;
+    forget_if(ranges, [region](const Range& range) {
+      const u64 first = range.start >> kRegionShift, last = (range.start + range.limit + kPageSize) >> kRegionShift;
+      return (region - first) % kRegions <= last - first;
+    });
+    regions_[region % kRegions / 64] &= ~bit(region);
+  }
+  void forget_all(Range* ranges) {
+    forget_if(ranges, [](const Range&) { return true; });
+    for (u64& word : regions_) word = 0;
+  }
+
+ private:
+  static constexpr u32 kRegionShift = 21;  // the reach of a page table
+  static constexpr u32 kRegions = 4096;
+  [[nodiscard]] static u64 bit(u64 region) { return 1ull << region % 64; }
   template <typename Goes>
-  void forget(Range* ranges, const Goes& goes) {
+  void forget_if(Range* ranges, const Goes& goes) {
     for (u32 word = 0; word < kRanges / 64; ++word) {
-      for (u64 left = filled[word]; left != 0; left &= left - 1) {
+      for (u64 left = filled_[word]; left != 0; left &= left - 1) {
         const u32 number = word * 64 + static_cast<u32>(__builtin_ctzll(left));
         if (!goes(ranges[number])) continue;
         ranges[number].limit = 0;
-        filled[word] &= ~(1ull << number % 64);
+        filled_[word] &= ~(1ull << number % 64);
       }
     }
   }
+
+  u64 filled_[kRanges / 64] = {};
+  u64 regions_[kRegions / 64] = {};  // by the low bits of their number: some entry holds a page there
 };
 
 }  // namespace vitrine::cpu::translator

@@ -2,7 +2,6 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <new>
 
 #include "base/check.h"
@@ -62,8 +61,7 @@ void TranslatorSpace::forget_all(const Misses& misses) {
 void TranslatorSpace::forget_ranges() {
   if (frame_ == nullptr) return;
   forget_stack_range();
-  tlb_use_.ranges.forget(frame_->ranges.data(), [](const Range&) { return true; });
-  std::ranges::fill(tlb_use_.ranges.regions, 0);
+  tlb_use_.ranges.forget_all(frame_->ranges.data());
 }
 
 void TranslatorSpace::forget_stack_range() {
@@ -74,10 +72,7 @@ void TranslatorSpace::forget_stack_range() {
 // The entries that hold a page.
 void TranslatorSpace::forget_range(Va page) {
   if (page - frame_->stack.start < frame_->stack.limit[0] + kPageSize) forget_stack_range();
-  if (!tlb_use_.ranges.may_hold(page)) return;
-  tlb_use_.ranges.forget(frame_->ranges.data(), [page](const Range& range) {
-    return page + kPageSize > range.start && page < range.start + range.limit + kPageSize;
-  });
+  tlb_use_.ranges.forget(frame_->ranges.data(), page);
 }
 
 void TranslatorSpace::forget_jumps(const Misses& misses) {
