@@ -48,6 +48,7 @@ Run run_of(const Neighbours& neighbours, const Range& range, u64 size, u64 delta
   constexpr u64 kFarBytes = kFar << kPageShift;
   const Va first = range.start, last = first + range.limit + size - 1 - kPageSize;
   if (range.limit == 0 || range.delta != delta) return {page, page};
+  if (page >= first && page <= last) return {first, last};  // too near its end for this access
   if (page > last && page - last < kFarBytes && neighbours.joined(last + kPageSize, page)) return {first, page};
   if (page < first && first - page < kFarBytes && neighbours.joined(page + kPageSize, first)) return {page, last};
   return {page, page};
