@@ -69,7 +69,18 @@ const char* emulator_difference(const Instance& instance, const Exit& exit, cons
     case ZYDIS_MNEMONIC_CLFLUSH:
       return "CLFLUSH never faults";
     case ZYDIS_MNEMONIC_LDMXCSR:
-      return "LDMXCSR takes reserved bits";
+    case ZYDIS_MNEMONIC_VLDMXCSR:
+    case ZYDIS_MNEMONIC_FXRSTOR:
+    case ZYDIS_MNEMONIC_FXRSTOR64:
+      return "LDMXCSR and FXRSTOR take reserved bits of MXCSR";
+    case ZYDIS_MNEMONIC_MOVBE:
+    case ZYDIS_MNEMONIC_CRC32:
+      if ((instruction.z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0 && instruction.z.raw.rex.W != 0)
+        return "MOVBE and CRC32 with 66 and REX.W are of 16 bits";
+      break;
+    case ZYDIS_MNEMONIC_VPGATHERQD:
+    case ZYDIS_MNEMONIC_VPGATHERQQ:
+      return "VPGATHERQD and VPGATHERQQ now and then take another element";
     case ZYDIS_MNEMONIC_CMPXCHG8B:
     case ZYDIS_MNEMONIC_CMPXCHG16B:
       return "CMPXCHG8B and CMPXCHG16B lose the flags that they leave alone";
