@@ -78,9 +78,6 @@ const char* emulator_difference(const Instance& instance, const Exit& exit, cons
       if ((instruction.z.attributes & ZYDIS_ATTRIB_HAS_OPERANDSIZE) != 0 && instruction.z.raw.rex.W != 0)
         return "MOVBE and CRC32 with 66 and REX.W are of 16 bits";
       break;
-    case ZYDIS_MNEMONIC_VPGATHERQD:
-    case ZYDIS_MNEMONIC_VPGATHERQQ:
-      return "VPGATHERQD and VPGATHERQQ now and then take another element";
     case ZYDIS_MNEMONIC_CMPXCHG8B:
     case ZYDIS_MNEMONIC_CMPXCHG16B:
       return "CMPXCHG8B and CMPXCHG16B lose the flags that they leave alone";
@@ -94,6 +91,10 @@ const char* emulator_difference(const Instance& instance, const Exit& exit, cons
   }
   if (instruction.memory_aligned && exit.vector == Vector::general_protection)
     return "SSE operands that are not aligned";
+  const ZydisDecodedOperand& second = instruction.operands[1];
+  const bool gathers = instruction.z.operand_count_visible >= 2 && second.type == ZYDIS_OPERAND_TYPE_MEMORY &&
+                       second.mem.type == ZYDIS_MEMOP_TYPE_VSIB;
+  if (gathers && ZydisRegisterGetId(second.mem.index) == 4) return "gathers by XMM4 or YMM4 take other elements";
   return nullptr;
 }
 
@@ -213,6 +214,25 @@ std::string InstanceCheck::compare(GuestTwin& twin, const Instance& instance, co
   return wrong + twin.differences(native, ran ? instance.undefined_flags : 0, ignored);
 }
 
+NativeEnd InstanceCheck::run_oracle(const Instance& instance, NativeState& state) {
+  if (oracle_ != nullptr) return oracle_->run_as_oracle(instance.code, instance.at, instance.memory, state);
+  return GuestTwin::run_natively(native_, instance.code, instance.at, instance.memory, state);
+}
+
+// All guests against what the oracle left.
+std::string InstanceCheck::compare_all(const Instance& instance, const NativeState& native, const NativeEnd& end) {
+  // The translator's process would end by it.
+  if (emulated_ && end.vector == static_cast<u64>(Vector::invalid_opcode)) {
+    ++tolerated_["an encoding that QEMU refuses: not run"];
+    return {};
+  }
+  std::string wrong = compare(*twin_, instance, native, end, 1000);
+  if (wrong.empty() && single_steps_) wrong = compare(*twin_, instance, native, end, 1);
+  // Twice: what the first run reaches through the page tables, the second finds in the range cache.
+  for (int n = 0; n < 2 && wrong.empty() && hot_ != nullptr; ++n) wrong = compare(*hot_, instance, native, end, 1000);
+  return wrong;
+}
+
 std::string InstanceCheck::check(const Instance& instance) {
   if (emulated_ && ends_emulator(instance)) {
     ++tolerated_["VROUNDSS and VROUNDSD with VEX.L end QEMU: not run"];
@@ -220,18 +240,18 @@ std::string InstanceCheck::check(const Instance& instance) {
   }
   poke(instance.at, instance.code);
   NativeState native = instance.state;
-  const NativeEnd end = oracle_ != nullptr
-                            ? oracle_->run_as_oracle(instance.code, instance.at, instance.memory, native)
-                            : GuestTwin::run_natively(native_, instance.code, instance.at, instance.memory, native);
+  NativeEnd end = run_oracle(instance, native);
   ++ends_[end.vector];
-  // The translator's process would end by it.
-  const bool refused = emulated_ && end.vector == static_cast<u64>(Vector::invalid_opcode);
-  if (refused) ++tolerated_["an encoding that QEMU refuses: not run"];
-  std::string wrong = refused ? std::string() : compare(*twin_, instance, native, end, 1000);
-  if (wrong.empty() && single_steps_ && !refused) wrong = compare(*twin_, instance, native, end, 1);
-  // Twice: what the first run reaches through the page tables, the second finds in the range cache.
-  for (int n = 0; n < 2 && wrong.empty() && hot_ != nullptr && !refused; ++n)
-    wrong = compare(*hot_, instance, native, end, 1000);
+  std::string wrong = compare_all(instance, native, end);
+  if (!wrong.empty() && oracle_ == nullptr) {
+    // Under a nested hypervisor, which runs an instruction itself now and then, the host may end it wrongly once.
+    NativeState again = instance.state;
+    if (const NativeEnd second = run_oracle(instance, again); second != end) {
+      ++tolerated_["the host ended it otherwise when asked again"];
+      end = second;
+      wrong = compare_all(instance, again, end);
+    }
+  }
   poke(instance.at, {});
   std::memset(reinterpret_cast<void*>(instance.at), 0xCC, 64);
   if (wrong.empty()) return wrong;

@@ -28,6 +28,8 @@ class InstanceCheck {
   void poke(Va at, std::vector<u8> code);
   [[nodiscard]] std::string compare(GuestTwin& twin, const Instance& instance, const NativeState& native,
                                     const NativeEnd& end, u64 slice);
+  [[nodiscard]] NativeEnd run_oracle(const Instance& instance, NativeState& state);
+  [[nodiscard]] std::string compare_all(const Instance& instance, const NativeState& native, const NativeEnd& end);
   [[nodiscard]] std::string compare_fault(const Exit& exit, const NativeEnd& end) const;
   [[nodiscard]] bool tolerates(const Instance& instance, const Exit& exit, const NativeEnd& end);
 

@@ -75,7 +75,7 @@ TEST_F(Forms, EachDoesTheSameTranslatedAndNativelyAndFaultsTheSame) {
   for (const auto& [vector, count] : checker_.ends())
     std::cout << "  ended by vector " << vector << ": " << count << "\n";
   for (const auto& [reason, count] : checker_.tolerated())
-    std::cout << "  let pass, as QEMU differs: " << count << ": " << reason << "\n";
+    std::cout << "  let pass: " << count << ": " << reason << "\n";
 }
 
 }  // namespace

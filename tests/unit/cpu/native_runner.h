@@ -27,6 +27,7 @@ struct NativeEnd {
   u64 error_code = 0;
   u64 fault_address = 0;
   u64 rip = 0;
+  bool operator==(const NativeEnd&) const = default;
 };
 
 class NativeRunner {
