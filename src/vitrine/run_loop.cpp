@@ -17,6 +17,8 @@ constexpr u64 kWindowInstructions = 10'000;  // DESIGN 3.6
 constexpr u64 kWindowInstructionsAlone = 1'000'000;
 // Where a window is ended by a signal, which costs microseconds, it is longer: 0.2 ms (decision 0031).
 constexpr u64 kWindowPicosecondsKvm = 200'000'000;
+// What a thread needs at most that only wakes to wait again, on each of 64 processors; some ten milliseconds of the host.
+constexpr u32 kWindowsAfterEnd = 64;
 constexpr u64 kLongestHostWaitMs = 100;      // between looks at --timeout and Ctrl-C while a thread waits for input
 
 // NT: a thread that waits or ends leaves the processor; one that readies a better thread, or forbids itself this processor
@@ -37,7 +39,16 @@ bool others_idle(const ke::Kernel& kernel, u32 processor) {
 
 }  // namespace
 
+// A program that hangs is explained by what its threads wait for. One that has just woken to try again (ntdll does so, for a
+// critical section, every few seconds, which pass at once when nothing else happens) is let go back to its wait.
 RunEnd RunLoop::run(const ps::Process& main) {
+  const RunEnd end = run_to_an_end(main);
+  if (end != RunEnd::timed_out && end != RunEnd::interrupted) return end;
+  settle(kWindowsAfterEnd);
+  return main.pcb.header.signal_state == 0 ? end : RunEnd::exited;
+}
+
+RunEnd RunLoop::run_to_an_end(const ps::Process& main) {
   while (main.pcb.header.signal_state == 0) {
     if (limits_.interrupt != nullptr && limits_.interrupt->load(std::memory_order_relaxed)) return RunEnd::interrupted;
     if (!pass_signals()) return RunEnd::interrupted;
@@ -81,8 +92,8 @@ bool RunLoop::pass_signal(sim::InputLog::Signal signal) {
   return true;
 }
 
-void RunLoop::settle() {
-  while (machine_.kernel.anything_ready()) {
+void RunLoop::settle(u64 most_windows) {
+  for (; most_windows > 0 && machine_.kernel.anything_ready(); --most_windows) {
     const auto processor = machine_.kernel.next_processor();
     if (!processor) return;
     window(*processor);

@@ -24,10 +24,10 @@ class RunLoop {
   };
   RunLoop(Machine& machine, const Limits& limits) : machine_(machine), limits_(limits), watch_(limits.timeout_seconds, limits.host_bytes) {}
 
-  // Runs until `main` has ended.
+  // Runs until `main` has ended, or something outside ends the run: then at rest, if nothing is ready within some windows more.
   RunEnd run(const ps::Process& main);
   // Then, until nothing is ready any more: what CSRSS has yet to hear of, for whoever looks at the books.
-  void settle();
+  void settle(u64 most_windows = ~0ull);
 
   [[nodiscard]] u64 instructions() const { return instructions_; }
   [[nodiscard]] u64 windows() const { return windows_; }
@@ -38,6 +38,7 @@ class RunLoop {
   // How a thread's turn within a window ends.
   enum class Turn : u8 { goes_on, over };
 
+  RunEnd run_to_an_end(const ps::Process& main);
   void window(u32 processor);
   Turn turn(u32 processor, ps::Thread& thread, u64& budget);
   Turn at_boundary(ps::Thread& thread);

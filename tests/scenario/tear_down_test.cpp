@@ -67,6 +67,25 @@ TEST(TearDown, BusyWaitingAndSuspendedThreadsOfSeveralProcessorsEnd) {
   EXPECT_EQ(heard, heard_before) << "whoever listened may be gone";
 }
 
+// Works for a while, then waits for itself.
+cpu::Script hanger(cpu::ScriptContext& context) {
+  for (int i = 0; i < 8; ++i) co_await context.compute(10'000);
+  (void)co_await context.syscall(BareMachine::number("NtWaitForSingleObject"), kCurrentThread, 0, 0);
+}
+
+TEST(TearDown, ARunWhoseTimeIsUpEndsAtRestIfThatIsNear) {
+  BareMachine bare({.processors = 2});
+  for (int i = 0; i < 3; ++i) bare.start(hanger);
+  EXPECT_EQ(run_for(bare, 1e-9), RunEnd::timed_out);
+  EXPECT_FALSE(bare.machine->kernel.anything_ready()) << "what it waits for says why it hangs";
+}
+
+TEST(TearDown, ARunWhoseTimeIsUpButThatEndsAtOnceHasEnded) {
+  BareMachine bare({});
+  bare.start([](cpu::ScriptContext& context) -> cpu::Script { co_await context.compute(10'000); });
+  EXPECT_EQ(run_for(bare, 1e-9), RunEnd::exited);
+}
+
 TEST(TearDown, AThreadThatNeverRanIsNoMatter) {
   u64 ran_on = 0;
   {
