@@ -58,11 +58,16 @@ struct Site {
   [[nodiscard]] Va next() const { return rip() + length; }
 };
 
+inline constexpr u32 kNoExit = ~0u;
+
 struct ChainExit {
-  u8* displacement = nullptr;  // of the jump to link
+  u8* displacement = nullptr;  // of the jump to link; null: the target lies where the jump was
   Block* block = nullptr;
   Va target = 0;
   Variant variant;  // of the target
+  // A conditional jump behind which one lies for the other way, and the record of that one if it is yet to be linked.
+  bool pair = false;
+  u32 other = kNoExit;
 };
 
 // A direct jump to another page. Which code lies there depends on the space, so it goes through Frame::far, the entry

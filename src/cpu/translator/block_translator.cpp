@@ -44,6 +44,7 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
       return there;
     }
   }
+  if (request.follows != kNoExit && !request.crossing) cache_.make_way(request.follows);
   block_ = &cache_.add_block();
   block_->va = request.va;
   block_->frame = request.frame;

@@ -37,6 +37,7 @@ struct BlockRequest {
   Variant variant;
   bool cached = true;
   const HotPages* hot_pages = nullptr;
+  u32 follows = kNoExit;  // the chain exit that leads to it; it is linked if there is a block in the end
 };
 
 class BlockTranslator {
@@ -147,11 +148,12 @@ class BlockTranslator {
   void emit_jump_counted();
   void emit_call();
   void emit_return();
-  void emit_go_to(Va target);
+  u32 emit_go_to(Va target);
   void emit_go_to_indirect();
   void emit_leave_for();
   void emit_target_to_temporary(const ZydisDecodedOperand& operand);
-  void link(u8* displacement, Va target, Variant variant);
+  // The chain exit that is yet to be linked, or kNoExit.
+  u32 link(u8* displacement, Va target, Variant variant);
   [[nodiscard]] bool may_link(Va target) const;
   [[nodiscard]] bool may_chain() const;
 

@@ -1,6 +1,7 @@
 #include "cpu/translator/code_cache.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/check.h"
 #include "cpu/translator/frame.h"
@@ -68,6 +69,52 @@ u32 CodeCache::add_site(const Site& site) {
 u32 CodeCache::add_exit(const ChainExit& exit) {
   exits_.push_back(exit);
   return static_cast<u32>(exits_.size() - 1);
+}
+
+namespace {
+// An unconditional jump, and what replaces it where nothing may move.
+constexpr u8 kJump = 0xE9, kNop[] = {0x0F, 0x1F, 0x44, 0x00, 0x00};
+
+bool is_jump(const u8* displacement) { return displacement[-1] == kJump; }
+}  // namespace
+
+// The conditional jump of a pair goes the other way on the other condition; the second jump is not needed any more.
+void CodeCache::turn_round(ChainExit& exit) {
+  u8* const first = exit.displacement;
+  u8* const second = first + 5;
+  VITRINE_CHECK(is_jump(second));
+  i32 relative = 0;
+  std::memcpy(&relative, second, sizeof relative);
+  first[-1] ^= 1;
+  Emitter::patch(first, second + 4 + relative);
+  if (exit.other != kNoExit) exits_[exit.other].displacement = first;
+  exit.displacement = nullptr;
+}
+
+void CodeCache::make_way(u32 number) {
+  ChainExit& exit = exits_[number];
+  if (exit.pair && exit.displacement + 9 == hot.here()) {
+    turn_round(exit);
+  } else if (is_jump(exit.displacement) && exit.displacement + 4 == hot.here()) {
+    exit.displacement = nullptr;
+  } else {
+    return;
+  }
+  hot.place(hot.here() - sizeof kNop);
+}
+
+void CodeCache::link(u32 number, const u8* entry) {
+  ChainExit& exit = exits_[number];
+  u8* const displacement = exit.displacement;
+  if (displacement == nullptr) return;
+  if (exit.pair && entry == displacement + 9) {
+    turn_round(exit);
+    std::memcpy(displacement + 4, kNop, sizeof kNop);
+  } else if (is_jump(displacement) && entry == displacement + 4) {
+    std::memcpy(displacement - 1, kNop, sizeof kNop);
+  } else {
+    Emitter::patch(displacement, entry);
+  }
 }
 
 u32 CodeCache::add_far_jump(Va target) {

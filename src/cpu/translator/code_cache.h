@@ -35,6 +35,7 @@ class CodeCache {
 
   [[nodiscard]] Block* find(Va va, Pfn frame, const Variant& variant) const { return blocks_.find(va, frame, variant); }
   [[nodiscard]] Block& add_block() { return storage_.push_back({}); }
+  [[nodiscard]] std::size_t block_count() const { return storage_.size(); }
   void publish(Block& block);
   // `block` serves this variant, too.
   void publish_as(Block& block, const Variant& variant) { blocks_.put(variant, block); }
@@ -47,6 +48,15 @@ class CodeCache {
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
   u32 add_exit(const ChainExit& exit);
   [[nodiscard]] const ChainExit& exit(u32 number) const { return exits_[number]; }
+  void pair_exits(u32 first, u32 second) {
+    exits_[first].pair = true;
+    exits_[first].other = second;
+  }
+  // The target of an exit is about to be emitted: if its jump is the last of the hot code, the target takes its place. So
+  // code lies as it first ran.
+  void make_way(u32 number);
+  // From now on the exit leads to its target's `entry`.
+  void link(u32 number, const u8* entry);
   // Precondition: there are fewer than kFarJumps.
   u32 add_far_jump(Va target);
   [[nodiscard]] u32 far_jump_count() const { return static_cast<u32>(far_jumps_.size()); }
@@ -67,6 +77,8 @@ class CodeCache {
   [[nodiscard]] u64 used() const;
 
  private:
+  void turn_round(ChainExit& exit);
+
   u64 bytes_;
   Reservation memory_;
   u8* base_;

@@ -20,15 +20,15 @@ bool BlockTranslator::may_chain() const { return options_.chain && block_->cache
 
 // Makes the jump with this displacement lead to a block: at once if it is
 // there, otherwise through the dispatcher, which links it.
-void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
+u32 BlockTranslator::link(u8* displacement, Va target, Variant variant) {
   variant.counted |= block_->variant.counted;
   if (target == block_->va && block_->variant == variant) {
     Emitter::patch(displacement, block_->entry);
-    return;
+    return kNoExit;
   }
   if (const Block* there = cache_.find(target, block_->frame, variant); there != nullptr && !there->crossing) {
-    Emitter::patch_last(displacement, there->entry);
-    return;
+    Emitter::patch(displacement, there->entry);
+    return kNoExit;
   }
   const u32 exit = cache_.add_exit({displacement, block_, target, variant});
   Emitter& cold = cache_.cold;
@@ -36,23 +36,25 @@ void BlockTranslator::link(u8* displacement, Va target, Variant variant) {
   if (!variant.flags_saved) emit_save_flags(cold, static_cast<i32>(offsetof(Frame, flags)));
   cold.store_immediate32(frame_field(offsetof(Frame, exit_argument)), exit);
   cold.jump(stubs_.exit_chain);
+  return exit;
 }
 
-void BlockTranslator::emit_go_to(Va target) {
+// The chain exit that is yet to be linked, or kNoExit.
+u32 BlockTranslator::emit_go_to(Va target) {
   if (check_pending_) clobber_flags();
   if (may_link(target)) {
-    link(e().jump(), target, next_variant());
-    return;
+    return link(e().jump(), target, next_variant());
   }
   clobber_flags();
   if (!may_chain() || block_->variant.counted || cache_.far_jump_count() == kFarJumps) {
     e().mov_immediate(kScratch0, target);
     emit_leave_for();
-    return;
+    return kNoExit;
   }
   const u32 number = cache_.add_far_jump(target);
   e().mov_immediate(kScratch1, number);
   e().jump_memory(frame_field(offsetof(Frame, far) + sizeof(u64) * number));
+  return kNoExit;
 }
 
 // Leaves generated code for the guest address in scratch 0.
@@ -105,8 +107,9 @@ void BlockTranslator::emit_jump_if() {
   require_flags();
   u8* taken = e().jump(condition);
   const Flags at_branch = flags_;
+  u32 exit = kNoExit;
   if (may_link(target)) {
-    link(taken, target, next_variant());
+    exit = link(taken, target, next_variant());
   } else {
     Emitter* const outer = emitter_;
     emitter_ = &cache_.cold;
@@ -115,7 +118,8 @@ void BlockTranslator::emit_jump_if() {
     emitter_ = outer;
     flags_ = at_branch;
   }
-  emit_go_to(instruction.next());
+  const u32 other = emit_go_to(instruction.next());
+  if (exit != kNoExit && may_link(instruction.next())) cache_.pair_exits(exit, other);
 }
 
 // LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on

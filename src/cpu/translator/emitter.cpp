@@ -129,33 +129,6 @@ void Emitter::call(const u8* target) {
   patch(at_ - 4, target);
 }
 
-namespace {
-// The end of a block may be a pair: a conditional jump of six bytes, and one of five.
-constexpr u8 kJump = 0xE9, kNop[] = {0x0F, 0x1F, 0x44, 0x00, 0x00};
-
-bool is_conditional(const u8* displacement) { return displacement[-2] == 0x0F && (displacement[-1] & 0xF0) == 0x80; }
-
-const u8* target_of(const u8* displacement) {
-  i32 relative = 0;
-  std::memcpy(&relative, displacement, sizeof relative);
-  return displacement + 4 + relative;
-}
-}  // namespace
-
-void Emitter::patch_last(u8* displacement, const u8* target) {
-  // The second of a pair that was turned round: its way is the first's now.
-  if (displacement[-1] == kNop[0]) displacement -= sizeof kNop;
-  if (displacement[-1] == kJump && target == displacement + 4) {
-    std::memcpy(displacement - 1, kNop, sizeof kNop);
-  } else if (is_conditional(displacement) && displacement[4] == kJump && target == displacement + 4 + sizeof kNop) {
-    displacement[-1] ^= 1;
-    patch(displacement, target_of(displacement + 5));
-    std::memcpy(displacement + 4, kNop, sizeof kNop);
-  } else {
-    patch(displacement, target);
-  }
-}
-
 void Emitter::patch(u8* displacement, const u8* target) {
   const auto relative = static_cast<i32>(target - (displacement + 4));
   std::memcpy(displacement, &relative, sizeof relative);

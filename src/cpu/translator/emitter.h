@@ -88,9 +88,6 @@ class Emitter {
   void jump_memory(HostMemory memory) { op_memory(Width::b32, 0xFF, 4, memory); }
 
   static void patch(u8* displacement, const u8* target);
-  // The same for the end of a block, whose last jump becomes a NOP if it leads to what follows; of a pair whose first
-  // leads there, the condition is turned round, and the second becomes a NOP. So code lies as it first ran.
-  static void patch_last(u8* displacement, const u8* target);
 
  private:
   u8* at_ = nullptr;

@@ -183,7 +183,7 @@ const u8* Runtime::find_entry(Pass& pass, Variant variant, bool once) {
   }
   if (next != nullptr && !next->dead && variant == next->variant) return next->entry;
   if (const u8* const known = known_entry(pass.rip, variant); known != nullptr) return known;
-  const Block* const block = find_block(pass, pass.rip, variant);
+  const Block* const block = find_block(pass.rip, variant);
   if (block == nullptr) return nullptr;
   if (variant == Variant{} && options_.chain) space_->install_jump(pass.rip, block->entry);
   return block->entry;
@@ -214,7 +214,7 @@ const Translation* Runtime::fetch(Va va) {
   return space_->cached_fetch(va);
 }
 
-Block* Runtime::find_block(Pass&, Va rip, Variant variant) {
+Block* Runtime::find_block(Va rip, Variant variant, u32 follows) {
   const Translation* first = fetch(rip);
   if (first == nullptr) return nullptr;
   const Translation code = *first;
@@ -226,21 +226,26 @@ Block* Runtime::find_block(Pass&, Va rip, Variant variant) {
     if (second == nullptr) return nullptr;
     if (second->frame == block->second_frame) return block;
   }
-  return make_block(rip, code, variant, true);
+  return make_block(rip, code, variant, true, follows);
 }
 
-// Null: the fetch of the second page faulted (`fault_`).
-Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bool cached) {
-  if (!cache_.has_room()) flush_cache();
+// Null: the fetch of the second page faulted (`fault_`). `follows`: the chain exit that leads there.
+Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bool cached, u32 follows) {
+  if (!cache_.has_room()) {
+    flush_cache();
+    follows = kNoExit;
+  }
   const u8* const bytes = reinterpret_cast<const u8*>(first.host) + (rip & kPageMask);
   BlockRequest request{
       rip, first.frame, {bytes, static_cast<std::size_t>(kPageSize - (rip & kPageMask))}, false, {}, variant, cached};
   const u8* const host_before = cache_.hot.here();
+  const std::size_t blocks_before = cache_.block_count();
   if (cached && !cache_.has_code(first.frame)) {
     for (TranslatorSpace* space : spaces_) space->revoke_writes(first.host);
   }
   if (options_.all_hot) hot_pages_.make_hot(first.frame);
   request.hot_pages = &hot_pages_;
+  request.follows = follows;
   Block* block = blocks_.translate(request);
   if (block == nullptr) {
     const Translation* second = fetch(page_floor(rip) + kPageSize);
@@ -259,7 +264,7 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
     block = blocks_.translate(request);
     VITRINE_CHECK(block != nullptr);
   }
-  if (cache_.hot.here() == host_before) return block;  // there was one that serves
+  if (cache_.block_count() == blocks_before) return block;  // there was one that serves
   ++statistics_.blocks;
   statistics_.guest_bytes += block->guest_bytes;
   statistics_.host_bytes += static_cast<u64>(cache_.hot.here() - host_before);
@@ -299,11 +304,11 @@ void Runtime::after_chain(Pass& pass) {
   pass.variant = exit.variant;
   if (exit.block->dead) return;
   const u64 generation = cache_generation_;
-  const Block* target = find_block(pass, exit.target, pass.variant);
+  const Block* target = find_block(exit.target, pass.variant, number);
   // A fault here is reported when the target is entered; the exit may have gone
   // with a flush of the cache.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
-  Emitter::patch_last(exit.displacement, target->entry);
+  cache_.link(number, target->entry);
   pass.next = target;
   pass.variant = target->variant;  // one that serves for the variant asked for, perhaps
 }
@@ -314,7 +319,7 @@ void Runtime::after_far(Pass& pass) {
   const u32 number = frame_->exit_argument;
   pass.rip = cache_.far_jump(number).target;
   const u64 generation = cache_generation_;
-  const Block* const target = find_block(pass, pass.rip, {});
+  const Block* const target = find_block(pass.rip, {});
   // As above; and a block across a page boundary depends on more than its own page.
   if (target == nullptr || cache_generation_ != generation || target->crossing) return;
   if (debug_.executes() && debug_.executes_in_page(pass.rip)) return;

@@ -107,8 +107,8 @@ class Runtime final : public Translator {
   void store_context();
   void step(Pass& pass);
   [[nodiscard]] const u8* find_entry(Pass& pass, Variant variant, bool once);
-  [[nodiscard]] Block* find_block(Pass& pass, Va rip, Variant variant);
-  [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached);
+  [[nodiscard]] Block* find_block(Va rip, Variant variant, u32 follows = kNoExit);
+  [[nodiscard]] Block* make_block(Va rip, const Translation& first, Variant variant, bool cached, u32 follows = kNoExit);
   [[nodiscard]] const Translation* fetch(Va va);
   void translate_scattered();
   bool drop_blocks(Pfn frame);

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
 
 namespace vitrine::cpu::test {
@@ -11,6 +12,7 @@ namespace {
 using translator::Arena;
 using translator::Block;
 using translator::CodeCache;
+using translator::Condition;
 using translator::FaultRange;
 using translator::FlagSource;
 using translator::Table;
@@ -71,6 +73,92 @@ TEST_F(CodeCacheTest, AWrittenFrameLosesItsBlocksAndThoseThatReachIntoIt) {
   Block& again = publish(kPage + 4090, kFirst, {}, kSecond);
   EXPECT_EQ(cache_.find(kPage + 4090, kFirst, {}), &again) << "in the place of the dead one";
   EXPECT_EQ(cache_.invalidate(kFirst).size(), 2u) << "the dead one is not named again";
+}
+
+// Jumps at the end of a block, and where they lead.
+class ExitsTest : public CodeCacheTest {
+ protected:
+  static constexpr u32 kJumpBytes = 5, kConditionalBytes = 6;
+  u32 exit_at(u8* displacement) { return cache_.add_exit({.displacement = displacement}); }
+  static const u8* led_to(const u8* displacement) {
+    i32 relative = 0;
+    std::memcpy(&relative, displacement, sizeof relative);
+    return displacement + 4 + relative;
+  }
+  u8* start_ = cache_.hot.here();
+};
+
+TEST_F(ExitsTest, TheTargetOfTheLastJumpTakesItsPlace) {
+  const u32 exit = exit_at(cache_.hot.jump());
+  cache_.make_way(exit);
+  EXPECT_EQ(cache_.hot.here(), start_);
+  cache_.hot.dword(0x11223344);
+  cache_.link(exit, start_);
+  EXPECT_EQ(start_[0], 0x44) << "the target is as it was emitted";
+}
+
+TEST_F(ExitsTest, AJumpWithCodeBehindItIsLinked) {
+  u8* const jump = cache_.hot.jump();
+  const u32 exit = exit_at(jump);
+  cache_.hot.dword(0x11223344);
+  u8* const here = cache_.hot.here();
+  cache_.make_way(exit);
+  EXPECT_EQ(cache_.hot.here(), here);
+  cache_.link(exit, here);
+  EXPECT_EQ(led_to(jump), here);
+}
+
+TEST_F(ExitsTest, AJumpToWhatFollowsDoesNothing) {
+  const u32 exit = exit_at(cache_.hot.jump());
+  cache_.link(exit, cache_.hot.here());
+  EXPECT_EQ(start_[0], 0x0F);
+  EXPECT_EQ(start_[1], 0x1F);
+}
+
+TEST_F(ExitsTest, APairWhoseFirstWasTakenIsTurnedRound) {
+  u8* const first = cache_.hot.jump(Condition::e);
+  u8* const second = cache_.hot.jump();
+  const u32 taken = exit_at(first), other = exit_at(second);
+  cache_.pair_exits(taken, other);
+  u8* const unlinked = start_ + 0x400;
+  translator::Emitter::patch(second, unlinked);
+  cache_.make_way(taken);
+  EXPECT_EQ(cache_.hot.here(), start_ + kConditionalBytes);
+  EXPECT_EQ(start_[1], 0x85) << "JNE";
+  EXPECT_EQ(led_to(first), unlinked);
+  cache_.hot.dword(0x11223344);
+  cache_.link(taken, start_ + kConditionalBytes);
+  u8* const later = start_ + 0x200;
+  cache_.link(other, later);
+  EXPECT_EQ(led_to(first), later);
+  EXPECT_EQ(start_[kConditionalBytes], 0x44) << "the target is as it was emitted";
+}
+
+TEST_F(ExitsTest, APairWhoseTargetLiesBehindItAlreadyIsTurnedRoundInItsPlace) {
+  u8* const first = cache_.hot.jump(Condition::b);
+  u8* const second = cache_.hot.jump();
+  const u32 taken = exit_at(first);
+  cache_.pair_exits(taken, translator::kNoExit);
+  u8* const loop = start_ + 0x100;
+  translator::Emitter::patch(second, loop);
+  cache_.link(taken, start_ + kConditionalBytes + kJumpBytes);
+  EXPECT_EQ(start_[1], 0x83) << "JAE";
+  EXPECT_EQ(led_to(first), loop);
+  EXPECT_EQ(start_[kConditionalBytes], 0x0F);
+}
+
+TEST_F(ExitsTest, APairWhoseSecondWentFirstStays) {
+  u8* const first = cache_.hot.jump(Condition::e);
+  const u32 taken = exit_at(first), other = exit_at(cache_.hot.jump());
+  cache_.pair_exits(taken, other);
+  cache_.make_way(other);
+  EXPECT_EQ(cache_.hot.here(), start_ + kConditionalBytes);
+  cache_.hot.dword(0x11223344);
+  cache_.make_way(taken);
+  u8* const later = start_ + 0x200;
+  cache_.link(taken, later);
+  EXPECT_EQ(start_[1], 0x84);
+  EXPECT_EQ(led_to(first), later);
 }
 
 TEST_F(CodeCacheTest, AFaultIsFoundInTheRangeThatHoldsItAndInNoOther) {
