@@ -41,7 +41,7 @@ struct Block {
 struct Site {
   Block* block = nullptr;
   u16 index = 0;         // instructions of the block retired before this point
-  u16 offset = 0;        // guest address of the instruction, from the block's
+  i16 offset = 0;        // guest address of the instruction, from the block's: it may have followed a jump back
   u8 size = 0;           // bytes accessed (memory sites)
   u8 length = 0;         // of the instruction
   bool fetch = false;    // a masked instruction that is yet to run
@@ -54,7 +54,7 @@ struct Site {
   Form form = Form::plain;                   // special exits
   const Instruction* instruction = nullptr;  // helper and string sites
 
-  [[nodiscard]] Va rip() const { return block->va + offset; }
+  [[nodiscard]] Va rip() const { return block->va + static_cast<u64>(i64{offset}); }
   [[nodiscard]] Va next() const { return rip() + length; }
 };
 
@@ -68,6 +68,14 @@ struct ChainExit {
   // A conditional jump behind which one lies for the other way, and the record of that one if it is yet to be linked.
   bool pair = false;
   u32 other = kNoExit;
+};
+
+// A way out of the middle of a block of hot code, at a conditional jump, which counts how often it is taken (Frame::side).
+struct SideExit {
+  Block* block = nullptr;
+  Va behind = 0;  // the instruction behind the jump
+  Va target = 0;  // where the way leads
+  u64 since = 0;  // instructions that had run when the count began
 };
 
 // A direct jump to another page. Which code lies there depends on the space, so it goes through Frame::far, the entry

@@ -18,23 +18,45 @@ bool BlockTranslator::decode(const BlockRequest& request) {
   const u32 limit = request.variant.one ? 1 : std::clamp<u32>(options_.block_instructions, 1, kMaxBlock);
   count_ = 0;
   undecodable_ = false;
-  u64 offset = 0;
-  while (count_ < limit && offset < request.code.size()) {
-    const DecodeResult result =
-        decoder_.decode(request.code.subspan(offset), request.va + offset, instructions_[count_]);
+  for (std::optional<Va> at = request.va; at && count_ < limit;) {
+    const DecodeResult result = decoder_.decode(request.code.subspan(*at - request.code_at), *at, instructions_[count_]);
     if (result == DecodeResult::truncated && count_ == 0) return false;
     if (result == DecodeResult::invalid && count_ == 0) undecodable_ = true;
     if (result != DecodeResult::ok) break;
-    offset += instructions_[count_].z.length;
-    if (instructions_[count_++].ends_block || request.crossing) break;
+    const Instruction& instruction = instructions_[count_++];
+    at = next_in_block(instruction, request);
   }
   return count_ != 0 || undecodable_;
 }
 
+// Where the block goes on behind an instruction. In hot code jumps within the page do not end it, unless they are conditional
+// and go both ways often (emit_side_exit).
+std::optional<Va> BlockTranslator::next_in_block(const Instruction& instruction, const BlockRequest& request) const {
+  const auto in_page = [&](Va va) { return page_floor(va) == page_floor(request.va); };
+  const Va behind = instruction.next();
+  if (request.crossing) return std::nullopt;
+  if (!instruction.ends_block) return in_page(behind) ? std::optional(behind) : std::nullopt;
+  const bool conditional = instruction.form == Form::jump_if;
+  if (!hot_ || (!conditional && !instruction.is_direct_jump()) || !in_page(instruction.target())) return std::nullopt;
+  HotPages::Way way = HotPages::Way::target;
+  if (conditional) {
+    if (!in_page(behind) || cache_.side_exit_count() + kMaxBlock > kSideExits) return std::nullopt;
+    way = request.hot_pages->way(request.frame, behind & kPageMask);
+  }
+  const Va next = way == HotPages::Way::target ? instruction.target() : behind;
+  // What the block has already is linked.
+  const auto decoded = std::span<const Instruction>(instructions_).first(count_);
+  const bool again = std::ranges::find(decoded, next, &Instruction::rip) != decoded.end();
+  return way == HotPages::Way::ends || again ? std::nullopt : std::optional(next);
+}
+
 Block* BlockTranslator::translate(const BlockRequest& request) {
   VITRINE_CHECK(cache_.has_room());
-  if (!decode(request)) return nullptr;
   Variant variant = request.variant;
+  const bool whole = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing && options_.chain;
+  hot_ = whole && request.hot_pages != nullptr && request.hot_pages->hot(request.frame);
+  now_ = request.now;
+  if (!decode(request)) return nullptr;
   const std::span<const Instruction> decoded(instructions_.data(), count_);
   if (variant.flag_source && !gains_by_losing_flags(decoded)) {
     variant.flag_source = {};
@@ -54,14 +76,12 @@ Block* BlockTranslator::translate(const BlockRequest& request) {
   block_->variant = variant;
   block_->instructions = static_cast<u16>(count_);
   block_->entry = cache_.hot.here();
-  if (count_ != 0) block_->guest_bytes = static_cast<u16>(instructions_[count_ - 1].next() - request.va);
+  for (u32 n = 0; n < count_; ++n) block_->guest_bytes = static_cast<u16>(block_->guest_bytes + instructions_[n].z.length);
 
-  const bool may_group = !variant.one && !variant.counted && !variant.single && request.cached && !request.crossing &&
-                         options_.chain && !undecodable_;
+  const bool may_group = whole && !undecodable_;
   groups_.clear();
   in_scratch0_ = nullptr;
   ranges_ = may_group ? request.hot_pages : nullptr;
-  hot_ = ranges_ != nullptr && ranges_->hot(request.frame);
   if (may_group) groups_.plan({instructions_.data(), count_});
   emitter_ = &cache_.hot;
   index_ = 0;
@@ -96,12 +116,12 @@ Site BlockTranslator::site_at(u16 at) const {
   site.charged = !block_->variant.one && !block_->variant.counted && !check_pending_;
   if (at < count_) {
     const Instruction& instruction = instructions_[at];
-    site.offset = static_cast<u16>(instruction.rip - block_->va);
+    site.offset = static_cast<i16>(instruction.rip - block_->va);
     site.length = instruction.z.length;
     site.form = instruction.form;
     site.x87_waits = instruction.x87_waits;
   } else {
-    site.offset = block_->guest_bytes;
+    site.offset = static_cast<i16>(end() - block_->va);
   }
   return site;
 }
@@ -239,7 +259,7 @@ void BlockTranslator::emit_budget_check(bool with_current) {
   }
   // What is left runs as blocks that count each instruction: from here on the budget includes the reserve.
   const u32 done = index_ + (with_current ? 1 : 0);
-  const Va next = done < count_ ? instructions_[done].rip : block_->va + block_->guest_bytes;
+  const Va next = done < count_ ? instructions_[done].rip : end();
   if (may_link(next)) {
     e().alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)),
                              static_cast<i32>(count_ - done) + static_cast<i32>(kBudgetReserve));

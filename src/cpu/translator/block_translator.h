@@ -10,6 +10,7 @@
 //  - Links go only to blocks of the same page; every other direct jump goes where its space says (Frame::far).
 #pragma once
 
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -31,12 +32,14 @@ inline constexpr i64 kBudgetReserve = kLatestCheck;
 struct BlockRequest {
   Va va = 0;
   Pfn frame;
-  std::span<const u8> code;  // from `va` to the end of the page (or across it, for a crossing block)
+  std::span<const u8> code;  // the page of `va`; from `va` across its end, for a crossing block
+  Va code_at = 0;            // of its first byte
   bool crossing = false;
   Pfn second_frame;
   Variant variant;
   bool cached = true;
   const HotPages* hot_pages = nullptr;
+  u64 now = 0;  // instructions that have run
   u32 follows = kNoExit;  // the chain exit that leads to it; it is linked if there is a block in the end
 };
 
@@ -85,6 +88,9 @@ class BlockTranslator {
 
   // block_translator.cpp
   bool decode(const BlockRequest& request);
+  [[nodiscard]] std::optional<Va> next_in_block(const Instruction& instruction, const BlockRequest& request) const;
+  [[nodiscard]] bool is_last() const { return index_ + 1 == count_; }
+  [[nodiscard]] Va end() const { return count_ == 0 ? block_->va : instructions_[count_ - 1].next(); }
   void emit_instruction();
   void emit_end();
   void clobber_flags();
@@ -145,6 +151,7 @@ class BlockTranslator {
   // emit_control.cpp
   void emit_jump();
   void emit_jump_if();
+  void emit_side_exit();
   void emit_jump_counted();
   void emit_call();
   void emit_return();
@@ -164,6 +171,7 @@ class BlockTranslator {
 
   std::vector<Instruction> instructions_;  // reused; `count_` of them are the block
   u32 count_ = 0;
+  u64 now_ = 0;  // BlockRequest::now
   AccessGroups groups_;
   const AccessGroup* in_scratch0_ = nullptr;  // whose host address scratch 0 still holds
   bool undecodable_ = false;                  // the block is one byte string that is no instruction

@@ -40,6 +40,7 @@ void CodeCache::clear() {
   storage_.clear();
   sites_.clear();
   exits_.clear();
+  side_exits_.clear();
   far_jumps_.clear();
   far_by_page_.clear();
   instructions_.clear();
@@ -64,6 +65,11 @@ std::vector<Block*> CodeCache::invalidate(Pfn frame) {
 u32 CodeCache::add_site(const Site& site) {
   sites_.push_back(site);
   return static_cast<u32>(sites_.size() - 1);
+}
+
+u32 CodeCache::add_side_exit(const SideExit& exit) {
+  side_exits_.push_back(exit);
+  return static_cast<u32>(side_exits_.size() - 1);
 }
 
 u32 CodeCache::add_exit(const ChainExit& exit) {

@@ -48,15 +48,16 @@ class CodeCache {
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
   u32 add_exit(const ChainExit& exit);
   [[nodiscard]] const ChainExit& exit(u32 number) const { return exits_[number]; }
-  void pair_exits(u32 first, u32 second) {
-    exits_[first].pair = true;
-    exits_[first].other = second;
-  }
+  [[nodiscard]] ChainExit& exit(u32 number) { return exits_[number]; }
   // The target of an exit is about to be emitted: if its jump is the last of the hot code, the target takes its place. So
   // code lies as it first ran.
   void make_way(u32 number);
   // From now on the exit leads to its target's `entry`.
   void link(u32 number, const u8* entry);
+  // Precondition: there are fewer than kSideExits.
+  u32 add_side_exit(const SideExit& exit);
+  [[nodiscard]] u32 side_exit_count() const { return static_cast<u32>(side_exits_.size()); }
+  [[nodiscard]] SideExit& side_exit(u32 number) { return side_exits_[number]; }
   // Precondition: there are fewer than kFarJumps.
   u32 add_far_jump(Va target);
   [[nodiscard]] u32 far_jump_count() const { return static_cast<u32>(far_jumps_.size()); }
@@ -88,6 +89,7 @@ class CodeCache {
   Table<Block> storage_{arena_};
   Table<Site> sites_{arena_};
   Table<ChainExit> exits_{arena_};
+  Table<SideExit> side_exits_{arena_};
   std::vector<FarJump> far_jumps_;
   std::unordered_map<Va, std::vector<u32>> far_by_page_;  // looked up only
   std::deque<Instruction> instructions_;

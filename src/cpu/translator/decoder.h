@@ -85,6 +85,11 @@ struct Instruction {
   std::array<ZydisDecodedOperand, ZYDIS_MAX_OPERAND_COUNT> operands;
 
   [[nodiscard]] Va next() const { return rip + z.length; }
+  [[nodiscard]] bool is_direct_jump() const {
+    return form == Form::jump && operands[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE;
+  }
+  // Of a direct jump or call.
+  [[nodiscard]] Va target() const { return next() + static_cast<u64>(operands[0].imm.value.s); }
   [[nodiscard]] ZydisMnemonic mnemonic() const { return z.mnemonic; }
   [[nodiscard]] bool reads_flags() const { return flags_read != 0; }
   // The flags must be in the host's register before it runs.

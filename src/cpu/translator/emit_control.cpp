@@ -6,10 +6,6 @@
 namespace vitrine::cpu::translator {
 namespace {
 constexpr i8 kRsp = 4;
-
-Va branch_target(const Instruction& instruction) {
-  return instruction.next() + static_cast<u64>(instruction.operands[0].imm.value.s);
-}
 }  // namespace
 
 bool BlockTranslator::may_link(Va target) const {
@@ -89,9 +85,10 @@ void BlockTranslator::emit_target_to_temporary(const ZydisDecodedOperand& operan
 }
 
 void BlockTranslator::emit_jump() {
+  if (!is_last()) return;  // the block goes on at the target
   const ZydisDecodedOperand& operand = current().operands[0];
   if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
-    emit_go_to(branch_target(current()));
+    emit_go_to(current().target());
     return;
   }
   clobber_flags();
@@ -100,8 +97,9 @@ void BlockTranslator::emit_jump() {
 }
 
 void BlockTranslator::emit_jump_if() {
+  if (!is_last()) return emit_side_exit();
   const Instruction& instruction = current();
-  const Va target = branch_target(instruction);
+  const Va target = instruction.target();
   const auto condition = static_cast<Condition>(instruction.z.opcode & 15);
   if (check_pending_) clobber_flags();
   require_flags();
@@ -119,7 +117,32 @@ void BlockTranslator::emit_jump_if() {
     flags_ = at_branch;
   }
   const u32 other = emit_go_to(instruction.next());
-  if (exit != kNoExit && may_link(instruction.next())) cache_.pair_exits(exit, other);
+  if (exit == kNoExit || !may_link(instruction.next())) return;
+  cache_.exit(exit).pair = true;
+  cache_.exit(exit).other = other;
+}
+
+// A conditional jump in the middle of a block, which goes on behind it or at its target. Whoever goes the other way gives
+// back what the block has taken off the budget for the instructions to come, and counts.
+void BlockTranslator::emit_side_exit() {
+  if (check_pending_) clobber_flags();
+  require_flags();
+  const Va behind = current().next();
+  const bool followed = instructions_[index_ + 1].rip != behind;
+  const Va target = followed ? behind : current().target();
+  u8* const left = e().jump(static_cast<Condition>((current().z.opcode & 15) ^ (followed ? 1 : 0)));
+  Emitter& cold = cache_.cold;
+  Emitter::patch(left, cold.here());
+  emit_save_flags(cold, static_cast<i32>(offsetof(Frame, flags)));
+  cold.alu_memory_immediate(Width::b64, 0, frame_field(offsetof(Frame, budget)), static_cast<i32>(count_ - index_ - 1));
+  const u32 number = cache_.add_side_exit({block_, behind, target, now_});
+  cold.op_memory(Width::b32, 0x80, 0, frame_field(offsetof(Frame, side) + number));  // add byte, 1
+  cold.byte(1);
+  u8* const often = cold.jump(Condition::b);
+  link(cold.jump(), target, {.flags_saved = true});
+  Emitter::patch(often, cold.here());
+  cold.store_immediate32(frame_field(offsetof(Frame, exit_argument)), number);
+  cold.jump(stubs_.exit_side);
 }
 
 // LOOP, LOOPcc and JRCXZ keep their own instruction: it jumps over the way on
@@ -146,7 +169,7 @@ void BlockTranslator::emit_jump_counted() {
     emit_go_to(target);
     emitter_ = outer;
   };
-  lead(taken, branch_target(instruction));
+  lead(taken, instruction.target());
   lead(on, instruction.next());
 }
 
@@ -155,7 +178,7 @@ void BlockTranslator::emit_call() {
   const ZydisDecodedOperand& operand = instruction.operands[0];
   if (operand.type == ZYDIS_OPERAND_TYPE_IMMEDIATE) {
     emit_push_value(instruction.next());
-    emit_go_to(branch_target(instruction));
+    emit_go_to(instruction.target());
     return;
   }
   clobber_flags();

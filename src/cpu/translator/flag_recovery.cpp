@@ -23,8 +23,10 @@ bool touches_memory(const Instruction& instruction) {
 
 u32 written_registers(const Instruction& instruction) {
   u32 written = 0;
+  if (instruction.is_direct_jump()) return 0;
   switch (instruction.form) {
     case Form::nop:
+    case Form::jump_if:
       return 0;
     case Form::plain:
     case Form::lea:
@@ -104,8 +106,8 @@ FlagSource flag_source(const Instruction& instruction) {
 bool flags_die_unseen(std::span<const Instruction> block, u32 from, u32 to) {
   for (u32 n = from; n < block.size() && n < to; ++n) {
     const Instruction& instruction = block[n];
-    const bool known =
-        instruction.form == Form::plain || instruction.form == Form::nop || instruction.form == Form::lea;
+    const bool known = instruction.form == Form::plain || instruction.form == Form::nop ||
+                       instruction.form == Form::lea || instruction.is_direct_jump();
     if (!known || touches_memory(instruction)) return false;
     if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
     if (instruction.full_flag_writer) return true;
@@ -124,7 +126,8 @@ bool may_lose_flags(std::span<const Instruction> block, u32 inputs, u32 access, 
       case Form::pop:
         break;
       default:
-        return false;  // may leave the block
+        if (!instruction.is_direct_jump()) return false;  // may leave the block
+        break;
     }
     if (instruction.x87 || instruction.simd_float || instruction.reads_flags()) return false;
     if ((left_anywhere || touches_memory(instruction)) && (written & inputs) != 0) return false;

@@ -32,10 +32,13 @@ inline constexpr int kJumpShift = 18;            // leaves as many bits of a 32-
 
 inline constexpr u32 kFarJumps = 1u << 18;  // direct jumps to other pages; more of them ask the jump cache
 
+inline constexpr u32 kSideExits = 1u << 16;  // ways out of the middle of blocks; when there are no more, jumps end blocks
+
 // Why generated code returned to the dispatcher.
 enum class ExitKind : u32 {
   chain,       // the end of a block: `exit_argument` is the chain exit to link,
                // `exit_rip` is unset
+  side,        // the count of a side exit has run over: `exit_argument` is its number
   far,         // a jump to another page that this space has not made yet: `exit_argument` is its number
   rip,         // go on at `exit_rip`
   budget,      // the budget check failed: `site` says where
@@ -100,6 +103,8 @@ struct alignas(kPageSize) Frame {
   // TranslatorSpace::far_known_ are valid.
   alignas(kPageSize) std::array<u64, kFarJumps> far;
   alignas(kPageSize) std::array<Range, kRanges> ranges;  // fresh memory: zero
+  // How often blocks have been left in the middle, by the number of the side exit; the carry leads to the dispatcher.
+  std::array<u8, kSideExits> side;
 };
 
 static_assert(offsetof(Frame, tlb) <= 120, "a displacement of one byte reaches the first read tag");

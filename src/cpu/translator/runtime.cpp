@@ -55,6 +55,7 @@ Runtime::Runtime(ram::GuestRam& ram, Identity& identity, u32 processors, const T
       kicked_(std::make_unique<std::atomic<bool>[]>(std::max(processors, 1u))),
       processors_(std::max(processors, 1u)) {
   cache_.set_mark();
+  if (options_.all_hot) hot_pages_.follow_half();
 }
 
 Runtime::~Runtime() { VITRINE_CHECK(spaces_.empty()); }
@@ -124,6 +125,9 @@ void Runtime::step(Pass& pass) {
   switch (frame_->exit_kind) {
     case ExitKind::chain:
       after_chain(pass);
+      break;
+    case ExitKind::side:
+      after_side(pass);
       break;
     case ExitKind::far:
       after_far(pass);
@@ -235,9 +239,8 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
     flush_cache();
     follows = kNoExit;
   }
-  const u8* const bytes = reinterpret_cast<const u8*>(first.host) + (rip & kPageMask);
-  BlockRequest request{
-      rip, first.frame, {bytes, static_cast<std::size_t>(kPageSize - (rip & kPageMask))}, false, {}, variant, cached};
+  const u8* const bytes = reinterpret_cast<const u8*>(first.host);
+  BlockRequest request{rip, first.frame, {bytes, kPageSize}, page_floor(rip), false, {}, variant, cached};
   const u8* const host_before = cache_.hot.here();
   const std::size_t blocks_before = cache_.block_count();
   if (cached && !cache_.has_code(first.frame)) {
@@ -246,6 +249,7 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
   if (options_.all_hot) hot_pages_.make_hot(first.frame);
   request.hot_pages = &hot_pages_;
   request.follows = follows;
+  request.now = retired_in_runs_before_ + retired_;
   Block* block = blocks_.translate(request);
   if (block == nullptr) {
     const Translation* second = fetch(page_floor(rip) + kPageSize);
@@ -254,11 +258,12 @@ Block* Runtime::make_block(Va rip, const Translation& first, Variant variant, bo
       for (TranslatorSpace* space : spaces_) space->revoke_writes(second->host);
     }
     std::array<u8, 2 * ZYDIS_MAX_INSTRUCTION_LENGTH> joined{};
-    const std::size_t head = request.code.size();
-    std::copy_n(bytes, head, joined.begin());
+    const std::size_t head = kPageSize - (rip & kPageMask);
+    std::copy_n(bytes + (rip & kPageMask), head, joined.begin());
     std::copy_n(reinterpret_cast<const u8*>(second->host), ZYDIS_MAX_INSTRUCTION_LENGTH,
                 joined.begin() + static_cast<std::ptrdiff_t>(head));
     request.code = {joined.data(), head + ZYDIS_MAX_INSTRUCTION_LENGTH};
+    request.code_at = rip;
     request.crossing = true;
     request.second_frame = second->frame;
     block = blocks_.translate(request);
@@ -311,6 +316,32 @@ void Runtime::after_chain(Pass& pass) {
   cache_.link(number, target->entry);
   pass.next = target;
   pass.variant = target->variant;  // one that serves for the variant asked for, perhaps
+}
+
+// A side exit is taken so often that its count has run over. If that did not take long, the block took the wrong way there,
+// and so it did at others of the page that are taken as often: it is translated again.
+void Runtime::after_side(Pass& pass) {
+  constexpr u64 kOften = 16384;  // instructions from one time to the next, at most
+  constexpr u64 kCounts = 256, kLeast = 32;
+  retired_ += consumed(false);
+  SideExit& exit = cache_.side_exit(frame_->exit_argument);
+  pass.rip = exit.target;
+  const u64 now = retired_in_runs_before_ + retired_;
+  if (exit.block->dead || now - std::exchange(exit.since, now) > kCounts * kOften) return;
+  const Pfn frame = exit.block->frame;
+  std::bitset<kPageSize> left;  // a jump may have been translated more than once
+  left.set(exit.behind & kPageMask);
+  for (u32 n = 0; n < cache_.side_exit_count(); ++n) {
+    const SideExit& other = cache_.side_exit(n);
+    const u64 count = frame_->side[n];
+    if (!other.block->dead && other.block->frame == frame && count >= kLeast && now - other.since <= count * kOften)
+      left.set(other.behind & kPageMask);
+  }
+  for (u64 offset = 0; offset < kPageSize; ++offset) {
+    if (left.test(offset)) hot_pages_.left_often(frame, offset);
+  }
+  statistics_.turned += left.count();
+  (void)drop_blocks(frame);
 }
 
 // The first jump of this space to a target in another page.

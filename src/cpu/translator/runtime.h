@@ -113,6 +113,7 @@ class Runtime final : public Translator {
   void translate_scattered();
   bool drop_blocks(Pfn frame);
   void after_chain(Pass& pass);
+  void after_side(Pass& pass);
   void after_far(Pass& pass);
   void after_rip(Pass& pass, u32 single);
   [[nodiscard]] TranslatorSpace::Misses misses() const { return {stubs_.exit_rip, stubs_.exit_far}; }

@@ -291,6 +291,7 @@ Stubs emit_stubs(Emitter& e, bool avx512) {
   leave_vectors(e, 0);
   const u8* leave = emit_leave(e);
   stubs.exit_chain = emit_exit(e, ExitKind::chain, common);
+  stubs.exit_side = emit_exit(e, ExitKind::side, common);
   stubs.exit_far = emit_exit(e, ExitKind::far, common);
   stubs.exit_rip = emit_exit(e, ExitKind::rip, common);
   stubs.jump_missed = emit_jump_missed(e, stubs.exit_rip);

@@ -17,6 +17,7 @@ struct Stubs {
 
   // Jumped to with the flags saved in the frame.
   const u8* exit_chain = nullptr;    // Frame::exit_argument set
+  const u8* exit_side = nullptr;     // the same
   const u8* exit_far = nullptr;      // the number of the jump in scratch 1
   const u8* exit_rip = nullptr;      // the guest target in scratch 0
   const u8* jump_missed = nullptr;   // the same, after the first jump cache: asks

@@ -34,6 +34,7 @@ struct TranslatorStatistics {
   u64 tlb_misses = 0;          // slow memory accesses of every kind
   u64 range_misses = 0;        // of the range cache (translator/range_cache.h)
   u64 scattered = 0;           // accesses that went back to the TLB, because their ranges kept missing
+  u64 turned = 0;              // ways that blocks of hot code took at a conditional jump, and that were left often
   u64 page_invalidations = 0;  // code pages dropped because they were written
 };
 

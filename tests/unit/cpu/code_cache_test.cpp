@@ -11,6 +11,7 @@ namespace {
 
 using translator::Arena;
 using translator::Block;
+using translator::ChainExit;
 using translator::CodeCache;
 using translator::Condition;
 using translator::FaultRange;
@@ -79,7 +80,15 @@ TEST_F(CodeCacheTest, AWrittenFrameLosesItsBlocksAndThoseThatReachIntoIt) {
 class ExitsTest : public CodeCacheTest {
  protected:
   static constexpr u32 kJumpBytes = 5, kConditionalBytes = 6;
-  u32 exit_at(u8* displacement) { return cache_.add_exit({.displacement = displacement}); }
+  u32 exit_at(u8* displacement) {
+    ChainExit exit;
+    exit.displacement = displacement;
+    return cache_.add_exit(exit);
+  }
+  void pair(u32 first, u32 second) {
+    cache_.exit(first).pair = true;
+    cache_.exit(first).other = second;
+  }
   static const u8* led_to(const u8* displacement) {
     i32 relative = 0;
     std::memcpy(&relative, displacement, sizeof relative);
@@ -119,7 +128,7 @@ TEST_F(ExitsTest, APairWhoseFirstWasTakenIsTurnedRound) {
   u8* const first = cache_.hot.jump(Condition::e);
   u8* const second = cache_.hot.jump();
   const u32 taken = exit_at(first), other = exit_at(second);
-  cache_.pair_exits(taken, other);
+  pair(taken, other);
   u8* const unlinked = start_ + 0x400;
   translator::Emitter::patch(second, unlinked);
   cache_.make_way(taken);
@@ -138,7 +147,7 @@ TEST_F(ExitsTest, APairWhoseTargetLiesBehindItAlreadyIsTurnedRoundInItsPlace) {
   u8* const first = cache_.hot.jump(Condition::b);
   u8* const second = cache_.hot.jump();
   const u32 taken = exit_at(first);
-  cache_.pair_exits(taken, translator::kNoExit);
+  pair(taken, translator::kNoExit);
   u8* const loop = start_ + 0x100;
   translator::Emitter::patch(second, loop);
   cache_.link(taken, start_ + kConditionalBytes + kJumpBytes);
@@ -150,7 +159,7 @@ TEST_F(ExitsTest, APairWhoseTargetLiesBehindItAlreadyIsTurnedRoundInItsPlace) {
 TEST_F(ExitsTest, APairWhoseSecondWentFirstStays) {
   u8* const first = cache_.hot.jump(Condition::e);
   const u32 taken = exit_at(first), other = exit_at(cache_.hot.jump());
-  cache_.pair_exits(taken, other);
+  pair(taken, other);
   cache_.make_way(other);
   EXPECT_EQ(cache_.hot.here(), start_ + kConditionalBytes);
   cache_.hot.dword(0x11223344);

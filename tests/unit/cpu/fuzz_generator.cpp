@@ -209,8 +209,11 @@ bool FuzzGenerator::add_random(FuzzProgram& program) {
   return true;
 }
 
-// Jcc over one or two of the instructions that follow, or a call whose return address is dropped.
+// A call whose return address is dropped, or one of
+//   a jump, conditional or not, over some of the instructions that follow,
+//   JMP first; second: ...; JMP end; first: ...; Jcc second; end:
 void FuzzGenerator::add_jump(FuzzProgram& program) {
+  constexpr u8 kJump = 0xEB, kJumpIf = 0x70;
   define_flags(program);
   if (below(4) == 0) {
     move_immediate(program, kRsp, data_ + data_bytes_ / 2 + below(2048));
@@ -218,18 +221,40 @@ void FuzzGenerator::add_jump(FuzzProgram& program) {
     append(program, kCallNext);
     return;
   }
-  FuzzProgram skipped;
-  skipped.code = program.code;
-  skipped.code.resize(program.code.size() + 2);
-  const std::size_t start = skipped.code.size();
-  for (u64 n = 1 + below(2); n > 0;)
-    if (add_random(skipped)) --n;
-  const std::size_t length = skipped.code.size() - start;
-  if (length > 127) return;
-  skipped.code[start - 2] = static_cast<u8>(0x70 | below(16));
-  skipped.code[start - 1] = static_cast<u8>(length);
-  program.code = std::move(skipped.code);
-  program.undefined_flags |= skipped.undefined_flags;
+  FuzzProgram changed;
+  changed.code = program.code;
+  const auto condition = static_cast<u8>(kJumpIf | below(16));
+  const auto jump = [&](u8 opcode) {  // the place of its displacement
+    changed.code.insert(changed.code.end(), {opcode, 0});
+    return changed.code.size() - 1;
+  };
+  bool fits = true;
+  const auto lead = [&](std::size_t displacement, std::size_t target) {
+    const auto distance = static_cast<i64>(target) - static_cast<i64>(displacement + 1);
+    fits &= distance == static_cast<i8>(distance);
+    changed.code[displacement] = static_cast<u8>(distance);
+  };
+  const auto some = [&] {
+    for (u64 n = 1 + below(2); n > 0;)
+      if (add_random(changed)) --n;
+  };
+  if (below(3) != 0) {
+    const std::size_t over = jump(below(4) == 0 ? kJump : condition);
+    some();
+    lead(over, changed.code.size());
+  } else {
+    const std::size_t to_first = jump(kJump), second = changed.code.size();
+    some();
+    const std::size_t to_end = jump(kJump);
+    program.undefined_flags |= changed.undefined_flags;
+    lead(to_first, changed.code.size());
+    some();
+    define_flags(changed);
+    lead(jump(condition), second);
+    lead(to_end, changed.code.size());
+  }
+  program.undefined_flags |= changed.undefined_flags;
+  if (fits) program.code = std::move(changed.code);
 }
 
 FuzzProgram FuzzGenerator::generate(u32 instructions) {

@@ -203,7 +203,8 @@ TEST(HotPages, AreFoundBySamples) {
   run(500'000);
   EXPECT_EQ(guest.cpu->statistics().range_misses, 0u) << "cold code asks the TLB";
   run(3'000'000);
-  EXPECT_EQ(guest.cpu->statistics().range_misses, 1u);
+  EXPECT_GT(guest.cpu->statistics().range_misses, 0u);
+  EXPECT_LE(guest.cpu->statistics().range_misses, 3u) << "one for each block that the loop went through";
 }
 
 }  // namespace
