@@ -58,11 +58,8 @@ RunEnd RunLoop::run_to_an_end(const ps::Process& main) {
       if (wait_for_input()) continue;
     }
     if (limits_.between_windows) limits_.between_windows();
-    const auto processor = machine_.kernel.next_processor();
-    if (!processor) return RunEnd::deadlocked;
+    if (!next_window()) return RunEnd::deadlocked;
     waited_ns_ = 0;
-    show_time();  // ticks that next_processor delivered or skipped: no thread may run and see an older clock
-    window(*processor);
     ++windows_;
     if (limits_.check_invariants) check_invariants();
   }
@@ -93,11 +90,16 @@ bool RunLoop::pass_signal(sim::InputLog::Signal signal) {
 }
 
 void RunLoop::settle(u64 most_windows) {
-  for (; most_windows > 0 && machine_.kernel.anything_ready(); --most_windows) {
-    const auto processor = machine_.kernel.next_processor();
-    if (!processor) return;
-    window(*processor);
-  }
+  while (most_windows > 0 && machine_.kernel.anything_ready() && next_window()) --most_windows;
+}
+
+// False: nothing will ever run.
+bool RunLoop::next_window() {
+  const auto processor = machine_.kernel.next_processor();
+  if (!processor) return false;
+  show_time();  // ticks that next_processor delivered or skipped: no thread may run and see an older clock
+  window(*processor);
+  return true;
 }
 
 // The clocks of the shared user data page move with the clock interrupts.

@@ -39,6 +39,7 @@ class RunLoop {
   enum class Turn : u8 { goes_on, over };
 
   RunEnd run_to_an_end(const ps::Process& main);
+  bool next_window();
   void window(u32 processor);
   Turn turn(u32 processor, ps::Thread& thread, u64& budget);
   Turn at_boundary(ps::Thread& thread);
