@@ -47,7 +47,6 @@ class CodeCache {
   u32 add_site(const Site& site);
   [[nodiscard]] const Site& site(u32 number) const { return sites_[number]; }
   u32 add_exit(const ChainExit& exit);
-  [[nodiscard]] const ChainExit& exit(u32 number) const { return exits_[number]; }
   [[nodiscard]] ChainExit& exit(u32 number) { return exits_[number]; }
   // The target of an exit is about to be emitted: if its jump is the last of the hot code, the target takes its place. So
   // code lies as it first ran.

@@ -35,22 +35,7 @@ class LongBlocks : public ::testing::TestWithParam<u64> {
 
 TEST_P(LongBlocks, EveryBudgetStopsAfterExactlySoManyInstructions) {
   counting(100, 1);
-  const GuestContext start = guest_.context;
-  const u64 all = GetParam() + 1 + 100 * 5 + 50 + 1;
-  ASSERT_EQ(guest_.run().retired, all);
-  const GuestContext end = guest_.context;
-  for (u64 slice = 1; slice < 300; ++slice) {
-    guest_.context = start;
-    u64 total = 0;
-    for (Exit exit = guest_.run(slice);; exit = guest_.run(slice)) {
-      total += exit.retired;
-      if (exit.reason == ExitReason::system_call) break;
-      ASSERT_EQ(exit.reason, ExitReason::budget);
-      ASSERT_EQ(exit.retired, slice);
-    }
-    EXPECT_EQ(total, all);
-    EXPECT_EQ(guest_.context.gpr, end.gpr);
-  }
+  expect_exact_budgets(guest_, GetParam() + 1 + 100 * 5 + 50 + 1);
 }
 
 TEST_P(LongBlocks, EndWhereBothWaysAreOftenTaken) {

@@ -11,21 +11,7 @@ namespace {
 TEST_F(TranslatorTest, EveryBudgetStopsAfterExactlySoManyInstructions) {
   // mov ecx,100; L: add rax,rcx; push rax; pop rbx; dec ecx; jnz L; syscall
   guest.code({0xB9, 100, 0, 0, 0, 0x48, 0x01, 0xC8, 0x50, 0x5B, 0xFF, 0xC9, 0x75, 0xF7, 0x0F, 0x05});
-  const GuestContext start = guest.context;
-  ASSERT_EQ(guest.run().retired, 502u);
-  const GuestContext end = guest.context;
-  for (u64 slice = 1; slice < 300; ++slice) {
-    guest.context = start;
-    u64 total = 0;
-    for (Exit exit = guest.run(slice);; exit = guest.run(slice)) {
-      total += exit.retired;
-      if (exit.reason == ExitReason::system_call) break;
-      ASSERT_EQ(exit.reason, ExitReason::budget);
-      ASSERT_EQ(exit.retired, slice);
-    }
-    EXPECT_EQ(total, 502u);
-    EXPECT_EQ(guest.context.gpr, end.gpr);
-  }
+  expect_exact_budgets(guest, 502);
 }
 
 TEST_F(TranslatorTest, LinkedBlocksDoNotReturnToTheDispatcher) {
